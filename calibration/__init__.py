@@ -1,0 +1,1 @@
+"""Procedures that measure one machine and write the file that its driver reads."""

@@ -1,0 +1,1 @@
+"""The leash command; the only place that composes concrete classes."""

@@ -1,0 +1,44 @@
+"""The `leash` command: a table of commands, each in a file of its own that is imported only when asked for."""
+
+import importlib
+import sys
+
+from robot.errors import LeashError
+
+COMMANDS = {
+    "demo": "everything at once on the twin: drive, record, clone, and drive with the clone",
+    "collect": "drive a robot and record demonstrations",
+    "train": "train a policy: `leash train bc`",
+    "serve": "run a policy behind a server, away from the motors",
+    "deploy": "let a policy drive a robot",
+    "eval": "measure a policy: falls, speed, smoothness",
+    "data": "list, show, verify, recover and replay recordings",
+    "twin": "a simulated Pupper behind a serial port that speaks the firmware's protocol",
+    "bench": "measure the loop, the server and the simulator",
+    "keys": "make the keys that let a policy server be reached from another machine",
+}
+
+
+def usage() -> str:
+    """What `leash --help` prints."""
+    rows = "\n".join(f"  {name:<9}{summary}" for name, summary in COMMANDS.items())
+    return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest. Start with `leash demo`."
+
+
+def main() -> int:
+    """Run the command on the command line; a LeashError is one line and exit code 2."""
+    name, args = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    if name in {"--help", "-h", "help"}:
+        print(usage())
+        return 0
+    if name not in COMMANDS:
+        print(f"leash: no command is called {name!r}; known are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        code: int = importlib.import_module(f"launch.{name}").main(args)
+    except LeashError as error:
+        print(f"leash {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code

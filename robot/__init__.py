@@ -1,0 +1,1 @@
+"""What every other layer agrees on, and what drives the motors; imports nothing else of ours."""

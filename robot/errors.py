@@ -1,0 +1,65 @@
+"""Everything that can go wrong on purpose, in one tree.
+
+LeashError                a user can act on it: one line that names the value, the bound and the remedy
+├── SpecError             a robot description or settings file that does not say what it must
+├── CalibrationError      a calibration that is unreadable or belongs to another machine
+├── KinematicsError       a foot position out of the leg's reach
+├── WireError             bytes or a message that nobody should act on
+├── RobotError            the robot cannot be driven now
+│   ├── PortError         the serial port is missing, busy or went away
+│   ├── GateLatched       the gate stopped the robot and waits for a person
+│   └── CameraError       a camera cannot be opened or stopped delivering
+├── PolicyError           a policy file that does not fit this robot, or cannot be read
+├── ServerError           the policy server is missing, refused us or did not answer
+└── EpisodeError          a recording that is damaged, foreign or cannot be written
+
+`launch` prints a LeashError as one line and exits with 2; anything else is our defect and shows its traceback.
+"""
+
+
+class LeashError(Exception):
+    """A mistake or fault that the user can act on; its text is one line."""
+
+
+class SpecError(LeashError):
+    """A robot description or settings file that does not say what it must."""
+
+
+class CalibrationError(LeashError):
+    """A calibration that is unreadable or belongs to another machine."""
+
+
+class KinematicsError(LeashError):
+    """A foot position out of the leg's reach."""
+
+
+class WireError(LeashError):
+    """Bytes or a message that nobody should act on."""
+
+
+class RobotError(LeashError):
+    """The robot cannot be driven now."""
+
+
+class PortError(RobotError):
+    """The serial port is missing, busy or went away."""
+
+
+class GateLatched(RobotError):
+    """The gate stopped the robot and waits for a person to re-arm it."""
+
+
+class CameraError(RobotError):
+    """A camera cannot be opened or stopped delivering."""
+
+
+class PolicyError(LeashError):
+    """A policy file that does not fit this robot, or cannot be read."""
+
+
+class ServerError(LeashError):
+    """The policy server is missing, refused us or did not answer."""
+
+
+class EpisodeError(LeashError):
+    """A recording that is damaged, foreign or cannot be written."""

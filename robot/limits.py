@@ -1,0 +1,23 @@
+"""The clamp that every target passes, in simulation and on the robot: finite, then range, then step."""
+
+import numpy as np
+
+from robot.errors import WireError
+from robot.spec import Spec
+from robot.types import Array
+
+
+def clamp(target: Array, last: Array, spec: Spec) -> Array:
+    """Return the target (n,) moved into the joint range, then to within one step of the last sent target (n,).
+
+    Range comes first, so that a target far outside cannot use up the step. Raises WireError when the target has the
+    wrong shape or is not finite: there is no safe reading of NaN.
+    """
+    if target.shape != spec.lower.shape:
+        raise WireError(f"a target of shape {target.shape} for {len(spec.joints)} joints")
+    if not np.isfinite(target).all():
+        joint = spec.names[int(np.argmin(np.isfinite(target)))]
+        raise WireError(f"the target of {joint} is not finite")
+    inside = np.clip(target, spec.lower, spec.upper)
+    stepped: Array = np.clip(inside, last - spec.step, last + spec.step)
+    return stepped

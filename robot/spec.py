@@ -1,0 +1,168 @@
+"""What a body is: joints, limits, gains, poses, rate, cameras. Read from YAML, typed, hashed; unknown keys refused."""
+
+import hashlib
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import numpy as np
+import yaml
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from robot.errors import SpecError
+
+T = TypeVar("T")
+Positive = Annotated[float, Meta(gt=0)]
+Size = Annotated[int, Meta(ge=16, le=4096)]
+
+
+class Joint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One joint, in the body-axis convention of the spec's docs [rad]."""
+
+    name: str
+    lower: float
+    """Smallest target that may be sent."""
+    upper: float
+    """Largest target that may be sent."""
+    step: Positive
+    """Largest change of the target from one tick to the next."""
+    stand: float
+    """Angle in the standing pose."""
+    rest: float
+    """Angle in the pose in which the robot lies after homing."""
+
+
+class Gains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The firmware's joint PD: current = kp (target - position) - kd velocity, clipped."""
+
+    kp: Positive
+    """[A/rad]"""
+    kd: Annotated[float, Meta(ge=0)]
+    """[A/(rad/s)]"""
+    max_current: Annotated[float, Meta(gt=0, le=10)]
+    """[A]; the stock firmware faults above 10."""
+
+    @property
+    def lag(self) -> float:
+        """First-order lag of a joint behind its target, kd/kp, since the velocity reference is always zero [s]."""
+        return self.kd / self.kp
+
+
+class Legs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Geometry of four identical legs [m]; origin at the centre of the hip-pitch axes."""
+
+    hip_x: Positive
+    hip_y: Positive
+    """Lateral distance of the abduction axis from the centre line."""
+    offset: Positive
+    """Net lateral distance from the abduction axis to the foot."""
+    thigh: Positive
+    shank: Positive
+    foot_radius: Positive
+
+
+class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera."""
+
+    width: Size
+    height: Size
+    rate: Positive
+    """Frames a second."""
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """A body, as everyone must agree on it."""
+
+    name: str
+    rate: Positive
+    """Ticks a second of the control loop."""
+    joints: Annotated[tuple[Joint, ...], Meta(min_length=1, max_length=64)]
+    gains: Gains
+    legs: Legs | None = None
+    cameras: dict[str, CameraSpec] = {}
+
+    @property
+    def period(self) -> float:
+        """Length of a tick [s]."""
+        return 1.0 / self.rate
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Joint names in joint order."""
+        return tuple(joint.name for joint in self.joints)
+
+    @cached_property
+    def lower(self) -> NDArray[np.float64]:
+        """(n,) smallest targets [rad]."""
+        return _frozen([joint.lower for joint in self.joints])
+
+    @cached_property
+    def upper(self) -> NDArray[np.float64]:
+        """(n,) largest targets [rad]."""
+        return _frozen([joint.upper for joint in self.joints])
+
+    @cached_property
+    def step(self) -> NDArray[np.float64]:
+        """(n,) largest change of a target a tick [rad]."""
+        return _frozen([joint.step for joint in self.joints])
+
+    @cached_property
+    def stand(self) -> NDArray[np.float64]:
+        """(n,) the standing pose [rad]."""
+        return _frozen([joint.stand for joint in self.joints])
+
+    @cached_property
+    def rest(self) -> NDArray[np.float64]:
+        """(n,) the pose after homing [rad]."""
+        return _frozen([joint.rest for joint in self.joints])
+
+    @cached_property
+    def hash(self) -> str:
+        """Sixteen hex digits that change whenever anything here does."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+
+
+def load_spec(source: str | Path = "pupper_v2") -> Spec:
+    """Read a spec by its built-in name or from a YAML file. Raises SpecError."""
+    path = Path(source)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = Path(__file__).with_name(f"{source}.yaml")
+        if not path.exists():
+            known = sorted(file.stem for file in path.parent.glob("*.yaml"))
+            raise SpecError(f"no robot is called {str(source)!r}; known are {known}, or give a .yaml file")
+    spec = read_yaml(path, Spec)
+    _check(spec, path)
+    return spec
+
+
+def read_yaml(path: Path, kind: type[T]) -> T:
+    """Read a YAML file into a typed struct. Raises SpecError naming the file and the field at fault."""
+    try:
+        return msgspec.convert(yaml.safe_load(path.read_text()), kind)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except msgspec.ValidationError as error:
+        raise SpecError(f"{path}: {error}") from None
+
+
+def _check(spec: Spec, path: Path) -> None:
+    if len(set(spec.names)) != len(spec.names):
+        raise SpecError(f"{path}: joint names {list(spec.names)} are not unique")
+    if spec.legs is not None and len(spec.joints) != 12:
+        raise SpecError(f"{path}: four legs have 12 joints, not {len(spec.joints)}")
+    for joint in spec.joints:
+        for name in ("stand", "rest"):
+            value = getattr(joint, name)
+            if not (math.isfinite(value) and joint.lower <= value <= joint.upper):
+                raise SpecError(f"{path}: {joint.name}.{name} = {value} is outside [{joint.lower}, {joint.upper}]")
+
+
+def _frozen(values: list[float]) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    array.flags.writeable = False
+    return array

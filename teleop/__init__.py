@@ -1,0 +1,1 @@
+"""How a person drives, records, labels and takes over."""
