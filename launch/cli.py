@@ -22,7 +22,7 @@ COMMANDS = {
 def usage() -> str:
     """What `leash --help` prints."""
     rows = "\n".join(f"  {name:<9}{summary}" for name, summary in COMMANDS.items())
-    return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest. Start with `leash demo`."
+    return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest."
 
 
 def main() -> int:
