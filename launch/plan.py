@@ -1,0 +1,68 @@
+"""Which processes run, at what rate, under what condition: one YAML file for each kind of robot."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from robot.errors import SpecError
+from robot.spec import read_yaml
+
+Condition = Literal["always", "cameras", "learned", "recording"]
+Rate = Annotated[float, Meta(gt=0, le=2000)]
+
+KINDS = ("sim", "twin", "pupper")
+
+
+class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One process (or, for `control`, the loop itself)."""
+
+    rate: Rate
+    """Turns a second: physics steps, telemetry frames, ticks, camera frames, disk flushes."""
+    when: Condition = "always"
+    """Under what condition it runs at all."""
+    nice: Annotated[int, Meta(ge=-20, le=19)] = 0
+    """Scheduling niceness; below zero only takes effect where permitted."""
+
+
+class Processes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The processes that leash knows how to start."""
+
+    control: Process
+    """The loop: observe, act, send, log."""
+    gate: Process | None = None
+    """Owns the serial port."""
+    twin: Process | None = None
+    """The simulated robot behind a serial port."""
+    camera: Process | None = None
+    """One for each camera."""
+    server: Process | None = None
+    """Runs a learned policy."""
+    recorder: Process | None = None
+    """Writes episodes."""
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one kind of robot is run."""
+
+    spec: str
+    """Name or file of the robot's spec."""
+    processes: Processes
+    cameras: dict[str, str] = {}
+    """Sources by camera name, used when cameras are asked for: /dev/video0, a URL, a file, `synthetic`."""
+
+    def running(self, conditions: set[Condition]) -> dict[str, Process]:
+        """The processes that run when these conditions hold."""
+        listed = {name: getattr(self.processes, name) for name in self.processes.__struct_fields__}
+        return {name: process for name, process in listed.items() if process and process.when in {"always", *conditions}}
+
+
+def load_plan(kind: str, file: Path | None = None) -> Plan:
+    """Read the plan of `sim`, `twin` or `pupper`, or the file given instead. Raises SpecError."""
+    path = file or Path(__file__).with_name(f"robot_{kind}.yaml")
+    plan = read_yaml(path, Plan)
+    for needed in {"sim": (), "twin": ("twin", "gate"), "pupper": ("gate",)}[kind]:
+        if getattr(plan.processes, needed) is None:
+            raise SpecError(f"{path}: a {kind} cannot run without the process {needed!r}; add it under processes")
+    return plan

@@ -1,0 +1,83 @@
+"""Scores an episode from the simulator's ground truth, which no policy ever sees."""
+
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+
+from robot.clock import missed_slots
+from robot.spec import Spec
+from robot.types import Array, Tick
+from sim.truth import Truth
+
+SMOOTH = 0.5
+"""Velocity is averaged over this long before its error is squared, so that a gait's own sway is no error [s]."""
+
+BOX = np.tile([0.2, 0.4, 0.4], 4)
+"""Half-range of the usual action box; action change is reported as a share of it [rad]."""
+
+
+class Witness:
+    """Fits `Log`: notes the truth at every tick of one episode."""
+
+    def __init__(self, truth: Callable[[], Truth], spec: Spec) -> None:
+        self._truth = truth
+        self._spec = spec
+        self.truths: list[Truth] = []
+        self.commands: list[Array] = []
+        self._sent: list[Array] = []
+        self._late: list[float] = []
+        self.sources: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """Note one tick."""
+        self.truths.append(self._truth())
+        self.commands.append(tick.wanted.command)
+        self._sent.append(tick.sent.joint_pos)
+        self._late.append(tick.obs.late)
+        self.sources.append(tick.sent.source)
+
+    @property
+    def fallen(self) -> bool:
+        """Whether the robot fell at any time."""
+        return any(truth.fallen for truth in self.truths)
+
+    @property
+    def velocity(self) -> Array:
+        """(T, 3) true vx, vy [m/s] and yaw rate [rad/s] in the body frame."""
+        return np.array([[*truth.velocity[:2], truth.angular_velocity[2]] for truth in self.truths])
+
+    def score(self, settle: float) -> dict[str, float]:
+        """Means over the ticks after the first `settle` seconds; units are in the keys."""
+        skip = min(round(settle * self._spec.rate), len(self.truths) - 1)
+        velocity, command = self.velocity[skip:], np.array(self.commands)[skip:]
+        error = self._smooth(velocity - command)
+        mean = velocity.mean(axis=0)
+        late = np.array(self._late)
+        return {
+            "no_fall": float(not self.fallen),
+            "speed": float(mean[0]),
+            "side_speed": float(mean[1]),
+            "yaw_rate": float(mean[2]),
+            "speed_rmse": float(np.sqrt((error[:, :2] ** 2).sum(axis=1).mean())),
+            "yaw_rmse": float(np.sqrt((error[:, 2] ** 2).mean())),
+            "action_rate": self._action_rate(skip),
+            "missed": float(sum(missed_slots(value, self._spec.period) for value in late)),
+            "late_p99_ms": float(np.percentile(late, 99) * 1e3),
+        }
+
+    def _smooth(self, error: Array) -> Array:
+        width = max(1, min(round(SMOOTH * self._spec.rate), len(error)))
+        kernel = np.ones(width) / width
+        return np.stack([np.convolve(column, kernel, mode="valid") for column in error.T], axis=1)
+
+    def _action_rate(self, skip: int) -> float:
+        sent = np.array(self._sent)[skip:]
+        box = BOX if sent.shape[1] == len(BOX) else np.ptp(np.stack([self._spec.lower, self._spec.upper]), axis=0) / 2
+        return float(np.abs(np.diff(sent, axis=0) / box).mean()) if len(sent) > 1 else 0.0
