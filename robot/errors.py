@@ -9,6 +9,7 @@ LeashError                a user can act on it: one line that names the value, t
 │   ├── PortError         the serial port is missing, busy or went away
 │   ├── GateLatched       the gate stopped the robot and waits for a person
 │   └── CameraError       a camera cannot be opened or stopped delivering
+├── OperatorError         an input device that is missing, or keys that contradict one another
 ├── PolicyError           a policy file that does not fit this robot, or cannot be read
 ├── ServerError           the policy server is missing, refused us or did not answer
 └── EpisodeError          a recording that is damaged, foreign or cannot be written
@@ -51,6 +52,10 @@ class GateLatched(RobotError):
 
 class CameraError(RobotError):
     """A camera cannot be opened or stopped delivering."""
+
+
+class OperatorError(LeashError):
+    """An input device that is missing, or keys that contradict one another."""
 
 
 class PolicyError(LeashError):
