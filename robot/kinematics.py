@@ -54,3 +54,19 @@ def inverse(feet: Array, legs: Legs) -> Array:
     hip = np.arctan2(-x, down) - np.arctan2(legs.shank * np.sin(knee), legs.thigh + legs.shank * np.cos(knee))
     joints: Array = np.stack([abduction, hip, knee], axis=-1)
     return joints.reshape(*feet.shape[:-2], 12)
+
+
+def jacobian(joint_pos: Array, legs: Legs) -> Array:
+    """How each foot moves with its own joints (..., 4, 3, 3): rows x, y, z [m], columns abduction, hip, knee [rad].
+
+    Foot velocity is jacobian @ joint velocity; joint torque under a force f on the foot is jacobian.T @ f.
+    """
+    abduction, hip, knee = np.moveaxis(joint_pos.reshape(*joint_pos.shape[:-1], 4, 3), -1, 0)
+    sin, cos = np.sin(abduction), np.cos(abduction)
+    low_x, low_down = -legs.shank * np.sin(hip + knee), legs.shank * np.cos(hip + knee)
+    x, down = low_x - legs.thigh * np.sin(hip), low_down + legs.thigh * np.cos(hip)
+    side = SIDE * legs.offset
+    by_abduction = np.stack([np.zeros_like(x), down * cos - side * sin, down * sin + side * cos], axis=-1)
+    by_hip = np.stack([-down, x * sin, -x * cos], axis=-1)
+    by_knee = np.stack([-low_down, low_x * sin, -low_x * cos], axis=-1)
+    return np.stack([by_abduction, by_hip, by_knee], axis=-1)
