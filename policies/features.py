@@ -1,0 +1,186 @@
+"""What a network sees of an observation: pure functions of numbers, the same online and on recordings."""
+
+from collections.abc import Sequence
+from typing import Annotated, Protocol
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from robot.errors import PolicyError
+from robot.types import Array, Observation
+
+Float32 = NDArray[np.float32]
+
+MOVING = 0.01
+"""A command whose entries are all smaller than this is a wish to stand, as for the scripted trot."""
+RAMP = 0.6
+"""How long after a start from standing the clock says that it is new [s]."""
+
+GYRO, VELOCITY, COMMAND = 0.25, 0.05, np.array([2.0, 4.0, 0.8])
+"""Constant scales that bring typical values to about one."""
+
+
+class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which quantities, and how much of the past. Part of every policy file."""
+
+    gravity: bool = True
+    gyro: bool = True
+    joint_pos: bool = True
+    """Joint angles around the stand pose."""
+    joint_vel: bool = False
+    actions: bool = False
+    """The targets sent at the ticks before, around the stand pose."""
+    command: bool = True
+    clock: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Period of a clock that starts when the command leaves zero [s]; 0 is no clock."""
+    frames: Annotated[int, Meta(ge=1, le=32)] = 3
+    """Ticks of history, now included, of everything measured."""
+
+    @property
+    def needs_imu(self) -> bool:
+        """Whether a robot without an IMU cannot run this."""
+        return self.gravity or self.gyro
+
+    def width(self, joints: int) -> int:
+        """Length of the feature vector for a body with so many joints."""
+        return self.frames * self.frame_width(joints) + self.context_width
+
+    def frame_width(self, joints: int) -> int:
+        """Length of the part that is repeated for each tick of history."""
+        return 3 * (self.gravity + self.gyro) + joints * (self.joint_pos + self.joint_vel + self.actions)
+
+    @property
+    def context_width(self) -> int:
+        """Length of the part that has no history."""
+        return 3 * self.command + 4 * (self.clock > 0)
+
+
+class Track(Protocol):
+    """Consecutive ticks of a recording: as much of an episode as features need. T ticks, n joints."""
+
+    @property
+    def time(self) -> Array:
+        """(T,) capture time [s]."""
+        ...
+
+    @property
+    def age(self) -> Array:
+        """(T,) age of the joint state [s]."""
+        ...
+
+    @property
+    def joint_pos(self) -> Array:
+        """(T, n) [rad]"""
+        ...
+
+    @property
+    def joint_vel(self) -> Array:
+        """(T, n) [rad/s]"""
+        ...
+
+    @property
+    def gravity(self) -> Array:
+        """(T, 3)"""
+        ...
+
+    @property
+    def gyro(self) -> Array:
+        """(T, 3) [rad/s]"""
+        ...
+
+
+class Features:
+    """The features of a running robot, one observation at a time."""
+
+    def __init__(self, config: FeatureConfig, stand: Array) -> None:
+        self.config = config
+        self.size = config.width(len(stand))
+        self._stand = stand
+        self._frames: list[Float32] = []
+        self._walk = Walk()
+        self._last = stand
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._frames = []
+        self._walk = Walk()
+        self._last = self._stand
+
+    def sent(self, target: Array) -> None:
+        """Note the joint target (n,) that answers the last observation [rad]."""
+        self._last = target
+
+    def step(self, obs: Observation) -> Float32:
+        """The features (size,) now. Raises PolicyError when something that is needed was not measured."""
+        parts = _frame(self.config, obs.gravity, obs.gyro, obs.joint_pos - self._stand, obs.joint_vel)
+        if self.config.actions:
+            parts.append(self._last - self._stand)
+        frame = np.concatenate([np.empty(0), *parts]).astype(np.float32)
+        if not np.isfinite(frame).all():
+            raise PolicyError(f"not measured: {', '.join(_missing(self.config, obs))}; the policy cannot do without")
+        self._frames = [*(self._frames or [frame] * self.config.frames)[1:], frame]
+        command = np.nan_to_num(obs.command)
+        since = self._walk.since(obs.time + obs.age, command)
+        return np.concatenate([*self._frames, _context(self.config, command, np.array(since))])
+
+
+class Walk:
+    """How long ago the command left zero."""
+
+    def __init__(self) -> None:
+        self._start = np.nan
+
+    def since(self, now: float, command: Array) -> float:
+        """Seconds since the command (3,) left zero; NaN while it is zero."""
+        if (np.abs(command) < MOVING).all():
+            self._start = np.nan
+        elif np.isnan(self._start):
+            self._start = now
+        return float(now - self._start)
+
+
+def of_track(config: FeatureConfig, stand: Array, track: Track, command: Array, sent: Array) -> Float32:
+    """Features (T, size) of recorded ticks, as `Features` gives them from a reset on; NaN where not measured.
+
+    `command` (T, 3) is what was to be followed, `sent` (T, n) the targets that went out.
+    """
+    parts = _frame(config, track.gravity, track.gyro, track.joint_pos - stand, track.joint_vel)
+    if config.actions:
+        parts.append(np.concatenate([stand[None], sent[:-1]]) - stand)
+    frames = np.concatenate([np.empty((len(track.time), 0)), *parts], axis=-1).astype(np.float32)
+    past = np.arange(len(frames))[:, None] + np.arange(1 - config.frames, 1)
+    stacked = frames[np.maximum(past, 0)].reshape(len(frames), -1)
+    command = np.nan_to_num(command)
+    walk = Walk()
+    since = [walk.since(now, row) for now, row in zip(track.time + track.age, command, strict=True)]
+    return np.concatenate([stacked, _context(config, command, np.array(since))], axis=-1)
+
+
+def _frame(config: FeatureConfig, gravity: Array, gyro: Array, error: Array, velocity: Array) -> list[Array]:
+    wanted: Sequence[tuple[bool, Array]] = (
+        (config.gravity, gravity),
+        (config.gyro, gyro * GYRO),
+        (config.joint_pos, error),
+        (config.joint_vel, velocity * VELOCITY),
+    )
+    return [part for use, part in wanted if use]
+
+
+def _context(config: FeatureConfig, command: Array, since: Array) -> Float32:
+    """Command (..., 3) and clock (..., 4): sine and cosine, whether it runs, and how new it is."""
+    parts = [np.empty((*since.shape, 0))]
+    if config.command:
+        parts.append(command * COMMAND)
+    if config.clock > 0:
+        runs = ~np.isnan(since)
+        angle = np.nan_to_num(2 * np.pi * since / config.clock)
+        new = np.clip(1 - np.nan_to_num(since) / RAMP, 0, 1)
+        parts.append(np.stack([runs * np.sin(angle), runs * np.cos(angle), 1.0 * runs, runs * new], axis=-1))
+    return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _missing(config: FeatureConfig, obs: Observation) -> list[str]:
+    names = [name for name in ("gravity", "gyro", "joint_pos", "joint_vel") if getattr(config, name)]
+    return [name for name in names if not np.isfinite(getattr(obs, name)).all()]

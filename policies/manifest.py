@@ -1,0 +1,126 @@
+"""What deployment must agree with before a policy may drive: stored in every policy file, sent by every server."""
+
+import math
+from importlib import metadata
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from policies.features import FeatureConfig
+from robot.errors import PolicyError
+from robot.spec import Gains, Spec
+
+Width = Annotated[int, Meta(ge=1, le=4096)]
+Row = Annotated[tuple[float, ...], Meta(max_length=64)]
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sizes of an ensemble of LayerNorm MLPs."""
+
+    members: Annotated[int, Meta(ge=1, le=64)] = 5
+    hidden: Annotated[tuple[Width, ...], Meta(max_length=8)] = (256, 256)
+    horizon: Annotated[int, Meta(ge=1, le=64)] = 4
+    """How many ticks of targets one answer plans; those after the first bridge late replies."""
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A policy, as a robot must know it before trusting it."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=32)]
+    """How it decides: `bc`, `trot`, `stand`."""
+    spec: Annotated[str, Meta(max_length=64)]
+    spec_hash: Annotated[str, Meta(max_length=64)]
+    joints: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)]
+    """Names in joint order."""
+    rate: Annotated[float, Meta(gt=0, le=1000)]
+    """Ticks a second."""
+    gains: Gains
+    stand: Row
+    """(n,) standing pose, the centre of the action box [rad]."""
+    lower: Row
+    """(n,) smallest targets [rad]."""
+    upper: Row
+    """(n,) largest targets [rad]."""
+    needs_imu: bool = False
+    """Whether gravity or the gyro are among what it reads."""
+    cameras: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
+    """Cameras that it looks at."""
+    features: FeatureConfig | None = None
+    """What a network sees."""
+    network: NetworkConfig | None = None
+    box: Row = ()
+    """(n,) half-range of the targets around `stand` [rad]."""
+    filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 0.0
+    """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
+    risk_scale: Annotated[float, Meta(gt=0)] = 1.0
+    """Ensemble spread, as a share of the box, that counts as risk 0.5: the 99th percentile of what was held out."""
+    calibration: Annotated[str, Meta(max_length=64)] = ""
+    """Hash of the calibration of the machine that it learned on, or empty."""
+    weights: Annotated[str, Meta(max_length=64)] = ""
+    """SHA-256 of the weights, or empty when there are none."""
+    training: dict[str, str | int | float] = {}
+    """Where it comes from; for people."""
+    version: Annotated[str, Meta(max_length=32)] = ""
+    """Of this software."""
+
+
+def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:
+    """The manifest of a policy for a spec that has no network."""
+    return Manifest(
+        kind=kind,
+        spec=spec.name,
+        spec_hash=spec.hash,
+        joints=spec.names,
+        rate=spec.rate,
+        gains=spec.gains,
+        stand=tuple(spec.stand.tolist()),
+        lower=tuple(spec.lower.tolist()),
+        upper=tuple(spec.upper.tolist()),
+        needs_imu=needs_imu,
+        version=metadata.version("leash"),
+    )
+
+
+def check_fits(manifest: Manifest, spec: Spec) -> None:
+    """Raise PolicyError, naming both, when a policy was made for another robot or another state of this one."""
+    made, here = f"{manifest.spec} {manifest.spec_hash}", f"{spec.name} {spec.hash}"
+    if manifest.joints != spec.names:
+        raise PolicyError(f"a policy for {made} cannot drive {here}: it has {len(manifest.joints)} other joints")
+    if manifest.spec_hash != spec.hash:
+        raise PolicyError(f"a policy for {made} cannot drive {here}: {_difference(manifest, spec)}; train it again")
+
+
+def _difference(manifest: Manifest, spec: Spec) -> str:
+    here = describe(manifest.kind, spec)
+    names = [
+        name for name in ("rate", "gains", "stand", "lower", "upper") if getattr(manifest, name) != getattr(here, name)
+    ]
+    return f"{' and '.join(names) or 'the spec'} changed since"
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The manifest as JSON."""
+    return msgspec.json.encode(manifest)
+
+
+def from_json(data: bytes | str) -> Manifest:
+    """Read a manifest. Raises PolicyError for unknown keys, values out of range, or parts that contradict each other."""
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PolicyError(f"not a policy's manifest: {error}") from None
+    _check(manifest)
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    n = len(manifest.joints)
+    for name in ("stand", "lower", "upper", "box"):
+        row = getattr(manifest, name)
+        if len(row) != n and not (name == "box" and manifest.network is None):
+            raise PolicyError(f"the manifest's {name} has {len(row)} entries for {n} joints")
+        if not all(map(math.isfinite, row)):
+            raise PolicyError(f"the manifest's {name} is not finite")
+    if (manifest.network is None) != (manifest.features is None):
+        raise PolicyError("the manifest has only one of `network` and `features`")
