@@ -1,0 +1,117 @@
+"""The process of one camera: opens it, keeps the newest JPEG in shared memory, and opens it again when it is lost."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+import cv2
+import msgspec
+
+from robot.camera_source import Frames, open_source
+from robot.errors import CameraError
+from robot.frame_memory import Condition, FrameMemory, State
+from robot.image import Image
+from robot.jpeg import jpeg_size
+from robot.spec import CameraSpec
+
+RETRY = 0.5
+"""A lost camera is tried again this often [s]."""
+
+FROZEN_FRAMES = 5
+"""So many frames with the same bytes are a frozen camera."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What the process is started with, as JSON on its command line."""
+
+    fd: int
+    source: str
+    spec: CameraSpec
+
+
+def main(args: list[str], stdin: BinaryIO) -> int:
+    """Serve the camera until `stdin` ends, which it does when the parent closes it or dies in any way."""
+    job = msgspec.json.decode(args[0], type=Job)
+    cv2.setNumThreads(1)
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_end, args=(stdin, stop), daemon=True).start()
+    memory = FrameMemory(job.fd)
+    serve(lambda: open_source(job.source, job.spec), job.spec, memory, stop)
+    memory.close()
+    return 0
+
+
+def command(job: Job) -> list[str]:
+    """The command line that runs `main`."""
+    code = "import sys; from robot.camera_process import main; sys.exit(main(sys.argv[1:], sys.stdin.buffer))"
+    return [sys.executable, "-c", code, msgspec.json.encode(job).decode()]
+
+
+def serve(opener: Callable[[], Frames], spec: CameraSpec, memory: FrameMemory, stop: threading.Event) -> None:
+    """Open and deliver, again and again, until `stop` is set; losses are told in the memory's condition."""
+    while not stop.is_set():
+        try:
+            _deliver(opener(), spec, memory, stop)
+        except CameraError as error:
+            memory.describe(replace(memory.condition, state=State.LOST, message=str(error)))
+            stop.wait(RETRY)
+
+
+def _deliver(frames: Frames, spec: CameraSpec, memory: FrameMemory, stop: threading.Event) -> None:
+    watch = _Watch(memory.condition.dropped)
+    try:
+        while not stop.is_set():
+            if (image := frames.read()) is not None:
+                jpeg = fitted(image, spec)
+                whole = jpeg is not None and memory.write(image.time, jpeg)
+                watch.saw(jpeg if whole else None, stamped=frames.stamped)
+                watch.tell(memory)
+    finally:
+        frames.close()
+
+
+def fitted(image: Image, spec: CameraSpec) -> bytes | None:
+    """The frame as a JPEG of the spec's size, untouched if it is one already; None when it is damaged."""
+    size = jpeg_size(image.jpeg)
+    if size == (spec.height, spec.width):
+        return image.jpeg
+    if size is None:
+        return None
+    resized = cv2.resize(image.rgb, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
+    return Image(image.time, rgb=resized.astype("uint8", copy=False)).jpeg
+
+
+@dataclass
+class _Watch:
+    """Counts damaged frames and repeated pictures, and tells the memory when something changed."""
+
+    dropped: int
+    repeats: int = 1
+    last: bytes = b""
+    told: Condition | None = None
+
+    def saw(self, jpeg: bytes | None, *, stamped: bool) -> None:
+        """Note a frame, None for a damaged one.
+
+        Note: a camera that stamps its own frames proves itself alive by the stamps, and a rendered still scene has
+        the same bytes every time; only an unstamped camera is called frozen for repeating itself.
+        """
+        if jpeg is None:
+            self.dropped += 1
+            return
+        self.repeats = self.repeats + 1 if jpeg == self.last and not stamped else 1
+        self.last = jpeg
+
+    def tell(self, memory: FrameMemory) -> None:
+        state = State.FROZEN if self.repeats >= FROZEN_FRAMES else State.LIVE
+        condition = Condition(state, "", self.dropped)
+        if condition != self.told:
+            memory.describe(condition)
+            self.told = condition
+
+
+def _wait_for_end(stdin: BinaryIO, stop: threading.Event) -> None:
+    stdin.read()
+    stop.set()
