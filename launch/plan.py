@@ -55,7 +55,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def running(self, conditions: set[Condition]) -> dict[str, Process]:
         """The processes that run when these conditions hold."""
         listed = {name: getattr(self.processes, name) for name in self.processes.__struct_fields__}
-        return {name: process for name, process in listed.items() if process and process.when in {"always", *conditions}}
+        return {
+            name: process for name, process in listed.items() if process and process.when in {"always", *conditions}
+        }
 
 
 def load_plan(kind: str, file: Path | None = None) -> Plan:

@@ -1,19 +1,25 @@
 """Opens the robot that `--robot sim|twin|pupper` names, with everything its plan says must run beside it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
+from msgspec.structs import replace as replace_struct
+
 from launch.plan import Plan, load_plan
 from robot.calibration import Calibration, load_calibration
-from robot.camera import Camera, open_camera
-from robot.errors import SpecError
+from robot.camera import CameraProcess, open_camera
+from robot.errors import CameraError, PortError, SpecError
+from robot.fake import FakeRobot
 from robot.pupper import Pupper
-from robot.spec import CameraSpec, Spec, load_spec
+from robot.spec import Spec, load_spec
 from robot.types import Robot
 from sim.truth import Truth
+
+
+Boot = Literal["cold", "homed"]
 
 
 @dataclass(frozen=True)
@@ -62,16 +68,95 @@ class Opened:
 
 
 @contextlib.contextmanager
-def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False) -> Iterator[Opened]:
+def open_robot(
+    options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False, boot: Boot = "homed"
+) -> Iterator[Opened]:
     """Open a robot; leaving the block, by any road, makes it safe and ends every process that was started.
 
-    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are.
+    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are. `boot` says whether
+    a twin goes through its power-up first ("cold") or has just done so ("homed").
     """
     plan = load_plan(options.robot, options.plan)
     spec = load_spec(plan.spec)
     if plan.processes.control.rate != spec.rate:
         raise SpecError(f"control runs at {plan.processes.control.rate} Hz but {spec.name} is built for {spec.rate} Hz")
     calibration = load_calibration(options.calibration, spec) if options.calibration else Calibration.identity(spec)
-    opener = _open_sim if options.robot == "sim" else _open_serial
-    with opener(options, plan, spec, calibration, needs_imu=needs_imu, realtime=realtime) as opened:
+    frame = Opened(FakeRobot(spec), spec, plan, calibration)
+    if options.robot == "sim":
+        opener = _open_sim(options, frame, realtime=realtime)
+    elif options.robot == "twin":
+        opener = _open_twin(options, frame, needs_imu=needs_imu, boot=boot)
+    else:
+        opener = _open_pupper(options, frame, needs_imu=needs_imu)
+    with opener as opened:
         yield opened
+
+
+@contextlib.contextmanager
+def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterator[Opened]:
+    from sim.dynamics import Dynamics, load_dynamics
+    from sim.pupper import SimPupper
+
+    dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
+    camera = bool(options.camera)
+    with SimPupper(frame.spec, dynamics, seed=options.seed, camera=camera, realtime=realtime) as robot:
+        yield replace(frame, robot=robot, referee=robot)
+
+
+@contextlib.contextmanager
+def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool, boot: Boot) -> Iterator[Opened]:
+    from sim.twin import TwinConfig, TwinProcess
+
+    cameras = frame.plan.running({"cameras"} if options.camera else set())
+    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=boot)
+    with TwinProcess(config) as twin:
+        with _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened:
+            yield replace(opened, referee=twin)
+
+
+@contextlib.contextmanager
+def _open_pupper(options: RobotOptions, frame: Opened, *, needs_imu: bool) -> Iterator[Opened]:
+    if options.port is None:
+        raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; without a robot, use --robot twin")
+    with _serial(options.port, options, frame, frame.plan.cameras, needs_imu=needs_imu) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _serial(
+    port: str, options: RobotOptions, frame: Opened, attached: Mapping[str, str], *, needs_imu: bool
+) -> Iterator[Opened]:
+    """The one path to every robot behind a serial port, the twin's as the machine's."""
+    with contextlib.ExitStack() as stack:
+        cameras = {
+            name: stack.enter_context(_camera(name, source, frame))
+            for name, source in camera_sources(options.camera, attached).items()
+        }
+        robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
+        stack.enter_context(robot)
+        yield replace(frame, robot=robot, gate_stops=lambda: robot.gate_stops)
+
+
+def camera_sources(asked: Sequence[str], attached: Mapping[str, str]) -> dict[str, str]:
+    """Sources by name: `on` stands for all that are attached, NAME=SOURCE adds or replaces one."""
+    sources: dict[str, str] = {}
+    for item in asked:
+        name, sign, source = item.partition("=")
+        if item == "on":
+            sources |= attached
+        elif sign and name and source:
+            sources[name] = source
+        else:
+            raise CameraError(f"--camera {item!r} is neither `on` nor NAME=SOURCE, such as head=/dev/video0")
+    return sources
+
+
+def _camera(name: str, source: str, frame: Opened) -> CameraProcess:
+    process = frame.plan.processes.camera
+    spec = frame.spec.cameras.get(name)
+    if spec is None:
+        known = sorted(frame.spec.cameras)
+        raise CameraError(f"{frame.spec.name} has no camera {name!r}; its spec names {known}")
+    if process is None:
+        raise CameraError("the plan runs no camera process; add `camera` under its processes")
+    return open_camera(source, replace_struct(spec, rate=min(spec.rate, process.rate)), nice=process.nice)

@@ -1,0 +1,102 @@
+"""`leash deploy`: let a policy drive a robot. The twin and the machine take the same path."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import tyro
+
+from launch.brain import needs_imu, open_brain
+from launch.lateness import Lateness
+from launch.logs import Logs
+from launch.output import console, emit
+from launch.priority import first_in_line
+from launch.robots import Opened, RobotOptions, open_robot
+from launch.steer import Command, Steer
+from robot.loop import run
+from robot.recorder import Recorder
+from robot.types import Log, Policy, Tick
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Let a policy drive a robot: `leash deploy trot --robot twin --command 0.25 0 0 --seconds 10`."""
+
+    policy: Annotated[str, tyro.conf.Positional]
+    """`trot`, `stand`, a policy file, or the endpoint of a policy server such as tcp://127.0.0.1:5555."""
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    command: Command = (0.25, 0.0, 0.0)
+    """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
+    seconds: float | None = None
+    """How long; until Ctrl-C if left out."""
+    record: Path | None = None
+    """Folder to record an episode into."""
+    keys: Path | None = None
+    """Folder with the keys of a policy server on another machine (`leash keys new`)."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def main(args: list[str]) -> int:
+    """Drive until the time is up, the robot is stopped, or somebody presses Ctrl-C."""
+    config = tyro.cli(Deploy, prog="leash deploy", args=args)
+    with terminable(), open_robot(config.robot, needs_imu=needs_imu(config.policy), realtime=True) as opened:
+        with open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain:
+            console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
+            figures = drive(opened, Steer(brain.policy, config.command), config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(" · ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+    return 0 if figures["gate_stops"] == 0 else 1
+
+
+def drive(opened: Opened, policy: Policy, config: Deploy) -> dict[str, float | int]:
+    """Stand up, drive, and return the figures of the run."""
+    lateness = Lateness(opened.spec.period)
+    ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
+    opened.robot.reset()
+    with contextlib.ExitStack() as stack:
+        log: Log = stack.enter_context(recorded(opened, lateness, config)) if config.record else lateness
+        stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        with contextlib.suppress(KeyboardInterrupt):
+            run(opened.robot, policy, log, ticks=ticks, done=stopped)
+    return {**lateness.figures(), "gate_stops": opened.gate_stops()}
+
+
+def stopped(tick: Tick) -> bool:
+    """Whether somebody or something stopped the robot."""
+    return tick.sent.source == "safety"
+
+
+@contextlib.contextmanager
+def recorded(opened: Opened, lateness: Lateness, config: Deploy) -> Iterator[Log]:
+    """Both logs: lateness, and one recorded episode."""
+    if config.record is None:
+        raise ValueError("nowhere to record to")
+    info = {"task": f"deploy {config.policy}"}
+    with Recorder(config.record, opened.spec, calibration_hash=opened.calibration.hash, info=info) as recorder:
+        recorder.begin()
+        try:
+            yield Logs(lateness, recorder)
+        finally:
+            recorder.end()
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block the way Ctrl-C does: by unwinding it."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,70 @@
+"""`leash eval`: how often a policy falls, how well it follows a velocity command, how smoothly it moves."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.progress import track
+from rich.table import Table
+
+from launch.brain import needs_imu, open_brain
+from launch.deploy import terminable
+from launch.evaluate import Trial, evaluate, summary
+from launch.output import console, emit
+from launch.priority import first_in_line
+from launch.robots import RobotOptions, open_robot
+from launch.steer import Command, Steer
+from robot.errors import RobotError
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Measure a policy on a simulated robot: `leash eval trot --robot twin --command 0.25 0 0 --json`."""
+
+    policy: Annotated[str, tyro.conf.Positional]
+    """`trot`, `stand`, a policy file, or the endpoint of a policy server."""
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    command: Command = (0.25, 0.0, 0.0)
+    """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
+    episodes: Annotated[int, tyro.conf.arg(help="How many episodes.")] = 20
+    seconds: float = 10.0
+    """Length of an episode."""
+    settle: float = 1.0
+    """Seconds at the start of each episode that the means leave out."""
+    keys: Path | None = None
+    """Folder with the keys of a policy server on another machine (`leash keys new`)."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def main(args: list[str]) -> int:
+    """Evaluate and print; exit code 0 whatever the figures say."""
+    config = tyro.cli(Eval, prog="leash eval", args=args)
+    if config.robot.robot == "pupper":
+        raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
+    figures = measure(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(table(config, figures))
+    return 0
+
+
+def measure(config: Eval) -> dict[str, float | int]:
+    """Run the episodes and return their figures; see `launch.evaluate.summary` for the keys."""
+    trial = Trial(config.episodes, config.seconds, config.settle)
+    with terminable(), open_robot(config.robot, needs_imu=needs_imu(config.policy)) as opened:
+        with open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain:
+            with first_in_line(opened.plan.processes.control.nice):
+                scores = evaluate(opened, Steer(brain.policy, config.command), trial)
+                done = list(track(scores, "episodes", total=trial.episodes, console=console))
+        return summary(done, opened.gate_stops())
+
+
+def table(config: Eval, figures: dict[str, float | int]) -> Table:
+    """The figures, for people."""
+    made = Table("figure", "value", title=f"{config.policy} on {config.robot.robot}, command {config.command}")
+    for key, value in figures.items():
+        made.add_row(key, f"{value:.4g}")
+    return made

@@ -1,0 +1,70 @@
+"""Runs a policy for several episodes on a simulated robot and scores each from the truth."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from launch.robots import Opened, Referee
+from launch.witness import Witness
+from robot.errors import RobotError
+from robot.loop import run
+from robot.types import Policy, Tick
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an evaluation repeats."""
+
+    episodes: int
+    seconds: float
+    settle: float
+    """Seconds at the start of each episode that the means leave out."""
+
+
+def evaluate(opened: Opened, policy: Policy, trial: Trial) -> Iterator[dict[str, float]]:
+    """Yield the score of one episode after another; the robot is stood up again whenever it fell."""
+    if opened.referee is None:
+        raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
+    for _ in range(trial.episodes):
+        yield episode(opened, opened.referee, policy, trial)
+
+
+def episode(opened: Opened, referee: Referee, policy: Policy, trial: Trial) -> dict[str, float]:
+    """One episode from the stand pose; ends at a fall or a soft stop, or when its time is up."""
+    if referee.truth().fallen:
+        referee.place()
+    opened.robot.reset()
+    with Witness(referee.truth, opened.spec) as witness:
+        ticks = round(trial.seconds * opened.spec.rate)
+        ran = run(opened.robot, policy, witness, ticks=ticks, done=lambda tick: over(witness, tick))
+    score = witness.score(trial.settle)
+    score["seconds"] = ran / opened.spec.rate
+    score["no_fall"] *= float(ran == ticks)
+    return score
+
+
+def over(witness: Witness, tick: Tick) -> bool:
+    """Whether there is nothing left to measure: the robot fell or was stopped."""
+    return witness.truths[-1].fallen or tick.sent.source == "safety"
+
+
+def summary(scores: list[dict[str, float]], gate_stops: int) -> dict[str, float | int]:
+    """The figures of a whole evaluation."""
+
+    def mean(key: str) -> float:
+        return float(np.mean([score[key] for score in scores]))
+
+    return {
+        "episodes": len(scores),
+        "no_fall": int(sum(score["no_fall"] for score in scores)),
+        "speed_mean": mean("speed"),
+        "side_speed_mean": mean("side_speed"),
+        "yaw_rate_mean": mean("yaw_rate"),
+        "speed_rmse": mean("speed_rmse"),
+        "yaw_rmse": mean("yaw_rmse"),
+        "action_rate": mean("action_rate"),
+        "missed": int(sum(score["missed"] for score in scores)),
+        "late_p99_ms": max(score["late_p99_ms"] for score in scores),
+        "gate_stops": gate_stops,
+    }

@@ -1,0 +1,63 @@
+"""The command line as a user meets it: help, mistakes, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launch.cli import COMMANDS, usage
+from launch.output import emit
+
+LEASH = Path(sys.executable).with_name("leash")
+
+
+def leash(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([LEASH, *args], capture_output=True, text=True, timeout=120)
+
+
+def test_bare_leash_teaches_its_commands() -> None:
+    result = leash()
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    result = leash(name, "--help")
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout) > 200
+
+
+def test_a_mistyped_command_is_one_line_with_the_choices() -> None:
+    result = leash("colect")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "collect" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("deploy", "trot", "--robot", "pupper"), "--port"),
+        (("deploy", "trot", "--robot", "pupper", "--port", "/dev/nothing"), "/dev/nothing"),
+        (("deploy", "no/such/policy.safetensors", "--robot", "sim"), "no/such/policy.safetensors"),
+        (("eval", "trot", "--robot", "pupper", "--port", "/dev/nothing"), "--robot"),
+        (("data", "show", "no/such/episode.mcap"), "no/such/episode.mcap"),
+    ],
+)
+def test_a_users_mistake_is_one_line_naming_it_and_no_traceback(args: tuple[str, ...], says: str) -> None:
+    result = leash(*args)
+    assert result.returncode != 0
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_usage_names_where_to_start() -> None:
+    assert "demo" in usage()
+
+
+def test_json_has_null_for_what_is_not_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    emit({"late_p99_ms": float("nan"), "rounds": [{"success": 1}]})
+    assert json.loads(capsys.readouterr().out) == {"late_p99_ms": None, "rounds": [{"success": 1}]}
