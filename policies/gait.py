@@ -7,6 +7,7 @@ import numpy as np
 from policies.steps import Steps, slide, step
 from robot.errors import SpecError
 from robot.kinematics import FRONT, SIDE, forward, inverse, jacobian
+from robot.limits import clamp
 from robot.spec import Legs, Spec
 from robot.types import Action, Array, Observation
 
@@ -90,6 +91,7 @@ class Trot:
         self._effort = 0.0
         self._phase = 0.0
         self._astray = 0.0
+        self._last: Array = self._spec.stand
 
     def act(self, obs: Observation) -> Action:
         """The next joint target; the phase follows the observation's clock, so that a missed slot does not shift it."""
@@ -97,7 +99,8 @@ class Trot:
         passed = self._elapsed(obs.time + obs.age)
         self._feel(float(obs.gyro[2]), passed)
         self._advance(command, passed)
-        return Action(self._target(), command, source="policy")
+        self._last = clamp(self._target(), self._last, self._spec)
+        return Action(self._last.copy(), command, source="policy")
 
     def _read(self, command: Array) -> Array:
         limit = np.array(self.config.limit)
