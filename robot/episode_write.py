@@ -1,0 +1,149 @@
+"""Writing one episode: groups of checksummed chunks, appended, synced, and renamed when the episode is complete.
+
+Bytes reach the file in groups: first a chunk with what viewers show (joint states, camera frames), then one with the
+ticks. A group counts only once its tick chunk is whole, so no tick is ever kept without its frames.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from robot import episode_records as mcap
+from robot.episode_append import AppendFile
+from robot.episode_info import END, START, End, Start, pack_facts, wall
+from robot.episode_layout import MESSAGE, Layout
+from robot.episode_ledger import Ledger
+from robot.episode_records import Chunk, Message
+from robot.episode_ros import COMPRESSED_IMAGE, DEFINITIONS, JOINT_STATE, compressed_image, joint_state
+from robot.episode_rows import read_rows
+from robot.episode_scan import FIRST_CAMERA, JOINTS, TARGETS, TICKS, map_file, scan
+from robot.errors import EpisodeError
+
+PARTIAL = ".partial"
+
+
+class EpisodeWriter:
+    """One episode under construction, in `<path>.partial` until `finish`.
+
+    Whatever raises OSError (a full disk) leaves the file as it was after the last `flush` that succeeded, so that
+    `finish` may still be tried once there is room.
+    """
+
+    def __init__(self, path: Path, start: Start) -> None:
+        """Create the file. Raises OSError, also when it exists."""
+        self._begin(path, start)
+        self._file = AppendFile(partial(path), fresh=True)
+        self._append(preamble(start))
+
+    @classmethod
+    def resume(cls, path: Path) -> Self:
+        """Go on with an episode that a crash interrupted; what was not written whole is cut off.
+
+        Raises EpisodeError when it never began or something before the cut is damaged, and OSError.
+        """
+        data = map_file(partial(path))
+        found = scan(data)
+        damage = [fault for fault in found.faults if fault.byte < found.commit]
+        if damage:
+            raise EpisodeError(f"{partial(path)} is damaged at byte {damage[0].byte}: {damage[0].what}")
+        rows = read_rows(data, found)
+        if not len(rows):
+            partial(path).unlink()
+            return cls(path, found.start)
+        writer = cls.__new__(cls)
+        writer._begin(path, found.start)
+        writer.ticks, writer.number = len(rows), int(rows["number"][-1])
+        writer._ledger.take(data[: found.commit])
+        writer._file = AppendFile(partial(path), fresh=False)
+        writer._file.cut(found.commit)
+        return writer
+
+    def _begin(self, path: Path, start: Start) -> None:
+        self.path, self.start = path, start
+        self.layout = Layout(len(start.spec.joints), len(start.cameras))
+        self.ticks = 0
+        """Ticks in the file or about to be."""
+        self.number = -1
+        """Number of the newest of them."""
+        self._ledger = Ledger()
+        self._views: list[Message] = []
+        self._rows: list[Message] = []
+
+    def add(self, row: bytes, frames: Mapping[int, bytes]) -> None:
+        """Take a tick as `Layout.pack` made it, and the JPEGs of the cameras (by number) that have a new frame."""
+        tick = np.frombuffer(row, self.layout.dtype)[0]
+        self.number, self.ticks = int(tick["number"]), self.ticks + 1
+        captured, seen = self._wall(tick["time"]), self._wall(tick["time"] + tick["age"])
+        self._rows.append(Message(TICKS, self.number, seen, captured, row))
+        names, none = self.start.spec.names, np.empty(0)
+        state = joint_state(captured, names, tick["joint_pos"], tick["joint_vel"], tick["joint_effort"])
+        self._views.append(Message(JOINTS, self.number, seen, captured, state))
+        target = joint_state(seen, names, tick["sent"]["joint_pos"], none, none)
+        self._views.append(Message(TARGETS, self.number, seen, seen, target))
+        for camera, jpeg in frames.items():
+            taken = self._wall(tick["camera_time"][camera])
+            image = compressed_image(taken, self.start.cameras[camera], jpeg)
+            self._views.append(Message(FIRST_CAMERA + camera, self.number, seen, taken, image))
+
+    def flush(self) -> None:
+        """Hand everything added so far to the kernel: from here on it survives the death of this process."""
+        if self._rows:
+            group = (Chunk(self._views), Chunk(self._rows))
+            self._append(b"".join(part for chunk in group for part in (chunk.encode(), *chunk.indexes().values())))
+            self._views, self._rows = [], []
+
+    def forget(self) -> None:
+        """Give up what was added since the last flush that succeeded."""
+        self.ticks -= len(self._rows)
+        self._views, self._rows = [], []
+
+    def sync(self) -> None:
+        """Wait until everything flushed is on the disk: from here on it survives a power cut."""
+        self._file.sync()
+
+    def finish(self, end: End) -> Path:
+        """Complete the file and give it its name; `end.ticks` is filled in. Raises OSError."""
+        self.flush()
+        self._append(mcap.metadata(END, pack_facts(msgspec.structs.replace(end, ticks=self.ticks))))
+        self._file.append(self._ledger.ending())
+        self._file.rename(self.path)
+        return self.path
+
+    def close(self) -> None:
+        """Let go of the file as it is, unfinished."""
+        self._file.close()
+
+    def _append(self, data: bytes) -> None:
+        self._file.append(data)
+        self._ledger.take(data)
+
+    def _wall(self, time: float) -> int:
+        return wall(time, self.start)
+
+
+def partial(path: Path) -> Path:
+    """The name of an episode that is not complete."""
+    return path.with_name(path.name + PARTIAL)
+
+
+def preamble(start: Start) -> bytes:
+    """Everything before the first tick; says nothing that is not in `start`."""
+    layout = Layout(len(start.spec.joints), len(start.cameras))
+    cameras = enumerate(start.cameras, FIRST_CAMERA)
+    return b"".join(
+        [
+            mcap.MAGIC,
+            mcap.header("", f"leash {start.version}"),
+            mcap.metadata(START, pack_facts(start)),
+            mcap.schema(1, MESSAGE, "protobuf", layout.descriptor),
+            mcap.schema(2, JOINT_STATE, "ros2msg", DEFINITIONS[JOINT_STATE].encode()),
+            mcap.schema(3, COMPRESSED_IMAGE, "ros2msg", DEFINITIONS[COMPRESSED_IMAGE].encode()),
+            mcap.channel(TICKS, 1, "/tick", "protobuf"),
+            mcap.channel(JOINTS, 2, "/joint_states", "cdr"),
+            mcap.channel(TARGETS, 2, "/joint_targets", "cdr"),
+            *(mcap.channel(number, 3, f"/camera/{name}", "cdr") for number, name in cameras),
+        ]
+    )
