@@ -105,7 +105,7 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(data: bytes | str) -> Manifest:
-    """Read a manifest. Raises PolicyError for unknown keys, values out of range, or parts that contradict each other."""
+    """Read a manifest. Raises PolicyError for unknown keys, values out of range, or parts that disagree."""
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

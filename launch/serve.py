@@ -1,0 +1,67 @@
+"""`leash serve`: run a policy behind a server, away from the motors."""
+
+import importlib
+import signal
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import tyro
+
+from launch.brain import SCRIPTED
+from launch.output import console
+from policies.keys import server_keys
+from policies.manifest import describe
+from policies.server import Served, serve
+from robot.errors import PolicyError
+from robot.spec import load_spec
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Answer robots that ask a policy what to do: `leash serve walk.safetensors --endpoint tcp://127.0.0.1:5555`."""
+
+    policy: Annotated[str, tyro.conf.Positional]
+    """A policy file, `trot` or `stand`."""
+    endpoint: str = "tcp://127.0.0.1:5555"
+    """Where to be reached: ipc:///path/to/socket, tcp://127.0.0.1:PORT, or with keys tcp://0.0.0.0:PORT."""
+    keys: Path | None = None
+    """Folder with this server's keys and the robots that may call (`leash keys new`)."""
+    spec: str = "pupper_v2"
+    """Name or file of the robot's spec, for a scripted policy; a policy file brings its own."""
+
+
+def main(args: list[str]) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    config = tyro.cli(Serve, prog="leash serve", args=args)
+    stop = _stop_at_signals()
+    served = offer(config.policy, config.spec)
+    keys = server_keys(config.keys) if config.keys is not None else None
+    console.print(f"serving {config.policy} at {config.endpoint}; Ctrl-C stops", highlight=False)
+    serve(served, config.endpoint, stop, keys=keys, note=lambda line: console.print(line, highlight=False))
+    return 0
+
+
+def offer(policy: str, spec: str) -> Served:
+    """What to serve: a scripted policy for a spec, or a policy file. Raises PolicyError."""
+    if policy in SCRIPTED:
+        body = load_spec(spec)
+        return Served(describe(policy, body), lambda: SCRIPTED[policy](body))
+    if not Path(policy).is_file():
+        raise PolicyError(f"no policy file {policy!r}; give a file or one of {sorted(SCRIPTED)}")
+    clone = importlib.import_module("policies.clone")
+    manifest, make = clone.load(Path(policy))
+    return Served(manifest, make)
+
+
+def _stop_at_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask)
+    return stop

@@ -1,0 +1,66 @@
+"""The robot's end of the line to a policy server: sends without waiting, receives until a deadline, reconnects."""
+
+import time
+from collections.abc import Sequence
+
+import zmq
+
+from policies.endpoint import check_endpoint, tune
+from policies.keys import ClientKeys
+from robot.errors import ServerError, WireError
+from robot.wire import Answer, read_answer
+
+
+class Line:
+    """A DEALER socket. Nothing is queued for a server that is away, so nothing stale greets it when it returns."""
+
+    def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:
+        check_endpoint(endpoint, keys=keys is not None)
+        self.endpoint = endpoint
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        tune(self._socket)
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)
+        if keys is not None:
+            self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret
+            self._socket.curve_serverkey = keys.server
+        self._connect()
+
+    def _connect(self) -> None:
+        try:
+            self._socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ServerError(f"cannot reach {self.endpoint}: {error}") from None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+        self._context.term()
+
+    def send(self, frames: Sequence[bytes]) -> bool:
+        """Send now; False when nobody is connected."""
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def connected(self, until: float) -> bool:
+        """Wait until something can be sent or it is `until` [s, monotonic]."""
+        left = max(0.0, until - time.monotonic())
+        return bool(self._socket.poll(int(left * 1000), zmq.POLLOUT))
+
+    def receive(self, until: float) -> Answer | None:
+        """The next answer that can be read, or None when it is `until` [s, monotonic]."""
+        while (left := until - time.monotonic()) > 0:
+            self._socket.rcvtimeo = max(1, int(left * 1000))
+            try:
+                return read_answer(self._socket.recv_multipart())
+            except zmq.Again:
+                return None
+            except WireError:
+                continue
+        return None
