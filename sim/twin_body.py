@@ -1,0 +1,98 @@
+"""The twin's physics: body, motors, encoders and inertial sensor, stepped a millisecond at a time."""
+
+import mujoco
+import numpy as np
+
+from robot.types import Array
+from sim.twin_dynamics import Dynamics
+from sim.twin_model import build
+from sim.twin_motor import Motors
+from sim.twin_state import State
+
+COUNTS_PER_RADIAN = 8192 * 36 / (2 * np.pi)
+"""Encoder counts of the rotor for a radian of the joint."""
+RPM_PER_RADIAN_PER_SECOND = 36 * 60 / (2 * np.pi)
+DIRECTIONS: Array = np.array([-1.0, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1])
+"""How each motor is mounted: turns of the rotor against the joint's own direction."""
+SPEED_FILTER = 1.0 - float(np.exp(-1.0 / 2.0))
+"""The motor controllers' speed estimate lags about 2 ms; more does not fit what logs of the robot show."""
+LYING: Array = np.tile([0.0, 1.5, -2.4], 4)
+"""How a person leaves the robot on the floor, legs folded under it [rad]."""
+
+
+class Body:
+    """One robot on one floor. Motor-side quantities are in the motors' own directions, as the CAN bus has them."""
+
+    def __init__(self, dynamics: Dynamics, seed: int = 0) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._seed = seed
+        # Note: where the rotors' own zero lies within one of their 36 turns is chance.
+        self._encoder_offset = self._rng.uniform(0, 8192, 12)
+        self._install(dynamics)
+        self.data.qpos[7:] = LYING
+        self.place()
+
+    def _install(self, dynamics: Dynamics) -> None:
+        self.dynamics = dynamics
+        self.model = build(dynamics, self._seed)
+        self.data = mujoco.MjData(self.model)
+        self.motors = Motors(dynamics)
+        self._joint_pos, self._joint_vel = self.data.qpos[7:], self.data.qvel[6:]
+        self._torque, self._friction = self.data.qfrc_applied[6:], self.model.dof_frictionloss[6:]
+        self._down: Array = self.model.opt.gravity / np.linalg.norm(self.model.opt.gravity)
+        self._speed = np.zeros(12)
+        self._wanted = np.zeros(12)
+
+    def change(self, dynamics: Dynamics) -> None:
+        """Become another machine in the same pose and motion."""
+        before = self.data
+        self._install(dynamics)
+        self.data.qpos[:], self.data.qvel[:], self.data.time = before.qpos, before.qvel, before.time
+        mujoco.mj_forward(self.model, self.data)
+
+    def encoders(self) -> tuple[Array, Array]:
+        """Rotor counts (12,) and rotor speed (12,) [rpm], whole numbers, as the motor controllers report them."""
+        counts = np.floor(self._joint_pos * DIRECTIONS * COUNTS_PER_RADIAN + self._encoder_offset)
+        self._speed += (self._joint_vel - self._speed) * SPEED_FILTER
+        return counts, np.rint(self._speed * DIRECTIONS * RPM_PER_RADIAN_PER_SECOND)
+
+    def step(self, milliamps: Array) -> None:
+        """One millisecond with these currents (12,) commanded [mA]."""
+        np.multiply(milliamps, DIRECTIONS, out=self._wanted)
+        self._wanted *= 1e-3
+        self.motors.step(self._wanted, self._joint_vel)
+        self._torque[:] = self.motors.torque
+        self._friction[:] = self.motors.friction
+        mujoco.mj_step(self.model, self.data)
+
+    def imu(self) -> tuple[Array, Array]:
+        """A noisy sample of rates (3,) [rad/s] and specific force (3,) [m/s2] in the sensor's axes."""
+        sensor, imu = self.data.sensordata, self.dynamics.imu
+        noise = self._rng.standard_normal(6)
+        return sensor[0:3] + imu.gyro_bias + imu.gyro_noise * noise[:3], sensor[3:6] + imu.accel_noise * noise[3:]
+
+    def place(self) -> None:
+        """Put the robot upright on the floor at the origin, joints as they are, everything at rest."""
+        data = self.data
+        data.qpos[:7] = (0, 0, 0.5, 1, 0, 0, 0)
+        data.qvel[:] = 0.0
+        mujoco.mj_forward(self.model, data)
+        data.qpos[2] += self.dynamics.bumps + 0.001 - self._lowest()
+        mujoco.mj_forward(self.model, data)
+
+    def _lowest(self) -> float:
+        """Height of the robot's lowest point, by the boxes around its shapes [m]."""
+        robot = self.model.geom_bodyid > 0
+        centre, half = self.model.geom_aabb[robot, :3], self.model.geom_aabb[robot, 3:]
+        down = self.data.geom_xmat[robot].reshape(-1, 3, 3)[:, 2, :]
+        middle = self.data.geom_xpos[robot, 2] + (down * centre).sum(axis=1)
+        return float((middle - (np.abs(down) * half).sum(axis=1)).min())
+
+    def push(self, velocity: Array) -> None:
+        """Change the body's velocity at once (3,), world axes [m/s]."""
+        self.data.qvel[:3] += velocity
+
+    def state(self, captured: float = 0.0, skipped: float = 0.0, dropped: int = 0) -> State:
+        """What really is, now; what this knows nothing of is passed through."""
+        data = self.data
+        return State(captured, data.time, skipped, dropped, data.qpos, data.qvel, data.sensordata[6:], self._down)

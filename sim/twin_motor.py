@@ -1,0 +1,54 @@
+"""The twin's twelve motors: current in, torque and gearbox friction out, after the published M2006 P36 gearbox model.
+
+With the rotor's torque t = 0.0069 i [N m] the 36:1 gearbox gives 36 t at its output and holds back 0.021 + 10 |t| of
+dry friction: 0.179 N m/A remain when it drives, 0.317 N m/A resist when it is driven. Dry friction goes to the physics
+engine's own friction constraint, which also holds a joint that stands still.
+"""
+
+import numpy as np
+
+from robot.types import Array
+from sim.twin_dynamics import Dynamics
+
+TORQUE_PER_AMP = 36 * 0.0069
+"""Before the gearbox takes its share [N m/A]."""
+FRICTION_PER_AMP = 10 * 0.0069
+COULOMB = 0.021
+"""[N m]"""
+NO_LOAD_SPEED = 52.4
+"""500 rpm at the output [rad/s]."""
+STALL_CURRENT = 33.0
+"""Where the line through 416 rpm at 1 N m and 500 rpm at none meets standstill; never reached, only its slope [A]."""
+
+
+class Motors:
+    """Twelve motors with their current loops; arrays (12,) in joint directions."""
+
+    def __init__(self, dynamics: Dynamics) -> None:
+        self._follow = 1.0 if dynamics.current_loop_ms <= 0.0 else 1.0 - float(np.exp(-1.0 / dynamics.current_loop_ms))
+        self._torque_per_amp = TORQUE_PER_AMP * dynamics.motor_strength
+        self._friction_per_amp = FRICTION_PER_AMP * dynamics.motor_strength
+        self._coulomb = COULOMB + dynamics.joint_friction
+        self._current = np.zeros(12)
+        self._room = np.zeros(12)
+        self.torque: Array = np.zeros(12)
+        """What the motors exert [N m]."""
+        self.friction: Array = np.zeros(12)
+        """The dry friction that resists any motion [N m]."""
+
+    def step(self, wanted: Array, speed: Array) -> None:
+        """One millisecond with these commanded currents [A] at these joint speeds [rad/s]."""
+        current, room = self._current, self._room
+        np.subtract(wanted, current, out=room)
+        room *= self._follow
+        current += room
+        # The voltage that is left at this speed bounds the current in the direction of motion.
+        np.multiply(speed, -STALL_CURRENT / NO_LOAD_SPEED, out=room)
+        room += STALL_CURRENT
+        np.minimum(current, room, out=current)
+        room -= 2 * STALL_CURRENT
+        np.maximum(current, room, out=current)
+        np.multiply(current, self._torque_per_amp, out=self.torque)
+        np.abs(current, out=self.friction)
+        self.friction *= self._friction_per_amp
+        self.friction += self._coulomb
