@@ -41,14 +41,14 @@ def law(gains: Gains, dynamics: Dynamics, step: float) -> Law:
         kp=gains.kp * dynamics.kp,
         kd=gains.kd * dynamics.kd,
         max_current=gains.max_current,
-        torque_per_amp=motor.torque_per_amp * dynamics.strength,
-        load_friction=motor.load_friction * dynamics.strength,
-        coulomb=motor.coulomb,
-        viscous=motor.viscous,
+        torque_per_amp=motor.torque_per_amp * dynamics.motor_strength,
+        load_friction=motor.load_friction * dynamics.motor_strength,
+        coulomb=motor.coulomb + dynamics.joint_friction,
+        viscous=motor.viscous + dynamics.joint_damping,
         no_load_speed=motor.no_load_speed,
         amps_per_speed=motor.amps_per_speed,
         blend=step / (step + motor.velocity_filter),
-        grip=motor.reflected_inertia / step,
+        grip=motor.reflected_inertia * dynamics.rotor_inertia / step,
     )
 
 
@@ -67,7 +67,7 @@ def torques(
     kp, kd, limit, per_amp, per_load, coulomb, viscous, top, slope, blend, grip = law
     knee = top - limit / slope
     result, velocities = [], []
-    for (position, velocity, *_), target, slow in zip(states, targets, filtered, strict=True):
+    for (position, velocity, _, _), target, slow in zip(states, targets, filtered, strict=True):
         estimate = slow + blend * (velocity - slow)
         current = kp * (target - position) - kd * estimate
         if current > limit:

@@ -25,6 +25,8 @@ HIP_TO_KNEE = (-0.004, -0.080)
 KNEE_TO_FOOT = (-0.002, -0.110)
 """Outward and up [m]."""
 FOOT_RADIUS = 0.0095
+STOPS = {"abduction": (-0.81, 0.81), "hip": (-1.334, 4.476), "knee": (-2.905, 2.905)}
+"""Where the links hit their hard stops, play included [rad]."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Mass:
         )
 
 
-BODY = Mass(0.991, (0.073, 0.0, -0.0096), (0.00175, 0.00626, 0.00678))
+# Note: one source has the centre of mass 73 mm ahead, which puts the whole robot's 24 mm ahead of its hips; another
+# team weighed the parts and found 37 mm, which agrees with how far forward the stock gait stands.
+BODY = Mass(0.991, (0.037, 0.0, -0.0096), (0.00175, 0.00626, 0.00678))
 ABDUCTION = Mass(0.106, (0.001, 0.0139, 0.0), (6e-5, 2e-5, 6e-5))
 THIGH = Mass(0.142, (0.0, 0.0172, -0.061), (1.6e-4, 1.4e-4, 3e-5))
 # Note: the published 1.8e-4 is about the knee, not the centre of mass; a rod of this mass and length has 3e-5.
@@ -150,14 +154,14 @@ def shank_shapes(side: int) -> tuple[Shape, ...]:
 
 
 def urdf(
-    *, mass: float = 1.0, inertia: float = 1.0, body_com: Vector = ZERO, payload: float = 0.0, name: str = "pupper_v2"
+    *, mass: float = 1.0, inertia: float = 1.0, com_shift: Vector = ZERO, payload: float = 0.0, name: str = "pupper_v2"
 ) -> str:
     """Write the robot.
 
-    `mass` multiplies every mass, `inertia` every inertia on top of that; `body_com` moves the body's centre of mass
+    `mass` multiplies every mass, `inertia` every inertia on top of that; `com_shift` moves the body's centre of mass
     [m]; `payload` rides on the back [kg].
     """
-    body = BODY.scaled(mass, inertia).moved(body_com).loaded(payload, PAYLOAD_AT)
+    body = BODY.scaled(mass, inertia).moved(com_shift).loaded(payload, PAYLOAD_AT)
     parts = [*_materials(), _link("body", body, BODY_SHAPES)]
     for index, leg in enumerate(LEGS):
         parts += _leg(leg, 1 if index < 2 else -1, -1 if index % 2 == 0 else 1, mass, inertia)
@@ -206,10 +210,10 @@ def _link(name: str, part: Mass, shapes: tuple[Shape, ...]) -> str:
 
 
 def _joint(name: str, parent: str, child: str, origin: Vector, axis: str) -> str:
-    # Note: the loader refuses a joint without limits; what targets may be asked is the spec's business.
+    lower, upper = STOPS[name.rpartition("_")[2]]
     return (
-        f'  <joint name="{name}" type="revolute"><parent link="{parent}"/><child link="{child}"/>'
-        f'{_origin(origin)}<axis xyz="{axis}"/><limit lower="-6.3" upper="6.3" effort="3.2" velocity="52.4"/></joint>'
+        f'  <joint name="{name}" type="revolute"><parent link="{parent}"/><child link="{child}"/>{_origin(origin)}'
+        f'<axis xyz="{axis}"/><limit lower="{lower}" upper="{upper}" effort="3.2" velocity="52.4"/></joint>'
     )
 
 

@@ -12,11 +12,10 @@ from robot.image import Image
 from robot.limits import clamp
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
-from sim.dynamics import Dynamics
+from sim.dynamics import NOMINAL, Dynamics
 from sim.truth import Truth
 from sim.world import STANDING_HEIGHT, World
 
-NOMINAL = Dynamics()
 SETTLE = 0.3
 """How long the robot may come to rest in its stand pose before the first tick [s]."""
 
@@ -24,8 +23,8 @@ SETTLE = 0.3
 class SimPupper:
     """Fits `Robot`. `send` steps the physics through one tick, `observe` returns what the sensors saw at its end.
 
-    Time is virtual unless `realtime`, where `observe` waits for the slot. A command takes effect `command_latency`
-    after it was sent, and what is observed is `telemetry_age` old, both rounded to the physics step.
+    Time is virtual unless `realtime`, where `observe` waits for the slot. A command takes effect `action_latency_ms`
+    after it was sent, and what is observed is `telemetry_latency_ms` old, both rounded to the physics step.
     """
 
     def __init__(
@@ -52,13 +51,12 @@ class SimPupper:
     def _use(self, dynamics: Dynamics) -> None:
         self.dynamics = dynamics
         """The robot and floor that are simulated."""
-        self._delay = round(dynamics.command_latency / self._step)
-        self._age = round(dynamics.telemetry_age / self._step)
-        if not 0 <= self._age < self._steps:
-            raise SpecError(
-                f"a telemetry age of {dynamics.telemetry_age} s is outside [0, {self._spec.period}) s, one tick"
-            )
-        self._offset = np.array(dynamics.joint_offset or (0.0,) * 12)
+        self._delay = round(dynamics.action_latency_ms / 1000 / self._step)
+        self._age = round(dynamics.telemetry_latency_ms / 1000 / self._step)
+        if self._age >= self._steps:
+            limit = 1000 * self._spec.period
+            raise SpecError(f"telemetry_latency_ms = {dynamics.telemetry_latency_ms} is not below a tick, {limit} ms")
+        self._offset = np.radians(dynamics.joint_zero_deg)
         noise = dynamics.noise
         self._sigma = np.repeat([noise.joint_pos, noise.joint_vel, noise.gravity, noise.gyro], [12, 12, 3, 3])
         self._bias = np.concatenate([self._offset, np.zeros(12), dynamics.gravity_bias, dynamics.gyro_bias])

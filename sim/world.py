@@ -1,7 +1,6 @@
 """One Pupper on one floor in PyBullet: loading, posing, stepping under the motor model, and reading the truth."""
 
 import math
-import os
 import tempfile
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -13,14 +12,16 @@ from robot.spec import Gains
 from robot.types import Array
 from sim.actuator import law, torques
 from sim.body import ASSET, urdf
-from sim.dynamics import Dynamics
+from sim.dynamics import NOMINAL, Dynamics
 from sim.truth import Truth
 
 GRAVITY = 9.81
 JOINTS = 12
 FEET = (2, 5, 8, 11)
 """The links that end in a foot, in leg order."""
-FLOOR_FRICTION = 1.0
+SLAB = (100.0, 100.0, 0.5)
+"""Half-extents of the floor [m]."""
+URDF_FLAGS = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_IGNORE_VISUAL_SHAPES
 STANDING_HEIGHT = 0.1665
 """Height of the body frame in the spec's stand pose [m]."""
 
@@ -46,14 +47,15 @@ class World:
         self.client = pybullet.connect(pybullet.DIRECT)
         self._prepare()
         self.body = self._load(dynamics)
+        self._set_links(self.body, dynamics)
         self.joints = list(range(JOINTS))
         self.law = law(gains, dynamics, step)
         self.limp = self.law._replace(kp=0.0)
         self._filtered = [0.0] * JOINTS
         self._com = np.array(pybullet.getDynamicsInfo(self.body, -1, self.client)[3])
-        roll, pitch = dynamics.slope[1], dynamics.slope[0]
-        self._down = np.array([-math.sin(pitch), -math.sin(roll), -math.cos(pitch) * math.cos(roll)])
-        self._down /= np.linalg.norm(self._down)
+        slope = math.radians(dynamics.slope_deg)
+        # Note: a slope is a tilted gravity over a level floor, so that heights and feet need no second frame.
+        self._down = np.array([-math.sin(slope), 0.0, -math.cos(slope)])
         pybullet.setGravity(*(GRAVITY * self._down), physicsClientId=self.client)
 
     def __enter__(self) -> Self:
@@ -69,56 +71,48 @@ class World:
             self.client = -1
 
     def _prepare(self) -> None:
+        # Note: with a dozen shapes the simple broadphase, and a slab that only nearby shapes pair with, are fastest.
+        pybullet.resetSimulation(pybullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=self.client)
         # Note: the contact threshold is shared by the whole process; a value left behind by others costs contacts.
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self.client
         )
-        plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, physicsClientId=self.client)
-        self.floor = pybullet.createMultiBody(0, plane, physicsClientId=self.client)
+        slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self.client)
+        self.floor = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
 
     def _load(self, dynamics: Dynamics) -> int:
-        plain = (dynamics.mass, dynamics.inertia, dynamics.payload, *dynamics.body_com) == (1.0, 1.0, 0.0, 0, 0, 0)
-        if plain:
-            body = self._load_file(ASSET)
-        else:
-            text = urdf(
-                mass=dynamics.mass, inertia=dynamics.inertia, body_com=dynamics.body_com, payload=dynamics.payload
-            )
-            handle, name = tempfile.mkstemp(suffix=".urdf")
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            body = self._load_file(Path(name))
-            Path(name).unlink()
-        self._set_links(body, dynamics)
-        return body
+        changes = (dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
+        if changes == (NOMINAL.mass, NOMINAL.inertia, NOMINAL.com_shift, NOMINAL.payload):
+            return self._load_file(ASSET)
+        mass, inertia, com_shift, payload = changes
+        with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
+            file.write(urdf(mass=mass, inertia=inertia, com_shift=com_shift, payload=payload))
+            file.flush()
+            return self._load_file(Path(file.name))
 
     def _load_file(self, path: Path) -> int:
-        flags = pybullet.URDF_USE_INERTIA_FROM_FILE
-        body: int = pybullet.loadURDF(str(path), [0, 0, STANDING_HEIGHT], flags=flags, physicsClientId=self.client)
+        body: int = pybullet.loadURDF(str(path), [0, 0, STANDING_HEIGHT], flags=URDF_FLAGS, physicsClientId=self.client)
+        # Note: every joint is born with a velocity motor that holds it; without this the motor model fights it.
         pybullet.setJointMotorControlArray(
-            body,
-            range(JOINTS),
-            pybullet.VELOCITY_CONTROL,
-            forces=[0.0] * JOINTS,
-            physicsClientId=self.client,
+            body, range(JOINTS), pybullet.VELOCITY_CONTROL, forces=[0.0] * JOINTS, physicsClientId=self.client
         )
         return body
 
     def _set_links(self, body: int, dynamics: Dynamics) -> None:
-        pybullet.changeDynamics(self.floor, -1, lateralFriction=FLOOR_FRICTION, physicsClientId=self.client)
+        # Note: the engine multiplies the two coefficients of a contact.
+        pybullet.changeDynamics(self.floor, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
                 body,
                 link,
-                lateralFriction=dynamics.friction / FLOOR_FRICTION,
-                restitution=dynamics.restitution,
+                lateralFriction=dynamics.friction,
                 linearDamping=0.0,
                 angularDamping=0.0,
                 jointDamping=0.0,
                 physicsClientId=self.client,
             )
         for link in range(JOINTS):
-            self._add_rotor(body, link, dynamics.motor.reflected_inertia)
+            self._add_rotor(body, link, dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
 
     def _add_rotor(self, body: int, link: int, inertia: float) -> None:
         # Note: the engine has no rotor inertia, so it goes into the link, about the joint axis only. The URDF loader
