@@ -1,0 +1,340 @@
+"""What decides whether a motor moves: a pure function of state, event and time, without input or output.
+
+    disarmed --Arm--> armed --no command for 150 ms, or any fault--> soft_stop --by 500 ms--> damped --Arm--> armed
+                                                                              any --Leave--> ... --> off
+
+Soft stop holds the last sent target. Damped sets kp to zero and keeps kd, so that the legs sink softly. A stop that
+nobody planned is latched: only an Arm of a fresh session, after a second of healthy telemetry, ends it.
+Times are monotonic [s]; angles are the firmware's [rad].
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from robot.gate_messages import Ack, Angles, Arm, Command, Config, Phase, Stop
+from robot.pupper_wire import Telemetry
+
+FLUSH = 30
+"""Idle frames before anything else: they complete whatever truncated frame the firmware still waits for."""
+STILL = 1.0
+"""How long the joints must rest before the first frame may go out [s]."""
+STILL_SPEED = 0.3
+"""[rad/s]"""
+STILL_ANGLE = 0.03
+"""[rad]"""
+BOOT = 20_000.0
+"""A Teensy younger than this has just homed, so the robot must lie in its rest pose [ms]."""
+HEALTHY = 1.0
+"""How much unbroken telemetry an Arm needs [s]."""
+OUTSIDE = 0.3
+"""How far outside its range a joint may be found when arming [rad]."""
+SOONEST = 0.4
+"""Smallest gap between two commands [ticks]."""
+FAULTS, FAULT_WINDOW = 3, 1.0
+"""So many malformed commands within so many seconds latch the gate."""
+HOLD_LIMIT = 30.0
+"""An armed gate that gets no first command lets the robot sink after this long [s]."""
+DAMP_EVERY = 0.1
+"""Nothing is acknowledged by the firmware, so damping is repeated [s]."""
+SINK = 1.0
+"""How long the legs get to sink before the current goes off [s]."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Something below the gate failed."""
+
+    cause: str
+    homed: bool = True
+    """False when the robot may have to home again: the port or the firmware went away."""
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """The driver is gone, or the gate was asked to end."""
+
+    cause: str
+
+
+class Write(msgspec.Struct, frozen=True):
+    """One frame for the port."""
+
+    kind: Literal["idle", "gains", "damp", "target"]
+    target: Angles = ()
+
+
+class State(msgspec.Struct, frozen=True):
+    """Everything the gate remembers."""
+
+    phase: Phase = "disarmed"
+    latched: bool = False
+    cause: str = ""
+    stops: int = 0
+    session: int = 0
+    seq: int = 0
+    """Number of the last accepted command; 0 before the first of a session."""
+    target: Angles = ()
+    """(n,) the last target sent; empty when none was."""
+    commanded: float = -math.inf
+    """When the last command was accepted."""
+    armed_at: float = math.inf
+    damp_at: float = math.inf
+    """When the next damping frame is due."""
+    off_at: float = math.inf
+    """When the current goes off for good; infinite unless leaving."""
+    malformed: tuple[float, ...] = ()
+    """When the latest malformed commands came."""
+    frame: Telemetry | None = None
+    healthy_since: float = math.inf
+    still_since: float = math.inf
+    still_pose: Angles = ()
+    ready: bool = False
+    """Homing is over: only now may anything be written."""
+
+
+Event = Telemetry | Fault | Arm | Command | Stop | Leave | None
+Writes = tuple[Write, ...]
+Output = tuple[State, Writes, Ack | None]
+
+DAMP, IDLE, GAINS = Write("damp"), Write("idle"), Write("gains")
+
+
+def step(state: State, event: Event, now: float, config: Config) -> Output:
+    """Take one event at time `now`; return the new state, the frames to write, and the answer if one is due.
+
+    Telemetry comes before the deadlines, so that a gate that woke up late does not mistake its own sleep for silence.
+    """
+    early: Writes = ()
+    if isinstance(event, Telemetry):
+        state, early = _observe(state, event, config)
+    state, late = _advance(state, now, config)
+    state, reply, ack = _answer(state, event, now, config)
+    return state, early + late + reply, ack
+
+
+def deadline(state: State, config: Config) -> float:
+    """When `step` must be called again even if nothing happens."""
+    if state.phase == "armed" and state.frame is not None:
+        return min(state.frame.time + config.stale, _patience(state, config))
+    return min(state.damp_at, state.off_at) if state.phase in {"soft_stop", "damped"} else math.inf
+
+
+def clamp(target: Angles, last: Angles, config: Config) -> Angles:
+    """Into the range, then to within one step of the last target: robot.limits.clamp on plain floats."""
+    clamped = []
+    for want, from_, low, high, most in zip(target, last, config.lower, config.upper, config.step, strict=True):
+        inside = low if want < low else min(want, high)
+        clamped.append(from_ - most if inside < from_ - most else min(inside, from_ + most))
+    return tuple(clamped)
+
+
+def waiting(state: State, config: Config, now: float) -> str:
+    """What readiness still waits for, in words; empty when homing is over."""
+    if state.ready:
+        return ""
+    if state.frame is None:
+        return "no telemetry yet"
+    if now >= state.frame.time + config.stale:
+        return f"no telemetry for {now - state.frame.time:.1f} s"
+    if state.frame.time - state.still_since < STILL:
+        return "the joints are moving, or stopped less than a second ago"
+    return f"{_misplaced(state.frame.pos, config.rest_lower, config.rest_upper, config)}, where homing ends"
+
+
+def _answer(state: State, event: Event, now: float, config: Config) -> Output:
+    match event:
+        case Command():
+            return _command(state, event, now, config)
+        case Arm():
+            return _arm(state, event, now, config)
+        case Stop(cause=cause):
+            return *_stop(state, now, config, cause, counted=False), None
+        case Fault():
+            return *_fault(state, event, now, config), None
+        case Leave():
+            return *_leave(state, event, now, config), None
+    return state, (), None
+
+
+def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Writes]:
+    """Take one plausible frame: health, stillness, readiness."""
+    unbroken = state.frame is not None and frame.time < state.frame.time + config.stale
+    still = unbroken and _still(frame, state.still_pose)
+    state = replace(
+        state,
+        frame=frame,
+        healthy_since=state.healthy_since if unbroken else frame.time,
+        still_since=state.still_since if still else frame.time,
+        still_pose=state.still_pose if still else frame.pos,
+    )
+    if state.ready or frame.time - state.still_since < STILL:
+        return state, ()
+    homed = frame.ts >= BOOT or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
+    # Note: after a reconnection, many damping frames do what the idle frames do on arming, without dropping the body
+    return replace(state, ready=homed), (DAMP,) * FLUSH if homed and state.phase == "damped" else ()
+
+
+def _still(frame: Telemetry, pose: Angles) -> bool:
+    near = all(abs(angle - before) < STILL_ANGLE for angle, before in zip(frame.pos, pose, strict=True))
+    return near and max(map(abs, frame.vel)) < STILL_SPEED
+
+
+def _misplaced(pose: Angles, lower: Angles, upper: Angles, config: Config) -> str:
+    """The first joint outside its bounds, in words; empty when there is none."""
+    for name, angle, low, high in zip(config.names, pose, lower, upper, strict=True):
+        if not low <= angle <= high:
+            return f"{name} is at {angle:.2f} rad, not in [{low:.2f}, {high:.2f}]"
+    return ""
+
+
+def _fresh(state: State, now: float, config: Config) -> bool:
+    return state.frame is not None and now < state.frame.time + config.stale
+
+
+def _patience(state: State, config: Config) -> float:
+    """Until when an armed gate waits for the next command."""
+    return state.armed_at + HOLD_LIMIT if state.seq == 0 else state.commanded + config.hold_after
+
+
+def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
+    """Do what the clock alone demands, all of it, however late."""
+    writes: Writes = ()
+    if state.phase == "armed":
+        state, writes = _watch(state, now, config)
+    if state.phase in {"soft_stop", "damped"} and now >= state.damp_at:
+        # Note: the first damping frame goes out even when telemetry is silent; repeating it could disturb a homing
+        due = state.phase == "soft_stop" or _fresh(state, now, config)
+        state = replace(state, phase="damped", damp_at=now + DAMP_EVERY)
+        writes += (DAMP,) if due else ()
+    if state.phase == "damped" and now >= state.off_at:
+        state, writes = replace(state, phase="off"), (*writes, IDLE, IDLE, IDLE)
+    return state, writes if state.ready else ()
+
+
+def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
+    """Stop an armed gate whose telemetry or commands fail to come."""
+    if not _fresh(state, now, config):
+        return _stop(state, now, config, f"telemetry was silent for {config.stale * 1e3:.0f} ms")
+    if now < _patience(state, config):
+        return state, ()
+    if state.seq == 0:
+        return _stop(state, now, config, f"held for {HOLD_LIMIT:.0f} s without a command", counted=False, latched=False)
+    late = now - state.commanded - config.hold_after
+    return _stop(state, now - late, config, f"no valid command for {config.hold_after * 1e3:.0f} ms")
+
+
+def _stop(
+    state: State, now: float, config: Config, cause: str, *, counted: bool = True, latched: bool = True
+) -> tuple[State, Writes]:
+    """Hold the last target, to be damped next. A gate that has stopped already keeps its first cause."""
+    if state.phase != "armed":
+        fresh_latch = latched and state.phase != "disarmed" and not state.latched
+        return (replace(state, latched=True, cause=cause) if fresh_latch else state), ()
+    hold = (Write("target", state.target),) if _fresh(state, now, config) else ()
+    stopped = replace(
+        state,
+        phase="soft_stop",
+        latched=latched,
+        cause=cause,
+        stops=state.stops + counted,
+        damp_at=now + config.damp_after - config.hold_after,
+    )
+    return stopped, hold
+
+
+def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
+    state, writes = _stop(state, now, config, fault.cause)
+    if fault.homed:
+        return replace(state, healthy_since=now), writes
+    return replace(state, ready=False, frame=None, healthy_since=math.inf, still_since=math.inf), ()
+
+
+def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[State, Writes]:
+    """Begin the way out: hold, damp, let the legs sink, current off."""
+    if state.phase == "disarmed" or not state.ready:
+        return replace(state, phase="off", cause=leave.cause), (IDLE,) * 3 if state.ready else ()
+    state, writes = _stop(state, now, config, leave.cause, counted=False)
+    begin = state.damp_at if state.phase == "soft_stop" else now
+    return replace(state, off_at=min(state.off_at, begin + SINK)), writes
+
+
+def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
+    """Begin a session. Unless armed already, the robot is first told to stay exactly where it is."""
+    if refusal := _why_not_arm(state, arm, now, config):
+        return state, (), Ack(arm.session, 0, refusal, state.target)
+    armed = replace(state, session=arm.session, seq=0, phase="armed", armed_at=now, latched=False, cause="")
+    writes: Writes = ()
+    if state.phase != "armed" and state.frame is not None:
+        pairs = zip(state.frame.pos, config.lower, config.upper, strict=True)
+        here = tuple(min(max(angle, low), high) for angle, low, high in pairs)
+        armed = replace(armed, target=here, malformed=(), damp_at=math.inf)
+        writes = (*(IDLE,) * FLUSH, GAINS, Write("target", here))
+    return armed, writes, Ack(arm.session, 0, "", armed.target)
+
+
+def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
+    if state.off_at < math.inf or state.phase == "off":
+        return "the gate is ending"
+    if arm.session <= state.session:
+        return f"session {arm.session} is not newer than {state.session}"
+    if state.phase == "soft_stop":
+        return f"still stopping: {state.cause}"
+    if state.latched and not arm.person:
+        return f"latched: {state.cause}"
+    return "" if state.phase == "armed" else _why_not_move(state, now, config)
+
+
+def _why_not_move(state: State, now: float, config: Config) -> str:
+    """What about the robot itself speaks against switching the current on."""
+    if not state.ready or state.frame is None:
+        return f"homing is not over: {waiting(state, config, now)}"
+    if not _fresh(state, now, config) or now - state.healthy_since < HEALTHY:
+        return f"telemetry has not been healthy for {HEALTHY:.0f} s"
+    lower = tuple(low - OUTSIDE for low in config.lower)
+    return _misplaced(state.frame.pos, lower, tuple(high + OUTSIDE for high in config.upper), config)
+
+
+def _command(state: State, command: Command, now: float, config: Config) -> Output:
+    """Send a target if everything about it is right; otherwise go on holding and say why."""
+    refusal, malformed = _why_not_send(state, command, now, config)
+    writes: Writes = ()
+    if malformed:
+        state, writes = _count_malformed(state, refusal, now, config)
+    if refusal:
+        return state, writes, Ack(command.session, command.seq, refusal, state.target)
+    target = clamp(command.target, state.target, config)
+    state = replace(state, seq=command.seq, commanded=now, target=target)
+    return state, (Write("target", target),), Ack(command.session, command.seq, "", target)
+
+
+def _why_not_send(state: State, command: Command, now: float, config: Config) -> tuple[str, bool]:
+    """Why a command must be refused, and whether that is a malformed target rather than bad timing."""
+    if state.phase != "armed":
+        return f"not armed: {state.cause or state.phase}", False
+    if command.session != state.session:
+        return f"session {command.session} is not {state.session}", False
+    if len(command.target) != len(config.lower):
+        return f"a target of {len(command.target)} joints, not {len(config.lower)}", True
+    if not all(map(math.isfinite, command.target)):
+        return "a target that is not finite", True
+    return _why_not_now(state, command, now, config), False
+
+
+def _why_not_now(state: State, command: Command, now: float, config: Config) -> str:
+    if command.seq <= state.seq:
+        return f"number {command.seq} is not after {state.seq}"
+    age, ttl = now - command.time, min(command.ttl, config.ttl)
+    if not 0 <= age <= ttl:
+        return f"{age * 1e3:.0f} ms old, not within 0..{ttl * 1e3:.0f} ms"
+    if now - state.commanded < SOONEST * config.tick:
+        return f"too soon: {(now - state.commanded) * 1e3:.0f} ms after the last"
+    return ""
+
+
+def _count_malformed(state: State, refusal: str, now: float, config: Config) -> tuple[State, Writes]:
+    recent = (*(time for time in state.malformed if now - time < FAULT_WINDOW), now)
+    state = replace(state, malformed=recent)
+    if len(recent) < FAULTS:
+        return state, ()
+    return _stop(state, now, config, f"{FAULTS} malformed commands within {FAULT_WINDOW:.0f} s, the last {refusal}")
