@@ -38,6 +38,8 @@ class Drive:
         self._say = say
         self.mode = Mode.IDLE
         self.kp, self.kd = 8.0, 2.0
+        self.kp_scale = self.kd_scale = 1.0
+        """What a gain that a host sets is multiplied with; a stock robot is 1."""
         self.max_current = 0.0
         self.reference = np.zeros(12)
         self.active = np.zeros(12)
@@ -54,6 +56,16 @@ class Drive:
             Mode.POSITION: self._follow,
             Mode.CARTESIAN: self._press,
         }
+
+    @property
+    def stiffness(self) -> float:
+        """Effective position gain [A/rad]."""
+        return self.kp * self.kp_scale
+
+    @property
+    def damping(self) -> float:
+        """Effective velocity gain [A/(rad/s)]."""
+        return self.kd * self.kd_scale
 
     def sense(self, counts: Array, rpm: Array) -> None:
         """Take the motors' feedback (12,), whole counts since power-up and rpm of the rotors."""
@@ -107,12 +119,12 @@ class Drive:
     def _follow(self) -> Array:
         """Joint PD in amps. Note: the velocity reference is always zero, hence the lag of kd/kp."""
         current: Array = self.reference - self.pos
-        current *= self.kp
-        current -= self.vel * self.kd
+        current *= self.stiffness
+        current -= self.vel * self.damping
         return current
 
     def _press(self) -> Array:
-        return self.cartesian.currents(self.pos, self.vel, self.max_current, self.kp)
+        return self.cartesian.currents(self.pos, self.vel, self.max_current, self.stiffness)
 
     def _home(self) -> Array:
         current, done = self.homing.update(self)
@@ -129,10 +141,8 @@ class Drive:
         limited *= self.active
         limited *= SIGNS
         limited *= 1000.0
-        self._sent = np.trunc(limited)
-        # Note: a current that is not a number becomes 0 when the processor makes a whole number of it.
-        if self._sent[0] * 0.0 != 0.0 or np.isnan(self._sent).any():
-            self._sent = np.nan_to_num(self._sent, nan=0.0)
+        # Note: what is not a number becomes 0 when the processor makes a whole number of it.
+        self._sent = np.nan_to_num(np.trunc(limited), copy=False, nan=0.0)
         return self._sent
 
 

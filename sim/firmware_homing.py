@@ -23,8 +23,16 @@ ABDUCTIONS, HIPS, KNEES = (np.arange(kind, 12, 3) for kind in range(3))
 class Driven(Protocol):
     """What homing works on."""
 
-    kp: float
-    kd: float
+    @property
+    def stiffness(self) -> float:
+        """Effective position gain [A/rad]."""
+        ...
+
+    @property
+    def damping(self) -> float:
+        """Effective velocity gain [A/(rad/s)]."""
+        ...
+
     raw: Array
     pos: Array
     vel: Array
@@ -46,7 +54,7 @@ class Homing:
         """
         seeking = self._moving & ~self._homed
         drive.reference[seeking] += (TOWARDS * STEP)[seeking]
-        current = drive.kp * (drive.reference - drive.pos) - drive.kd * drive.vel
+        current = drive.stiffness * (drive.reference - drive.pos) - drive.damping * drive.vel
         found = seeking & (np.abs(current) >= THRESHOLD)
         if found.any():
             self._homed |= found

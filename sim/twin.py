@@ -7,7 +7,7 @@ look at the truth and use a person's hands. For use without real time see `sim.t
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ from robot.errors import RobotError
 from robot.types import Array
 from sim.firmware import Variant
 from sim.truth import Truth
-from sim.twin_dynamics import Dynamics
+from sim.twin_dynamics import Dynamics, load_dynamics
 from sim.twin_messages import Boot, Change, Failed, Place, PowerCycle, Push, Ready, Request, Start, receive_answer, send
 from sim.twin_state import SharedState, State
 
@@ -27,7 +27,8 @@ STOP_TIMEOUT = 5.0
 class TwinConfig:
     """Which machine, and how it starts."""
 
-    dynamics: Dynamics = field(default_factory=Dynamics)
+    dynamics: Dynamics | Path | None = None
+    """The machine and its floor, or a YAML file that says what differs from the nominal one."""
     seed: int = 0
     """Draws sensor noise, bit errors and bumps."""
     firmware: Variant = "icm20948"
@@ -70,8 +71,9 @@ class TwinProcess:
 
     def _start(self) -> str:
         config = self.config
+        dynamics = config.dynamics if isinstance(config.dynamics, Dynamics) else load_dynamics(config.dynamics)
         link = str(config.link.absolute()) if config.link else None
-        answer = self._ask(Start(config.dynamics, config.seed, config.firmware, config.boot, link))
+        answer = self._ask(Start(dynamics, config.seed, config.firmware, config.boot, link))
         return answer.address if isinstance(answer, Ready) else ""
 
     def __exit__(self, *exc: object) -> None:

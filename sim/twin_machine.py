@@ -28,8 +28,8 @@ class Twin:
         self.ms = 0
         """How long the twin has existed [ms]."""
         self.body = Body(dynamics or Dynamics(), seed)
-        self._connect()
         self.power_cycle()
+        self._connect()
         if boot == "homed":
             self._settle()
 
@@ -70,6 +70,7 @@ class Twin:
     def power_cycle(self) -> None:
         """Switch off and on: the firmware boots anew and homes again, the body stays where it is."""
         self.firmware = Firmware(self._variant)
+        self._trim()
         counts, _ = self.body.encoders()
         # Note: absolute within one turn of the rotor, counted from there on; so raw angles begin near zero.
         self._turns = np.floor(counts / 8192) * 8192
@@ -78,11 +79,16 @@ class Twin:
         """Become another machine in the same pose; the firmware notices nothing but what it feels."""
         self.body.change(dynamics)
         self._connect()
+        self._trim()
 
     def _connect(self) -> None:
         dynamics, line = self.dynamics, self.dynamics.line
         self._to_robot = Channel(dynamics.action_latency_ms, line.bit_errors_to_robot, line.drops_to_robot, self._rng)
         self._to_host = Channel(dynamics.telemetry_latency_ms, line.bit_errors_to_host, line.drops_to_host, self._rng)
+
+    def _trim(self) -> None:
+        drive = self.firmware.drive
+        drive.kp_scale, drive.kd_scale = self.dynamics.kp, self.dynamics.kd
 
     def _settle(self) -> None:
         """Lie as homing leaves the robot, and let it come to rest."""

@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from sim.twin_dynamics import Dynamics
+from sim.twin_motor import COULOMB, VISCOUS
 
 LEGS = ("front_right", "front_left", "back_right", "back_left")
 JOINT_KINDS = ("abduction", "hip", "knee")
@@ -26,8 +27,6 @@ BODY_COM = (0.037, 0.0, -0.0096)
 BODY_INERTIA = (0.00175, 0.00626, 0.00678)
 ROTOR_INERTIA = 0.0028
 """Reflected to the joint [kg m2]."""
-VISCOUS = 0.0045
-"""Viscous friction of one motor at its output [N m s/rad]."""
 PAYLOAD_HEIGHT = 0.05
 
 SKIN = 'group="1" rgba="0.93 0.93 0.95 1"'
@@ -58,7 +57,7 @@ def document(dynamics: Dynamics, scenery: str = "") -> str:
           cone="elliptic" impratio="5" iterations="8" ls_iterations="10"/>
   <default>
     <joint armature="{ROTOR_INERTIA * dynamics.rotor_inertia}" damping="{VISCOUS + dynamics.joint_damping}"
-           frictionloss="0.021" solreflimit="0.004 1" solreffriction="0.004 1"/>
+           frictionloss="{COULOMB}" solreflimit="0.004 1" solreffriction="0.004 1"/>
     <geom contype="0" conaffinity="1" condim="3" solref="0.006 1" friction="0.5 0.005 0.0001"/>
   </default>
   <asset>{rough if dynamics.bumps > 0.0 else ""}</asset>

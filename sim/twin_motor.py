@@ -1,8 +1,8 @@
-"""The twin's twelve motors: current in, torque and gearbox friction out, after the published M2006 P36 gearbox model.
+"""The twin's twelve motors: current in, torque and gearbox friction out, after the published bench fit of M2006 + C610.
 
-With the rotor's torque t = 0.0069 i [N m] the 36:1 gearbox gives 36 t at its output and holds back 0.021 + 10 |t| of
-dry friction: 0.179 N m/A remain when it drives, 0.317 N m/A resist when it is driven. Dry friction goes to the physics
-engine's own friction constraint, which also holds a joint that stands still.
+On the bench the motor gave 0.179 i - 0.0136 N m when it drove its load and held 0.308 i + 0.0673 N m when the load
+drove it. The mean of the two is the torque before the gearbox, half their difference the gearbox's dry friction. That
+friction goes to the physics engine's own friction constraint, which also holds a joint that stands still.
 """
 
 import numpy as np
@@ -10,11 +10,14 @@ import numpy as np
 from robot.types import Array
 from sim.twin_dynamics import Dynamics
 
-TORQUE_PER_AMP = 36 * 0.0069
+TORQUE_PER_AMP = (0.308 + 0.179) / 2
 """Before the gearbox takes its share [N m/A]."""
-FRICTION_PER_AMP = 10 * 0.0069
-COULOMB = 0.021
+FRICTION_PER_AMP = (0.308 - 0.179) / 2
+"""What the gearbox holds back, or adds when driven [N m/A]."""
+COULOMB = (0.0673 + 0.0136) / 2
 """[N m]"""
+VISCOUS = (0.00277 + 0.00494) / 2
+"""[N m s/rad]"""
 NO_LOAD_SPEED = 52.4
 """500 rpm at the output [rad/s]."""
 STALL_CURRENT = 33.0
