@@ -6,13 +6,19 @@ from typing import Literal
 import numpy as np
 
 from robot.clock import Clock
-from robot.types import Action, Array, Observation, Policy
+from robot.types import Action, Array, Observation, Policy, Source
 from teleop.operator import Event, Guarded, Intent, Operator
 
 Row = tuple[float, float, float]
 
 LONGEST_STEP = 0.2
 """No more than this is slewed at once, however long the loop slept [s]."""
+
+STOPPING = 1.0
+"""A gait that was let go gets this long to put its feet down [s]."""
+
+AT_REST = 1e-3
+"""A target that moves less than this from tick to tick rests [rad]."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,11 @@ class Drive:
     """Fits `Policy`: the wrapped policy walks, a person says where to.
 
     Held, the action is the wrapped policy's with the person's command, and `source` says who is meant to be learned
-    from: "human" when the walking is a means, "policy" when it is what is being tried. Let go, the command is zero and
-    the source "hold". An e-stop asks for a soft stop until it is re-armed, whatever else is held.
+    from: "human" when the walking is a means, "policy" when it is what is being tried. Let go, the command is zero at
+    once. A gait that serves a person then puts its feet down, which is still the person's doing, before the source
+    becomes "hold"; a policy on trial is held where it is.
+
+    An e-stop, or `stop`, asks for a soft stop. Re-arming takes effect at the next `reset`, when the robot stands again.
     """
 
     def __init__(
@@ -51,7 +60,9 @@ class Drive:
         self._command: Array = np.zeros(3)
         self._time: float | None = None
         self._intent = Intent(-np.inf)
-        self._stopped = False
+        self._stopped = self._rearmed = False
+        self._target: Array | None = None
+        self._walking_until = -np.inf
 
     @property
     def intent(self) -> Intent:
@@ -70,14 +81,26 @@ class Drive:
 
     @property
     def stopped(self) -> bool:
-        """Whether an e-stop waits to be re-armed."""
+        """Whether the robot is to be kept in its soft stop."""
         return self._stopped
 
+    @property
+    def rearmed(self) -> bool:
+        """Whether a person asked to go on after a stop; the robot must be made ready, then `reset`."""
+        return self._rearmed
+
+    def stop(self) -> None:
+        """Ask for a soft stop from the next tick on, as an e-stop does; for those who see a reason."""
+        self._stopped, self._rearmed = True, False
+
     def reset(self) -> None:
-        """Begin again from standstill; an e-stop stays."""
+        """Begin again from standstill. A stop stays unless it was re-armed, and then the dead-man must rest first."""
         self._policy.reset()
-        self._command = np.zeros(3)
-        self._time = None
+        self._command, self._time, self._target = np.zeros(3), None, None
+        self._walking_until = -np.inf
+        if self._rearmed:
+            self._stopped = self._rearmed = False
+            self._operator.disarm()
 
     def act(self, obs: Observation) -> Action:
         """Read the person, then let the wrapped policy realise what they ask."""
@@ -86,19 +109,17 @@ class Drive:
         self._command = self._slewed(obs.time)
         if self._stopped:
             return Action(obs.joint_pos.copy(), self.command, "safety")
-        proposal = self._policy.act(replace(obs, command=self.command))
-        return self._signed(proposal)
+        action = self._signed(self._policy.act(replace(obs, command=self.command)), obs)
+        self._target = action.joint_pos
+        return action
 
     def _listen(self) -> None:
-        """E-stop and re-arm in the order they were asked; re-arming wants the dead-man to rest first."""
+        """Stop and re-arm in the order they were asked."""
         for event in self._intent.events:
             if event is Event.ESTOP:
-                self._stopped = True
-            elif event is Event.REARM and self._stopped:
-                self._stopped = False
-                self._policy.reset()
-                self._operator.disarm()
-                self._intent = self._intent.released()
+                self.stop()
+            elif event is Event.REARM:
+                self._rearmed = self._stopped
 
     def _slewed(self, time: float) -> Array:
         passed = 0.0 if self._time is None else min(max(time - self._time, 0.0), LONGEST_STEP)
@@ -109,11 +130,22 @@ class Drive:
         wanted = np.clip(self._intent.command, -fastest, fastest)
         return np.clip(wanted, self._command - step, self._command + step)
 
-    def _signed(self, proposal: Action) -> Action:
-        """Note: a wrapped policy that holds or stops by itself, say because its server went away, is not overruled."""
+    def _signed(self, proposal: Action, obs: Observation) -> Action:
+        """Say who asked. Note: a wrapped policy that holds or stops for want of its server is not overruled."""
         if proposal.source in {"hold", "safety"}:
             return replace(proposal, command=self.command)
         if self._intent.engaged:
+            self._walking_until = obs.time + STOPPING
             return replace(proposal, command=self.command, source=self._source)
-        would = proposal if self._source == "policy" else None
-        return replace(proposal, command=self.command, source="hold", policy=would)
+        return self._held(proposal, obs) if self._source == "policy" else self._stopping(proposal, obs)
+
+    def _held(self, proposal: Action, obs: Observation) -> Action:
+        target = obs.joint_pos.copy() if self._target is None else self._target
+        return Action(target, self.command, "hold", policy=proposal)
+
+    def _stopping(self, proposal: Action, obs: Observation) -> Action:
+        """What the gait does about a command of zero; "hold" once it has come to rest."""
+        if self._target is None or bool(np.all(np.abs(proposal.joint_pos - self._target) < AT_REST)):
+            self._walking_until = -np.inf
+        source: Source = "human" if obs.time < self._walking_until else "hold"
+        return replace(proposal, command=self.command, source=source)
