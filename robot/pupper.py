@@ -15,7 +15,7 @@ from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
 from robot.pupper_wire import Telemetry
 from robot.spec import Spec
-from robot.types import Action, Array, Observation, unknown
+from robot.types import Action, Array, Observation, Source, unknown
 
 TTL = 0.1
 """A command older than this is worthless [s]."""
@@ -116,6 +116,8 @@ class Pupper:
         self._consent = False
         self._ramp(self._held(), self._spec.stand)
         self.pause()
+        # Note: a tick of distance, or the gate would refuse the first command as too soon after the ramp's last.
+        self._clock.sleep_until(self._clock.now() + self._spec.period)
         self._grid.restart()
 
     def rearm(self) -> None:
@@ -152,13 +154,18 @@ class Pupper:
         )
 
     def send(self, action: Action) -> Action:
-        """Send a target through the gate; return what really went out, with source "safety" if the gate refused."""
+        """Send a target through the gate; return what really went out.
+
+        When the gate refused, that is the target it holds: with source "hold" while it goes on taking commands, with
+        "safety" once it has stopped the robot.
+        """
         if action.source == "safety":
             self._gate.stop("a soft stop was asked for")
             return Action(self._held(), action.command, "safety", action.risk)
         ack = self._command(self._held() if action.source == "hold" else action.joint_pos)
         if ack is None or ack.refusal:
-            return Action(self._held(), action.command, "safety", action.risk)
+            source: Source = "hold" if self.gate.phase == "armed" else "safety"
+            return Action(self._held(), action.command, source, action.risk)
         sent = self._calibration.to_joints(np.array(ack.target))
         return Action(sent, action.command, action.source, action.risk)
 
