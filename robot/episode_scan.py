@@ -52,9 +52,7 @@ class Scan:
 
 def scan(data: Data) -> Scan:
     """Walk the records of an episode, finished or not. Raises EpisodeError when it is no episode at all."""
-    if data[: len(MAGIC)] != MAGIC:
-        raise EpisodeError("not an MCAP file")
-    records = blocks(data, len(MAGIC))
+    records = _records(data)
     found = Scan(_start(data, records))
     position = 0
     for block in records:
@@ -65,6 +63,11 @@ def scan(data: Data) -> Scan:
         _take(data, block, found)
     _check_ending(data, found, position)
     return found
+
+
+def read_start(data: Data) -> Start:
+    """Only what an episode says at its beginning. Raises EpisodeError when it is no episode at all."""
+    return _start(data, _records(data))
 
 
 def map_file(path: Path) -> Data:
@@ -97,6 +100,12 @@ def messages(data: Data, block: Block) -> Iterator[tuple[Message, int]]:
         channel, sequence, log, publish = MESSAGE_HEAD.unpack_from(data, record.body)
         yield Message(channel, sequence, log, publish, data[payload : record.stop]), payload
         position = record.stop
+
+
+def _records(data: Data) -> Iterator[Block]:
+    if data[: len(MAGIC)] != MAGIC:
+        raise EpisodeError("not an MCAP file")
+    return blocks(data, len(MAGIC))
 
 
 def _start(data: Data, records: Iterator[Block]) -> Start:

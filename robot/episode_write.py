@@ -112,6 +112,11 @@ class EpisodeWriter:
         self._file.rename(self.path)
         return self.path
 
+    def discard(self) -> None:
+        """Remove the file: it holds nothing."""
+        self._file.close()
+        partial(self.path).unlink()
+
     def close(self) -> None:
         """Let go of the file as it is, unfinished."""
         self._file.close()

@@ -1,17 +1,31 @@
-"""Recording a collection session: one episode after another, without ever making the loop wait."""
+"""Recording a collection session: one episode after another, without ever making the loop wait.
 
+The files are written by a process of its own; see recorder_link for how it is kept alive, recorder_scribe for what
+it does, and episode_write for what a file is.
+"""
+
+import math
+import os
+import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from robot.episode_info import NANO, End, Outcome, Start
-from robot.episode_write import EpisodeWriter
+from robot.episode_folder import check_same_body, lock_folder, next_index
+from robot.episode_info import Outcome
+from robot.episode_layout import Layout
 from robot.errors import EpisodeError
+from robot.recorder_link import Link
+from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Setup
 from robot.spec import Spec
 from robot.types import Tick
+
+ROOM = 256 << 20
+"""Bytes that must be free before an episode begins: twice two minutes of one camera."""
+PATIENCE = 10.0
+"""How long leaving the `with` may wait for the last episode to be complete [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +35,9 @@ class Finished:
     index: int
     path: Path
     ticks: int
-    dropped: int
     outcome: Outcome
     reason: str
+    """Why it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +48,9 @@ class Status:
     index: int | None
     """The running or the last episode."""
     ticks: int
-    """Ticks of the running episode that were handed over."""
+    """Ticks of that episode, lost ones included."""
     dropped: int
-    """Ticks of the running episode that could not be."""
+    """Those that could not be recorded."""
     restarts: int
     """How often the recorder process had to be started again."""
     error: str
@@ -47,75 +61,115 @@ class Recorder:
     """Fits `Log`. Enter it once for a session; ticks between `begin` and `end` make an episode, others are ignored."""
 
     def __init__(
-        self, folder: Path | str, spec: Spec, *, calibration_hash: str = "", info: Mapping[str, str] | None = None
+        self,
+        folder: Path | str,
+        spec: Spec,
+        *,
+        calibration_hash: str = "",
+        info: Mapping[str, str] | None = None,
+        room: int = ROOM,
     ) -> None:
+        """`info` is kept in every episode: task, operator. `room` is how many bytes must be free to begin one."""
         self.folder = Path(folder)
-        self._spec, self._calibration_hash, self._info = spec, calibration_hash, dict(info or {})
-        self._writer: EpisodeWriter | None = None
-        self._index: int | None = None
-        self._extra: dict[str, str] = {}
-        self._taken: dict[str, float] = {}
+        self._spec, self._room = spec, room
+        self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), tidy=True)
+        self._layout, self._cameras = Layout(len(spec.joints), len(spec.cameras)), tuple(spec.cameras)
+        self._begin: Begin | None = None
         self._recording = False
+        self._ticks = self._dropped = 0
+        self._taken: dict[str, float] = {}
+        self._error = ""
         self.last: Finished | None = None
-        """The newest complete episode."""
+        """The newest complete episode, as far as we have heard."""
+        self.notes: list[str] = []
+        """What the recorder had to tell: interrupted episodes that it completed."""
 
     def __enter__(self) -> Self:
-        """Raises EpisodeError when the folder holds episodes of another body."""
+        """Raises EpisodeError when the folder holds episodes of another body, or somebody else records into it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        indexes = [int(path.name[8:14]) for path in self.folder.glob("episode_*.mcap*")]
-        self._next = max(indexes, default=-1) + 1
+        self._lock = lock_folder(self.folder)
+        try:
+            check_same_body(self.folder, self._spec)
+        except EpisodeError:
+            os.close(self._lock)
+            raise
+        self._next = next_index(self.folder)
+        self._link = Link(self._setup, self._lock)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        """Raises EpisodeError when the last episode could not be completed in time and nothing worse is under way."""
         self.end(reason="session closed" if exc[0] is None else "interrupted")
+        complete = self.wait(PATIENCE)
+        self._link.close(PATIENCE if complete else 0.0)
+        os.close(self._lock)
+        if not complete and exc[0] is None:
+            raise EpisodeError(f"the recorder did not finish in {PATIENCE:g} s; try `leash data recover {self.folder}`")
 
     def begin(self, info: Mapping[str, str] | None = None) -> int:
         """Start an episode; return its number. Raises EpisodeError when one is running or the disk is nearly full."""
         if self._recording:
-            raise EpisodeError(f"episode {self._index} is still running; end it first")
-        self._index, self._next = self._next, self._next + 1
-        self._extra, self._taken, self._recording = dict(info or {}), {}, True
-        return self._index
+            raise EpisodeError(f"episode {self._next - 1} is still running; end it before another begins")
+        free = shutil.disk_usage(self.folder).free
+        if free < self._room:
+            raise EpisodeError(
+                f"{free >> 20} MB are free in {self.folder}, an episode may need {self._room >> 20} MB; make room first"
+            )
+        self._begin = Begin(self._next, dict(info or {}))
+        self._next += 1
+        self._recording, self._ticks, self._dropped, self._error, self._taken = True, 0, 0, "", {}
+        return self._begin.index
 
     def add(self, tick: Tick) -> None:
-        """Hand over one tick; never blocks, never fails."""
-        if not self._recording:
+        """Hand over one tick; never blocks."""
+        self._listen()
+        if self._begin is None or not self._recording:
             return
-        cameras = tuple(self._spec.cameras)
-        writer = self._writer = self._writer or self._open(tick)
-        frames = {}
-        for camera, name in enumerate(cameras):
-            image = tick.obs.images.get(name)
-            if image is not None and self._taken.get(name) != image.time:
-                self._taken[name] = image.time
-                frames[camera] = image.jpeg
-        writer.add(writer.layout.pack(writer.number + 1, tick, cameras), frames)
-        if writer.ticks % 5 == 0:
-            writer.flush()
+        number, self._ticks = self._ticks, self._ticks + 1
+        frames = {} if self._error else self._new_frames(tick)
+        readable = math.isfinite(tick.obs.time + tick.obs.age) and not self._error
+        jpegs = [(self._cameras.index(name), tick.obs.images[name].jpeg) for name in frames]
+        if readable and self._link.take(self._begin, self._layout.pack(number, tick, self._cameras), jpegs):
+            self._taken |= frames
+        else:
+            self._dropped += 1
 
     def end(self, outcome: Outcome = "unlabelled", reason: str = "ended") -> None:
-        """End the running episode, if any. Completing the file happens in the background."""
-        if self._writer and self._index is not None:
-            path = self._writer.finish(End(outcome, reason))
-            self.last = Finished(self._index, path, self._writer.ticks, 0, outcome, reason)
-        self._writer, self._recording = None, False
+        """End the running episode, if any. It is completed in the background; `wait` or `last` tell when."""
+        if self._begin is not None and self._recording:
+            self._link.finish(self._begin, Finish(0, outcome, reason, self._ticks))
+        self._recording = False
 
-    def wait(self, timeout: float = 10.0) -> bool:
-        """Wait until every ended episode is complete on disk; False when that took longer than `timeout` [s]."""
-        return timeout >= 0
+    def wait(self, timeout: float = PATIENCE) -> bool:
+        """Wait until everything handed over is safe and ended episodes are complete; False after `timeout` [s]."""
+        deadline = time.monotonic() + timeout
+        self._listen()
+        while self._link.pending and time.monotonic() < deadline:
+            self._listen(0.02)
+        return not self._link.pending
 
     @property
     def status(self) -> Status:
         """How the recording is doing now."""
-        ticks = self._writer.ticks if self._writer else 0
-        return Status(self._recording, self._index, ticks, 0, 0, "")
+        self._listen()
+        index = self._begin.index if self._begin else None
+        error = self._error or self._link.error
+        return Status(self._recording, index, self._ticks, self._dropped, self._link.restarts, error)
 
-    def _open(self, tick: Tick) -> EpisodeWriter:
-        index = self._index or 0
-        now = datetime.now(UTC)
-        offset = int(now.timestamp() * NANO) - round((tick.obs.time + tick.obs.age) * NANO)
-        info = self._info | self._extra
-        start = Start(
-            self._spec, self._spec.hash, self._calibration_hash, index, now.isoformat(), offset, version("leash"), info
-        )
-        return EpisodeWriter(self.folder / f"episode_{index:06d}.mcap", start)
+    def _new_frames(self, tick: Tick) -> dict[str, float]:
+        """Capture times of the frames that the recorder has not got yet, by camera."""
+        images = {name: tick.obs.images[name] for name in self._cameras if name in tick.obs.images}
+        return {name: image.time for name, image in images.items() if self._taken.get(name) != image.time}
+
+    def _listen(self, wait: float = 0.0) -> None:
+        for reply in self._link.replies(wait):
+            self._hear(reply)
+
+    def _hear(self, reply: Done | Failed | Note) -> None:
+        if isinstance(reply, Done):
+            path = self.folder / f"episode_{reply.index:06d}.mcap"
+            self.last = Finished(reply.index, path, reply.ticks, reply.outcome, reply.reason)
+        elif isinstance(reply, Failed):
+            self._error = reply.error if self._begin and reply.index == self._begin.index else self._error
+        else:
+            self.notes.append(reply.text)

@@ -1,0 +1,78 @@
+"""A folder of episodes as a place to record into: its lock, its next number, and whether it holds the same body."""
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from robot.episode_scan import map_file, read_start
+from robot.errors import EpisodeError
+from robot.spec import Spec
+
+_NAME = re.compile(r"episode_(\d{6,})\.(?:mcap|mcap\.partial|damaged)")
+PATIENCE = 3.0
+"""How long to wait for the recorder of a session that has just died to finish [s]."""
+
+
+def next_index(folder: Path) -> int:
+    """One more than the highest number ever used in the folder."""
+    matches = (_NAME.fullmatch(path.name) for path in folder.iterdir())
+    return max((int(match[1]) for match in matches if match), default=-1) + 1
+
+
+def lock_folder(folder: Path) -> int:
+    """Make sure that nobody else records into the folder; return the descriptor that holds the lock.
+
+    Raises EpisodeError when somebody does.
+    """
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            os.close(descriptor)
+            raise EpisodeError(f"another recorder is writing to {folder}; stop it or choose another folder") from None
+        return descriptor
+
+
+def check_same_body(folder: Path, spec: Spec) -> None:
+    """Raise EpisodeError, saying what differs, when the folder holds episodes of another spec."""
+    for path in sorted(folder.glob("episode_*.mcap*")):
+        try:
+            start = read_start(map_file(path))
+        except EpisodeError:
+            continue
+        if start.spec_hash != spec.hash:
+            where, theirs, ours = _difference(start.spec, spec)
+            raise EpisodeError(
+                f"{path} was recorded with {where} = {theirs}, this robot has {ours} "
+                f"(spec {start.spec_hash}, not {spec.hash}); choose another folder"
+            )
+
+
+def _difference(theirs: Spec, ours: Spec) -> tuple[str, object, object]:
+    """The first place at which two specs differ, and both values."""
+    left, right = (dict(_leaves(msgspec.to_builtins(spec), "")) for spec in (theirs, ours))
+    for place in left | right:
+        if left.get(place) != right.get(place):
+            return place, left.get(place), right.get(place)
+    return "spec", theirs.hash, ours.hash
+
+
+def _leaves(value: object, place: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{place}[{index}]")
+    else:
+        yield place, value
