@@ -6,9 +6,90 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import numpy as np
+import tyro
+
+from launch.brain import open_brain
+from launch.deploy import stopped
 from launch.lateness import Lateness
+from launch.logs import Logs
+from launch.priority import first_in_line
+from launch.robots import Opened, RobotOptions, open_robot
+from launch.steer import Steer
+from robot.loop import run
+from robot.recorder import Recorder
+from robot.types import Tick
+
+
+@dataclass(frozen=True)
+class BenchLoop:
+    """The loop's punctuality on the twin: `leash bench loop --seconds 60`."""
+
+    seconds: float = 60.0
+    """How long to drive."""
+    hogs: Annotated[int, tyro.conf.arg(help="Busy processes beside it for each core.")] = 0
+    policy: str = "trot"
+    """`trot`, `stand` or a policy file (which then runs behind its server)."""
+    camera: bool = True
+    """Whether the 640x480 head camera runs and is recorded."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+class CameraAges:
+    """Fits `Log`: how old the newest frame of each camera was at each tick."""
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+
+    def __enter__(self) -> "CameraAges":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """Note one tick."""
+        now = tick.obs.time + tick.obs.age
+        self.ages.extend(now - image.time for image in tick.obs.images.values())
+
+    def figures(self) -> dict[str, float]:
+        """Percentiles of the frames' ages, or nothing without a camera."""
+        if not self.ages:
+            return {}
+        p50, p99 = np.percentile(self.ages, [50, 99]) * 1e3
+        return {"camera_age_p50_ms": float(p50), "camera_age_p99_ms": float(p99)}
+
+
+def measure(config: BenchLoop) -> dict[str, float | int | str]:
+    """Drive the twin for a while; return missed slots, lateness, gate stops and camera ages."""
+    options = RobotOptions(robot="twin", camera=("on",) if config.camera else ())
+    with (
+        tempfile.TemporaryDirectory(prefix="leash-") as folder,
+        open_robot(options) as opened,
+        open_brain(config.policy, opened.spec, opened.plan) as brain,
+        hogs(config.hogs * (os.cpu_count() or 1)),
+    ):
+        opened.robot.reset()
+        return drive(opened, Steer(brain.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
+
+
+def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[str, float | int | str]:
+    """Run the loop with everything attached."""
+    lateness, ages = Lateness(opened.spec.period), CameraAges()
+    with contextlib.ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(folder, opened.spec, calibration_hash=opened.calibration.hash))
+        priority = stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        recorder.begin()
+        ticks = round(seconds * opened.spec.rate)
+        run(opened.robot, policy, Logs(lateness, ages, recorder), ticks=ticks, done=stopped)
+        recorder.end()
+    figures: dict[str, float | int | str] = {"seconds": seconds, "priority": priority, **lateness.figures()}
+    return {**figures, **ages.figures(), "gate_stops": opened.gate_stops()}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch.plan import Plan
+from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
 from policies.remote import RemotePolicy
 from robot.errors import PolicyError
@@ -31,7 +32,13 @@ class Brain:
 
 def needs_imu(name: str) -> bool:
     """Whether the policy called or stored as `name` reads gravity or the gyro. Raises PolicyError."""
-    return False if name in SCRIPTED or "://" in name else _manifest_needs_imu(Path(name))
+    if name in SCRIPTED or "://" in name:
+        return False
+    if not Path(name).is_file():
+        raise PolicyError(
+            f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
+        )
+    return read_manifest(Path(name)).needs_imu
 
 
 @contextlib.contextmanager

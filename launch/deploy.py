@@ -44,10 +44,13 @@ class Deploy:
 def main(args: list[str]) -> int:
     """Drive until the time is up, the robot is stopped, or somebody presses Ctrl-C."""
     config = tyro.cli(Deploy, prog="leash deploy", args=args)
-    with terminable(), open_robot(config.robot, needs_imu=needs_imu(config.policy), realtime=True) as opened:
-        with open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain:
-            console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
-            figures = drive(opened, Steer(brain.policy, config.command), config)
+    with (
+        terminable(),
+        open_robot(config.robot, needs_imu=needs_imu(config.policy), realtime=True) as opened,
+        open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
+    ):
+        console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
+        figures = drive(opened, Steer(brain.policy, config.command), config)
     if config.json:
         emit(figures)
     else:

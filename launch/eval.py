@@ -54,11 +54,14 @@ def main(args: list[str]) -> int:
 def measure(config: Eval) -> dict[str, float | int]:
     """Run the episodes and return their figures; see `launch.evaluate.summary` for the keys."""
     trial = Trial(config.episodes, config.seconds, config.settle)
-    with terminable(), open_robot(config.robot, needs_imu=needs_imu(config.policy)) as opened:
-        with open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain:
-            with first_in_line(opened.plan.processes.control.nice):
-                scores = evaluate(opened, Steer(brain.policy, config.command), trial)
-                done = list(track(scores, "episodes", total=trial.episodes, console=console))
+    with (
+        terminable(),
+        open_robot(config.robot, needs_imu=needs_imu(config.policy)) as opened,
+        open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
+        first_in_line(opened.plan.processes.control.nice),
+    ):
+        scores = evaluate(opened, Steer(brain.policy, config.command), trial)
+        done = list(track(scores, "episodes", total=trial.episodes, console=console))
         return summary(done, opened.gate_stops())
 
 

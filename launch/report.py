@@ -60,8 +60,9 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the page."""
-        head = f'<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width"><title>{html.escape(self.title)}</title>'
-        path.write_text(f"{head}<style>{STYLE}</style>\n" + "\n".join(self._parts) + "\n")
+        head = '<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width">'
+        title = f"<title>{html.escape(self.title)}</title><style>{STYLE}</style>"
+        path.write_text("\n".join([head, title, *self._parts, ""]))
 
 
 def axes(rows: int = 1, height: float = 2.4) -> tuple[Figure, list[Axes]]:

@@ -18,7 +18,6 @@ from robot.spec import Spec, load_spec
 from robot.types import Robot
 from sim.truth import Truth
 
-
 Boot = Literal["cold", "homed"]
 
 
@@ -109,9 +108,11 @@ def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool, boot: B
 
     cameras = frame.plan.running({"cameras"} if options.camera else set())
     config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=boot)
-    with TwinProcess(config) as twin:
-        with _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened:
-            yield replace(opened, referee=twin)
+    with (
+        TwinProcess(config) as twin,
+        _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened,
+    ):
+        yield replace(opened, referee=twin)
 
 
 @contextlib.contextmanager

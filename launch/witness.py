@@ -49,6 +49,11 @@ class Witness:
         return any(truth.fallen for truth in self.truths)
 
     @property
+    def late(self) -> Array:
+        """(T,) lateness of each tick [s]."""
+        return np.array(self._late)
+
+    @property
     def velocity(self) -> Array:
         """(T, 3) true vx, vy [m/s] and yaw rate [rad/s] in the body frame."""
         return np.array([[*truth.velocity[:2], truth.angular_velocity[2]] for truth in self.truths])
@@ -59,7 +64,6 @@ class Witness:
         velocity, command = self.velocity[skip:], np.array(self.commands)[skip:]
         error = self._smooth(velocity - command)
         mean = velocity.mean(axis=0)
-        late = np.array(self._late)
         return {
             "no_fall": float(not self.fallen),
             "speed": float(mean[0]),
@@ -68,8 +72,8 @@ class Witness:
             "speed_rmse": float(np.sqrt((error[:, :2] ** 2).sum(axis=1).mean())),
             "yaw_rmse": float(np.sqrt((error[:, 2] ** 2).mean())),
             "action_rate": self._action_rate(skip),
-            "missed": float(sum(missed_slots(value, self._spec.period) for value in late)),
-            "late_p99_ms": float(np.percentile(late, 99) * 1e3),
+            "missed": float(sum(missed_slots(value, self._spec.period) for value in self._late)),
+            "late_p99_ms": float(np.percentile(self.late, 99) * 1e3),
         }
 
     def _smooth(self, error: Array) -> Array:

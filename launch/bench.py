@@ -1,0 +1,155 @@
+"""`leash bench`: the headline figures, each by one command; `leash bench all` runs quick versions of them."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.table import Table
+
+from launch import bench_loop
+from launch.bench_loop import BenchLoop
+from launch.deploy import terminable
+from launch.output import console, emit
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BenchServer:
+    """Round trip of a 640x480 JPEG and the state to the policy server, against a bare ZeroMQ echo in the same run."""
+
+    seconds: float = 10.0
+    """How long to measure."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_server import measure
+
+        return measure(self.seconds)
+
+
+@dataclass(frozen=True)
+class BenchEnv:
+    """PyBullet control steps a second on one core, against a1.urdf stepped the same way in the same run."""
+
+    seconds: float = 10.0
+    """How long to measure."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_env import measure
+
+        return measure(self.seconds)
+
+
+@dataclass(frozen=True)
+class BenchGait:
+    """Commanded against achieved speed of the scripted trot: forward, sideways, turning, and all at once."""
+
+    robot: Literal["sim", "twin"] = "sim"
+    """Which simulator."""
+    seconds: float = 30.0
+    """How long each direction is walked."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_gait import measure
+
+        return measure(self.seconds, self.robot)
+
+
+@dataclass(frozen=True)
+class BenchRecorder:
+    """What `kill -9` of the recorder costs, and how fast recordings are read."""
+
+    kills: int = 50
+    """How many kills at random instants."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_recorder import measure_kills, measure_read
+
+        with tempfile.TemporaryDirectory(prefix="leash-") as folder:
+            return {**measure_read(Path(folder)), **measure_kills(self.kills, Path(folder))}
+
+
+@dataclass(frozen=True)
+class Loop(BenchLoop):
+    """How punctual the 20 Hz loop is on the twin: with a camera, recording, and busy neighbours."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        return bench_loop.measure(self)
+
+
+@dataclass(frozen=True)
+class BenchAll:
+    """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
+
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """Nested figures of each bench, by its name."""
+        quick = {
+            "env": BenchEnv(seconds=4.0),
+            "server": BenchServer(seconds=4.0),
+            "loop": Loop(seconds=10.0),
+            "loop_busy": Loop(seconds=10.0, hogs=1),
+            "gait_sim": BenchGait(seconds=10.0),
+            "gait_twin": BenchGait(robot="twin", seconds=10.0),
+            "recorder": BenchRecorder(kills=3),
+        }
+        figures = {}
+        for name, bench in quick.items():
+            console.print(f"bench {name} ...")
+            figures[name] = bench.measure()
+        return figures
+
+
+COMMANDS = {
+    "loop": Loop,
+    "server": BenchServer,
+    "env": BenchEnv,
+    "gait": BenchGait,
+    "recorder": BenchRecorder,
+    "all": BenchAll,
+}
+
+
+def main(args: list[str]) -> int:
+    """Measure and print."""
+    chosen = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash bench", args=args, description=__doc__)
+    with terminable():
+        figures = chosen.measure()
+    if chosen.json:
+        emit(figures)
+    else:
+        console.print(table(figures))
+    return 0
+
+
+def table(figures: Figures, prefix: str = "") -> Table:
+    """The figures, for people; nested ones with dotted names."""
+    made = Table("figure", "value")
+    for key, value in _flat(figures, prefix):
+        made.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    return made
+
+
+def _flat(figures: Figures, prefix: str) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for key, value in figures.items():
+        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(prefix + key, value)]
+    return rows

@@ -1,0 +1,129 @@
+"""The demo's report: plots of speed, lateness and the latency budget, and the video of clone and demonstrator."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from launch.report import BLUE, GREY, INK, ORANGE, Report, axes, figures_table
+from launch.witness import Witness
+from robot.episode import Episode
+from robot.types import Array
+
+
+@dataclass
+class Walk:
+    """One policy's walk through the same episodes."""
+
+    name: str
+    color: str
+    witnesses: list[Witness] = field(default_factory=list)
+    poses: list[Array] = field(default_factory=list)
+    """Pose of the twin at every tick of the first episode, as its renderer takes it."""
+    figures: dict[str, float | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that the report tells."""
+
+    summary: Mapping[str, Any]
+    walks: Sequence[Walk]
+    demonstrations: Sequence[Episode]
+    budget_ms: Mapping[str, Array]
+    """Samples of each part of the latency budget."""
+    video: Path
+    rate: float
+
+
+def write_report(path: Path, story: Story) -> None:
+    """Write the page."""
+    report = Report(
+        "leash demo: driven, recorded, cloned, and driven by the clone",
+        "A simulated Pupper v2 behind a serial line that speaks the firmware's protocol. A scripted operator drove it; "
+        "a network was trained on the recordings; then the network drove it, over the same line.",
+    )
+    report.video(story.video, "The demonstrator (left) and its clone (right), both told to walk at the same speed.")
+    report.section("Figures")
+    report.table(("figure", "value"), figures_table(story.summary))
+    report.section("Following a speed", "Forward speed from the simulator's ground truth, which no policy sees.")
+    report.plot(speed_plot(story), "Commanded speed, and the true speed averaged over half a second.")
+    report.section("What was recorded", "The first demonstration: what the operator asked and what the joints did.")
+    report.plot(
+        demonstration_plot(story.demonstrations[0]), "Commands, and targets against measured angles of one leg."
+    )
+    report.section("Punctuality", "How late each 50 ms tick began, with the camera running.")
+    report.plot(lateness_plot(story), "Share of ticks later than a given time, all episodes.")
+    report.section("Latency budget", "Where the time of one tick goes.")
+    report.plot(budget_plot(story.budget_ms), "Median (bar) and 99th percentile (line) of each part.")
+    report.write(path)
+
+
+def speed_plot(story: Story) -> Figure:
+    """Commanded against measured forward speed, one line an episode."""
+    figure, (axis,) = axes()
+    command = np.array(story.walks[0].witnesses[0].commands)[:, 0]
+    axis.plot(np.arange(len(command)) / story.rate, command, color=INK, lw=1.5, ls="--", label="commanded")
+    for walk in story.walks:
+        for number, witness in enumerate(walk.witnesses):
+            speed = smooth(witness.velocity[:, 0], round(0.5 * story.rate))
+            label = walk.name if number == 0 else None
+            axis.plot(np.arange(len(speed)) / story.rate, speed, color=walk.color, alpha=0.7, lw=1.2, label=label)
+    axis.set(xlabel="time [s]", ylabel="forward speed [m/s]")
+    axis.legend(frameon=False, ncols=3)
+    return figure
+
+
+def demonstration_plot(episode: Episode) -> Figure:
+    """The operator's command above one leg's targets and angles."""
+    figure, (top, bottom) = axes(2)
+    time = episode.time - episode.time[0]
+    for column, name in enumerate(("vx [m/s]", "vy [m/s]", "turn [rad/s]")):
+        top.plot(time, episode.wanted.command[:, column], label=name, lw=1.2)
+    for joint, color in ((1, BLUE), (2, ORANGE)):
+        bottom.plot(time, episode.sent.joint_pos[:, joint], color=color, lw=1, ls=":")
+        bottom.plot(time, episode.joint_pos[:, joint], color=color, lw=1.2, label=episode.names[joint])
+    top.set(ylabel="command")
+    bottom.set(xlabel="time [s]", ylabel="angle [rad] (dotted: target)")
+    top.legend(frameon=False, ncols=3)
+    bottom.legend(frameon=False, ncols=2)
+    return figure
+
+
+def lateness_plot(story: Story) -> Figure:
+    """Share of ticks that began later than a given time."""
+    figure, (axis,) = axes()
+    for name, color, late in [
+        ("recording", GREY, np.concatenate([episode.late for episode in story.demonstrations]))
+    ] + [(walk.name, walk.color, np.concatenate([witness.late for witness in walk.witnesses])) for walk in story.walks]:
+        ordered = np.sort(np.maximum(late * 1e3, 1e-3))
+        axis.step(ordered, 1 - np.arange(len(ordered)) / len(ordered), color=color, label=name)
+    axis.set(xscale="log", yscale="log", xlabel="late by more than [ms]", ylabel="share of ticks")
+    axis.legend(frameon=False)
+    return figure
+
+
+def budget_plot(parts: Mapping[str, Array]) -> Figure:
+    """Median and 99th percentile of each part."""
+    figure, (axis,) = axes(height=0.5 + 0.4 * len(parts))
+    for row, samples in enumerate(parts.values()):
+        p50, p99 = np.percentile(samples, [50, 99])
+        axis.barh(row, p50, color=BLUE, height=0.6)
+        axis.plot([p50, p99], [row, row], color=INK, lw=1.5)
+        axis.text(p99, row, f"  {p50:.2g} / {p99:.2g} ms", va="center", color=INK)
+    axis.set_yticks(range(len(parts)), list(parts))
+    axis.invert_yaxis()
+    axis.set(xlabel="ms")
+    axis.margins(x=0.2)
+    return figure
+
+
+def smooth(values: Array, width: int) -> Array:
+    """Moving average over `width` samples, as long as the input."""
+    width = max(1, min(width, len(values)))
+    averaged: Array = np.convolve(values, np.ones(width) / width, mode="same")
+    weight: Array = np.convolve(np.ones(len(values)), np.ones(width) / width, mode="same")
+    return averaged / weight
