@@ -1,13 +1,14 @@
 """What a network sees of an observation: pure functions of numbers, the same online and on recordings."""
 
 from collections.abc import Sequence
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from robot.episode import Episode
 from robot.errors import PolicyError
 from robot.types import Array, Observation
 
@@ -57,38 +58,16 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 3 * self.command + 4 * (self.clock > 0)
 
 
-class Track(Protocol):
-    """Consecutive ticks of a recording: as much of an episode as features need. T ticks, n joints."""
-
-    @property
-    def time(self) -> Array:
-        """(T,) capture time [s]."""
-        ...
-
-    @property
-    def age(self) -> Array:
-        """(T,) age of the joint state [s]."""
-        ...
-
-    @property
-    def joint_pos(self) -> Array:
-        """(T, n) [rad]"""
-        ...
-
-    @property
-    def joint_vel(self) -> Array:
-        """(T, n) [rad/s]"""
-        ...
-
-    @property
-    def gravity(self) -> Array:
-        """(T, 3)"""
-        ...
-
-    @property
-    def gyro(self) -> Array:
-        """(T, 3) [rad/s]"""
-        ...
+def layout(config: FeatureConfig, joints: int) -> tuple[list[str], list[float]]:
+    """What each entry of the feature vector is, and the factor from its unit to the entry."""
+    sizes = {"gravity": (3, 1.0), "gyro": (3, GYRO), "joint_pos": (joints, 1.0)}
+    sizes |= {"joint_vel": (joints, VELOCITY), "actions": (joints, 1.0)}
+    frame = [(name, factor) for name, (size, factor) in sizes.items() if getattr(config, name) for _ in range(size)]
+    context = [("command", float(factor)) for factor in COMMAND if config.command] + [("clock", 1.0)] * 4 * (
+        config.clock > 0
+    )
+    entries = frame * config.frames + context
+    return [name for name, _ in entries], [factor for _, factor in entries]
 
 
 class Features:
@@ -141,20 +120,20 @@ class Walk:
         return float(now - self._start)
 
 
-def of_track(config: FeatureConfig, stand: Array, track: Track, command: Array, sent: Array) -> Float32:
-    """Features (T, size) of recorded ticks, as `Features` gives them from a reset on; NaN where not measured.
+def of_episode(config: FeatureConfig, stand: Array, episode: Episode) -> Float32:
+    """Features (T, size) of a recording, as `Features` gives them from a reset on; NaN where not measured.
 
-    `command` (T, 3) is what was to be followed, `sent` (T, n) the targets that went out.
+    The command is the one that was decided to be followed; past actions are the targets that really went out.
     """
-    parts = _frame(config, track.gravity, track.gyro, track.joint_pos - stand, track.joint_vel)
+    parts = _frame(config, episode.gravity, episode.gyro, episode.joint_pos - stand, episode.joint_vel)
     if config.actions:
-        parts.append(np.concatenate([stand[None], sent[:-1]]) - stand)
-    frames = np.concatenate([np.empty((len(track.time), 0)), *parts], axis=-1).astype(np.float32)
+        parts.append(np.concatenate([stand[None], episode.sent.joint_pos[:-1]]) - stand)
+    frames = np.concatenate([np.empty((len(episode.time), 0)), *parts], axis=-1).astype(np.float32)
     past = np.arange(len(frames))[:, None] + np.arange(1 - config.frames, 1)
     stacked = frames[np.maximum(past, 0)].reshape(len(frames), -1)
-    command = np.nan_to_num(command)
+    command = np.nan_to_num(episode.wanted.command)
     walk = Walk()
-    since = [walk.since(now, row) for now, row in zip(track.time + track.age, command, strict=True)]
+    since = [walk.since(now, row) for now, row in zip(episode.time + episode.age, command, strict=True)]
     return np.concatenate([stacked, _context(config, command, np.array(since))], axis=-1)
 
 

@@ -81,13 +81,13 @@ class Tick:
 
     @property
     def human(self) -> Action | None:
-        """What the operator asked, or None."""
-        return self.wanted if self.wanted.source == "human" else self.wanted.human
+        """What the operator asked, or None; a proposal kept beside what was decided comes first."""
+        return self.wanted.human or (self.wanted if self.wanted.source == "human" else None)
 
     @property
     def policy(self) -> Action | None:
-        """What the policy asked or would have asked, or None."""
-        return self.wanted if self.wanted.source == "policy" else self.wanted.policy
+        """What the policy asked or would have asked, or None; likewise."""
+        return self.wanted.policy or (self.wanted if self.wanted.source == "policy" else None)
 
 
 class Robot(Protocol):

@@ -1,0 +1,238 @@
+"""Behaviour cloning: an ensemble learns to want what the demonstrator wanted, seeing what the robot sees.
+
+Against compounding error: demonstrations recorded with disturbed actions (`policies.dart`), noise on every measured
+feature in training, and no reliance on past actions, which a copycat would only repeat.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from policies.checkpoint import Weights
+from policies.features import FeatureConfig, layout
+from policies.manifest import Manifest, NetworkConfig, describe
+from policies.networks import Ensemble
+from policies.samples import Samples, Selection, Teacher, split
+from robot.episode import Episode
+from robot.spec import Spec
+from robot.types import Array
+
+EVALUATE_EVERY = 100
+"""Steps between two looks at what was held out."""
+RISKY = 0.99
+"""The quantile of held-out disagreement that is called risk 0.5."""
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Standard deviation of the noise that training adds to what was measured."""
+
+    gravity: float = 0.02
+    gyro: float = 0.1
+    """[rad/s]"""
+    joint_pos: float = 0.02
+    """[rad]"""
+    joint_vel: float = 0.5
+    """[rad/s]"""
+    actions: float = 0.05
+    """[rad]"""
+    drop_actions: float = 0.5
+    """Part of the samples in which all past actions are hidden."""
+
+
+@dataclass(frozen=True)
+class BcConfig:
+    """How to clone."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    teacher: Teacher = "human"
+    """Whose proposals are learned: the human's, the policy's, or the human's where there are any, else the policy's."""
+    steps: int = 3000
+    batch: int = 256
+    """Samples a step, for each member its own."""
+    rate: float = 2e-3
+    """Highest learning rate; it warms up over a twentieth of the steps and falls to zero along a cosine."""
+    decay: float = 1e-3
+    """Weight decay."""
+    later: float = 0.3
+    """Weight of each planned target after the first."""
+    held_out: float = 0.15
+    """Part of the episodes that is not learned from but decides when to stop."""
+    patience: int = 10
+    """Looks at what was held out without improvement before training stops."""
+    jitter: Jitter = field(default_factory=Jitter)
+    seed: int = 0
+
+    @property
+    def selection(self) -> Selection:
+        """Which samples are made."""
+        return Selection(self.features, self.network.horizon, self.teacher, self.held_out, self.seed)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is."""
+
+    step: int
+    loss: float
+    """Mean squared error since the last report, as a share of the action box."""
+    held_out_rmse_rad: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What training gives."""
+
+    manifest: Manifest
+    weights: Weights
+    figures: dict[str, float]
+    """`steps`, `samples`, `held_out_samples`, `train_rmse_rad`, `held_out_rmse_rad`."""
+
+
+def train(
+    episodes: Sequence[Episode],
+    spec: Spec,
+    config: BcConfig,
+    *,
+    weights: Sequence[Array] | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Trained:
+    """Clone the demonstrator of these episodes of one body, on one thread, reproducible from `config.seed`.
+
+    `weights` gives each episode's ticks (T,) their share of the learning. Raises EpisodeError when there is nothing
+    to learn from; discarded ones never count.
+    """
+    torch.set_num_threads(1)
+    learned, held = split(episodes, spec, config.selection, weights)
+    box = action_box(learned)
+    generator = Generator().manual_seed(config.seed)
+    network = Ensemble(config.network, learned.features.shape[1], learned.targets[0].size, generator)
+    steps = descend(network, batches(learned, box, spec, config, generator), config)
+    best = choose(network, steps, lambda: rmse(network, held, box), report or (lambda progress: None), config)
+    figures = {
+        "steps": best,
+        "samples": len(learned.features),
+        "held_out_samples": len(held.features),
+        "train_rmse_rad": rmse(network, learned, box),
+        "held_out_rmse_rad": rmse(network, held, box),
+    }
+    return Trained(_manifest(network, held, box, spec, config, figures), _arrays(network), figures)
+
+
+def action_box(samples: Samples) -> Array:
+    """Half-range (n,) of targets around the stand pose that holds every demonstrated one with a margin [rad]."""
+    widest: Array = np.abs(samples.targets).max(axis=(0, 1)).astype(np.float64)
+    return np.maximum(1.1 * widest, 0.05)
+
+
+def batches(
+    samples: Samples, box: Array, spec: Spec, config: BcConfig, generator: Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Inputs (m, b, d), targets (m, b, h n) as a share of the box, and how much each counts; without end."""
+    features, weight = torch.from_numpy(samples.features), torch.from_numpy(samples.weight)
+    targets, counts = _normalised(samples, box, config.later)
+    sigma, actions = _noise(spec, config)
+    shape = (config.network.members, config.batch)
+    while True:
+        drawn = torch.multinomial(weight, math.prod(shape), replacement=True, generator=generator).view(shape)
+        x = features[drawn]
+        x = x + sigma * torch.randn(x.shape, generator=generator)
+        hidden = torch.rand((*shape, 1), generator=generator) < config.jitter.drop_actions
+        yield torch.where(hidden & actions, 0.0, x), targets[drawn], counts[drawn]
+
+
+def descend(
+    network: Ensemble, drawn: Iterator[tuple[Tensor, Tensor, Tensor]], config: BcConfig
+) -> Iterator[tuple[int, float]]:
+    """Take gradient steps; yield the number and the loss of each."""
+    optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay, fused=True)
+    for step, (x, y, counts) in zip(range(1, config.steps + 1), drawn, strict=False):
+        optimizer.param_groups[0]["lr"] = config.rate * schedule(step / config.steps)
+        loss = (counts * (network(x) - y) ** 2).sum() / counts.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield step, float(loss)
+
+
+def schedule(part: float) -> float:
+    """Learning rate as a share of the highest, after this part of the steps."""
+    return min(part / 0.05, 0.5 * (1 + math.cos(math.pi * part)))
+
+
+def choose(
+    network: Ensemble,
+    steps: Iterator[tuple[int, float]],
+    judge: Callable[[], float],
+    report: Callable[[Progress], None],
+    config: BcConfig,
+) -> int:
+    """Run the steps until what was held out no longer improves; leave the best weights, return their step."""
+    best, best_error, best_step, losses = network.arrays(), math.inf, 0, [0.0]
+    for step, loss in steps:
+        losses.append(loss)
+        if step % EVALUATE_EVERY and step != config.steps:
+            continue
+        error = judge()
+        report(Progress(step, float(np.mean(losses[1:])), error))
+        losses = [0.0]
+        if error < best_error:
+            best, best_error, best_step = network.arrays(), error, step
+        if step - best_step >= config.patience * EVALUATE_EVERY:
+            break
+    network.load(best)
+    return best_step
+
+
+def rmse(network: Ensemble, samples: Samples, box: Array) -> float:
+    """Root mean square error of the ensemble's mean for the targets of the same tick [rad]."""
+    error = (_predicted(network, samples)[:, :, 0].mean(axis=0) * box - samples.targets[:, 0]) ** 2
+    return float(np.sqrt(error.mean()))
+
+
+def _predicted(network: Ensemble, samples: Samples) -> NDArray[np.float32]:
+    """Every member's targets (m, N, h, n) as a share of the box."""
+    with torch.inference_mode():
+        made: NDArray[np.float32] = network(torch.from_numpy(samples.features)).numpy()
+    return made.reshape(len(made), *samples.targets.shape)
+
+
+def _normalised(samples: Samples, box: Array, later: float) -> tuple[Tensor, Tensor]:
+    """Targets (N, h n) as a share of the box, and how much each counts (N, h n)."""
+    n = len(box)
+    importance = np.array([1.0, *[later] * (samples.known.shape[1] - 1)])
+    counts = np.repeat(samples.known * importance, n, axis=1)
+    targets = (samples.targets / box).reshape(len(counts), -1)
+    return torch.from_numpy(targets.astype(np.float32)), torch.from_numpy(counts.astype(np.float32))
+
+
+def _noise(spec: Spec, config: BcConfig) -> tuple[Tensor, Tensor]:
+    """Deviation of the noise on each feature (d,), and which features are past actions (d,)."""
+    names, scales = layout(config.features, len(spec.joints))
+    sigma = [getattr(config.jitter, name, 0.0) * scale for name, scale in zip(names, scales, strict=True)]
+    return torch.tensor(sigma, dtype=torch.float32), torch.tensor([name == "actions" for name in names])
+
+
+def _manifest(
+    network: Ensemble, held: Samples, box: Array, spec: Spec, config: BcConfig, figures: dict[str, float]
+) -> Manifest:
+    spread = np.sqrt(_predicted(network, held)[:, :, 0].var(axis=0).mean(axis=-1))
+    return msgspec.structs.replace(
+        describe("bc", spec, needs_imu=config.features.needs_imu),
+        features=config.features,
+        network=config.network,
+        box=tuple(box.tolist()),
+        risk_scale=max(float(np.quantile(spread, RISKY)), 1e-6),
+        training={"seed": config.seed, "teacher": config.teacher, **figures},
+    )
+
+
+def _arrays(network: Ensemble) -> dict[str, NDArray[np.float32]]:
+    return {name: value.numpy() for name, value in network.arrays().items()}

@@ -1,0 +1,93 @@
+"""A policy file at work: features in, the ensemble's mean as joint targets, its members' disagreement as risk."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from policies.checkpoint import Weights, read_manifest, read_weights
+from policies.features import Features
+from policies.manifest import Manifest
+from policies.networks import Ensemble, shapes
+from robot.errors import PolicyError
+from robot.types import Action, Array, Observation
+
+
+class Clone:
+    """Fits `Policy` and `Planner`. Robots may share a network; each has features with a past of their own."""
+
+    def __init__(self, manifest: Manifest, network: Ensemble) -> None:
+        if manifest.features is None:
+            raise PolicyError(f"a {manifest.kind} policy has no network to run")
+        self.manifest = manifest
+        self._network = network
+        self._stand, self._box = np.array(manifest.stand), np.array(manifest.box)
+        self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
+        self._features = Features(manifest.features, self._stand)
+        self._keep = math.exp(-2 * math.pi * manifest.filter_hz / manifest.rate) if manifest.filter_hz else 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._features.reset()
+        self._target: Array = self._stand
+
+    def act(self, obs: Observation) -> Action:
+        """The joint target now."""
+        return self.plan(obs)[0]
+
+    def plan(self, obs: Observation) -> tuple[Action, Array]:
+        """The action now, and targets (horizon, n) from now on [rad]. Raises PolicyError for what was not measured."""
+        targets, spread = self._predict(obs)
+        for index, target in enumerate(targets):
+            before = targets[index - 1] if index else self._target
+            targets[index] = np.clip(target + self._keep * (before - target), self._lower, self._upper)
+        self._target = targets[0]
+        self._features.sent(targets[0])
+        return Action(targets[0], obs.command, risk=spread / (spread + self.manifest.risk_scale)), targets
+
+    def _predict(self, obs: Observation) -> tuple[Array, float]:
+        """Targets (horizon, n) [rad], and the members' spread as a share of the box."""
+        with torch.inference_mode():
+            members = self._network(torch.from_numpy(self._features.step(obs)[None]))[:, 0].numpy()
+        members = members.reshape(len(members), -1, len(self._stand)).astype(np.float64)
+        mean: Array = self._stand + self._box * members.mean(axis=0).clip(-1, 1)
+        return mean, spread_of(members)
+
+
+def spread_of(members: Array) -> float:
+    """How far the members' first targets (m, horizon, n) lie apart: root mean variance, as a share of the box."""
+    return float(np.sqrt(members[:, 0].var(axis=0).mean()))
+
+
+def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:
+    """Read a policy file: its manifest, and a maker of policies that share its weights. Raises PolicyError."""
+    manifest = read_manifest(path)
+    if manifest.network is None or manifest.features is None:
+        raise PolicyError(f"{path} holds a {manifest.kind} policy without a network; nothing in it can be run")
+    inputs = manifest.features.width(len(manifest.joints))
+    outputs = manifest.network.horizon * len(manifest.joints)
+    weights = read_weights(path, shapes(manifest.network, inputs, outputs), manifest)
+    network = network_of(manifest, weights)
+    Clone(manifest, network)._predict(_standing(manifest))
+    return manifest, lambda: Clone(manifest, network)
+
+
+def network_of(manifest: Manifest, weights: Weights) -> Ensemble:
+    """The network with these weights, ready to run on one thread."""
+    if manifest.network is None or manifest.features is None:
+        raise PolicyError(f"a {manifest.kind} policy has no network")
+    torch.set_num_threads(1)
+    inputs = manifest.features.width(len(manifest.joints))
+    network = Ensemble(manifest.network, inputs, manifest.network.horizon * len(manifest.joints))
+    network.load({name: torch.from_numpy(array) for name, array in weights.items()})
+    return network.eval()
+
+
+def _standing(manifest: Manifest) -> Observation:
+    """An observation to warm up on: the first run of a network is slow."""
+    stand = np.array(manifest.stand)
+    still = np.zeros(len(stand))
+    return Observation(0.0, 0.0, stand, still, still, np.array([0.0, 0.0, -1.0]), np.zeros(3), np.zeros(3))
