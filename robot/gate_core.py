@@ -220,8 +220,7 @@ def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
         return state, ()
     if state.seq == 0:
         return _stop(state, now, config, f"held for {HOLD_LIMIT:.0f} s without a command", counted=False, latched=False)
-    late = now - state.commanded - config.hold_after
-    return _stop(state, now - late, config, f"no valid command for {config.hold_after * 1e3:.0f} ms")
+    return _stop(state, now, config, f"no valid command for {config.hold_after * 1e3:.0f} ms")
 
 
 def _stop(
@@ -232,13 +231,14 @@ def _stop(
         fresh_latch = latched and state.phase != "disarmed" and not state.latched
         return (replace(state, latched=True, cause=cause) if fresh_latch else state), ()
     hold = (Write("target", state.target),) if _fresh(state, now, config) else ()
+    latest = state.commanded + config.damp_after if state.seq else math.inf
     stopped = replace(
         state,
         phase="soft_stop",
         latched=latched,
         cause=cause,
         stops=state.stops + counted,
-        damp_at=now + config.damp_after - config.hold_after,
+        damp_at=min(now + config.damp_after - config.hold_after, latest),
     )
     return stopped, hold
 
