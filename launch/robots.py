@@ -64,6 +64,8 @@ class Opened:
     referee: Referee | None = None
     gate_stops: Callable[[], int] = field(default=lambda: 0)
     """How often the gate stopped the robot since it was opened."""
+    rearm: Callable[[], None] = field(default=lambda: None)
+    """A person's consent to go on after a stop; `robot.reset` then stands the robot up."""
 
 
 @contextlib.contextmanager
@@ -135,7 +137,7 @@ def _serial(
         }
         robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
         stack.enter_context(robot)
-        yield replace(frame, robot=robot, gate_stops=lambda: robot.gate_stops)
+        yield replace(frame, robot=robot, gate_stops=lambda: robot.gate_stops, rearm=robot.rearm)
 
 
 def camera_sources(asked: Sequence[str], attached: Mapping[str, str]) -> dict[str, str]:

@@ -93,6 +93,10 @@ class Drive:
         """Ask for a soft stop from the next tick on, as an e-stop does; for those who see a reason."""
         self._stopped, self._rearmed = True, False
 
+    def rearm(self) -> None:
+        """Let the next `reset` end a stop, as a person's re-arming does."""
+        self._rearmed = self._stopped
+
     def reset(self) -> None:
         """Begin again from standstill. A stop stays unless it was re-armed, and then the dead-man must rest first."""
         self._policy.reset()
@@ -119,7 +123,7 @@ class Drive:
             if event is Event.ESTOP:
                 self.stop()
             elif event is Event.REARM:
-                self._rearmed = self._stopped
+                self.rearm()
 
     def _slewed(self, time: float) -> Array:
         passed = 0.0 if self._time is None else min(max(time - self._time, 0.0), LONGEST_STEP)
