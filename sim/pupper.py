@@ -1,23 +1,34 @@
 """Pupper v2 in PyBullet, as a `Robot`."""
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from robot.clock import Grid, MonotonicClock, VirtualClock
 from robot.errors import RobotError, SpecError
-from robot.image import Image
 from robot.limits import clamp
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
 from sim.dynamics import NOMINAL, Dynamics
+from sim.sensors import Sensors
+from sim.shutter import Shutter
 from sim.truth import Truth
-from sim.world import STANDING_HEIGHT, World
+from sim.world import World
 
 SETTLE = 0.3
-"""How long the robot may come to rest in its stand pose before the first tick [s]."""
+"""How long the robot may come to rest after it was placed [s]."""
+DROP = 0.002
+"""How far above the floor the feet are placed [m]."""
+STAND_HEIGHT = 0.1665
+"""Of the body frame in the stand pose [m]."""
+
+
+class _Command(NamedTuple):
+    due: int
+    """Physics steps until the motors follow it."""
+    targets: list[float]
+    limp: bool
 
 
 class SimPupper:
@@ -38,17 +49,16 @@ class SimPupper:
         realtime: bool = False,
     ) -> None:
         self._spec = spec
-        self._camera = camera
+        self._shutter = Shutter(spec.cameras if camera else {})
         self._steps = steps_per_tick(spec, physics_rate)
         self._step = 1.0 / physics_rate
         self._rng = np.random.default_rng(seed)
         self._clock: MonotonicClock | VirtualClock = MonotonicClock() if realtime else VirtualClock()
         self._grid = Grid(spec.period, self._clock)
         self._world: World | None = None
-        self._use(dynamics)
-        self._forget(spec.stand)
+        self._adopt(dynamics)
 
-    def _use(self, dynamics: Dynamics) -> None:
+    def _adopt(self, dynamics: Dynamics) -> None:
         self.dynamics = dynamics
         """The robot and floor that are simulated."""
         self._delay = round(dynamics.action_latency_ms / 1000 / self._step)
@@ -56,17 +66,8 @@ class SimPupper:
         if self._age >= self._steps:
             limit = 1000 * self._spec.period
             raise SpecError(f"telemetry_latency_ms = {dynamics.telemetry_latency_ms} is not below a tick, {limit} ms")
-        self._offset = np.radians(dynamics.joint_zero_deg)
-        noise = dynamics.noise
-        self._sigma = np.repeat([noise.joint_pos, noise.joint_vel, noise.gravity, noise.gyro], [12, 12, 3, 3])
-        self._bias = np.concatenate([self._offset, np.zeros(12), dynamics.gravity_bias, dynamics.gyro_bias])
-
-    def _forget(self, sent: Array) -> None:
-        self._sent: Array = sent.copy()
-        self._targets: list[float] = (sent - self._offset).tolist()
-        self._waiting: deque[tuple[int, list[float], bool]] = deque()
-        self._limp = False
-        self._due = False
+        self._zeros = np.radians(dynamics.joint_zero_deg)
+        self._sensors = Sensors(dynamics, self._rng)
 
     @property
     def spec(self) -> Spec:
@@ -94,54 +95,60 @@ class SimPupper:
         """Stand at the origin, at rest."""
         self.place()
 
-    def randomize(self, dynamics: Dynamics) -> None:
-        """Become another robot on another floor. Call `reset` after it."""
-        self._use(dynamics)
-        self.world.close()
-        self._world = World(self._spec.gains, dynamics, self._step)
+    def randomize(self, dynamics: Dynamics, seed: int | None = None) -> None:
+        """Become another robot on another floor, with the noise of this seed, and stand at the origin."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        self._adopt(dynamics)
+        self.world.use(dynamics)
+        self.place()
 
     def place(self, x: float = 0.0, y: float = 0.0, yaw: float = 0.0, joint_pos: Array | None = None) -> None:
         """Stand at (x, y) [m] with this heading [rad] in a pose (12,) [rad] (the stand pose by default), at rest."""
         pose = self._spec.stand if joint_pos is None else joint_pos
-        self.world.place(pose - self._offset, np.array([x, y, STANDING_HEIGHT + 0.002]), yaw)
-        self._forget(pose)
-        self.world.run(round(SETTLE / self._step), self._targets)
+        self._sent: Array = pose.copy()
+        self._command = _Command(0, (pose - self._zeros).tolist(), limp=False)
+        self._waiting: deque[_Command] = deque()
+        self._held = False
+        self.world.place(pose - self._zeros, np.array([x, y, STAND_HEIGHT + DROP]), yaw)
+        self.world.run(round(SETTLE / self._step), self._command.targets)
         self.world.time = 0.0
         self._sample = self.world.sample()
         if isinstance(self._clock, VirtualClock):
             self._clock.advance(SETTLE)
+        self._shutter.restart(self.world.pose, self._clock.now())
         self._grid.restart()
 
     def observe(self) -> Observation:
         """Return what the sensors saw at the end of the last tick; the target is held if nothing was sent since."""
-        if self._due:
+        if self._held:
             self._tick()
-        self._due = True
+        self._held = True
         late = self._grid.wait()
         now = self._clock.now()
         age = self._age * self._step
-        seen = self._measure()
+        seen = self._sensors.read(self._sample, self.world.down)
         return Observation(
             time=now - age,
             late=late,
-            joint_pos=seen[:12],
-            joint_vel=seen[12:24],
+            joint_pos=seen.joint_pos,
+            joint_vel=seen.joint_vel,
             joint_effort=unknown(12),
-            gravity=seen[24:27],
-            gyro=seen[27:],
+            gravity=seen.gravity,
+            gyro=seen.gyro,
             command=unknown(3),
-            images=self._frames(now),
+            images=self._shutter.frames,
             age=age,
         )
 
     def send(self, action: Action) -> Action:
         """Send a target and simulate one tick; return what went out after the limits. "safety" lets the joints damp."""
-        limp = action.source == "safety"
         wanted = action.joint_pos if action.source in {"policy", "human"} else self._sent
         self._sent = clamp(wanted, self._sent, self._spec)
-        self._waiting.append((self._delay, (self._sent - self._offset).tolist(), limp))
+        limp = action.source == "safety"
+        self._waiting.append(_Command(self._delay, (self._sent - self._zeros).tolist(), limp))
         self._tick()
-        self._due = False
+        self._held = False
         return Action(self._sent.copy(), action.command, action.source, action.risk)
 
     def truth(self) -> Truth:
@@ -154,30 +161,20 @@ class SimPupper:
         return self.truth().fallen
 
     def _tick(self) -> None:
+        """Run one tick of physics, stopping where a command takes effect, the sensors are read or a shutter opens."""
         world, done = self.world, 0
         sensed = self._steps - self._age
-        for mark in sorted({sensed, self._steps, *(due for due, _, _ in self._waiting if due < self._steps)}):
-            world.run(mark - done, self._targets, limp=self._limp)
+        marks = self._shutter.marks(world.time, self._steps, self._step)
+        marks |= {sensed, self._steps} | {min(command.due, self._steps) for command in self._waiting}
+        for mark in sorted(marks):
+            world.run(mark - done, self._command.targets, limp=self._command.limp)
             done = mark
             if mark == sensed:
                 self._sample = world.sample()
-            while self._waiting and self._waiting[0][0] <= done:
-                _, self._targets, self._limp = self._waiting.popleft()
-        self._waiting = deque((due - self._steps, targets, limp) for due, targets, limp in self._waiting)
-
-    def _measure(self) -> Array:
-        sample = self._sample
-        clean = np.empty(30)
-        for index, state in enumerate(sample.joints):
-            clean[index], clean[12 + index] = state[0], state[1]
-        clean[24:27] = sample.rotation.T @ self.world.down
-        clean[27:] = sample.rotation.T @ sample.angular_velocity
-        clean += self._bias
-        clean += self._sigma * self._rng.standard_normal(30)
-        return clean
-
-    def _frames(self, now: float) -> Mapping[str, Image]:
-        return {}
+            self._shutter.expose(mark, world.pose)
+            while self._waiting and self._waiting[0].due <= done:
+                self._command = self._waiting.popleft()
+        self._waiting = deque(command._replace(due=command.due - done) for command in self._waiting)
 
 
 def steps_per_tick(spec: Spec, physics_rate: int) -> int:
