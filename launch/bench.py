@@ -1,20 +1,34 @@
 """`leash bench`: the headline figures, each by one command; `leash bench all` runs quick versions of them."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import tyro
 from rich.table import Table
 
-from launch import bench_loop
+from launch import bench_gait, bench_loop
+from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
 from launch.deploy import terminable
 from launch.output import console, emit
 
 Figures = Mapping[str, Any]
+
+
+class Bench(Protocol):
+    """One measurement and its options."""
+
+    @property
+    def json(self) -> bool:
+        """Whether to print JSON instead of a table."""
+        ...
+
+    def measure(self) -> Figures:
+        """The figures."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,21 +64,12 @@ class BenchEnv:
 
 
 @dataclass(frozen=True)
-class BenchGait:
-    """Commanded against achieved speed of the scripted trot: forward, sideways, turning, and all at once."""
-
-    robot: Literal["sim", "twin"] = "sim"
-    """Which simulator."""
-    seconds: float = 30.0
-    """How long each direction is walked."""
-    json: bool = False
-    """Print one JSON object on the last line."""
+class Gait(BenchGait):
+    """Commanded against achieved speed of the scripted trot, in every direction, on both simulators."""
 
     def measure(self) -> Figures:
         """The figures."""
-        from launch.bench_gait import measure
-
-        return measure(self.seconds, self.robot)
+        return bench_gait.measure(self)
 
 
 @dataclass(frozen=True)
@@ -102,13 +107,12 @@ class BenchAll:
 
     def measure(self) -> Figures:
         """Nested figures of each bench, by its name."""
-        quick = {
+        quick: dict[str, Bench] = {
             "env": BenchEnv(seconds=4.0),
             "server": BenchServer(seconds=4.0),
             "loop": Loop(seconds=10.0),
             "loop_busy": Loop(seconds=10.0, hogs=1),
-            "gait_sim": BenchGait(seconds=10.0),
-            "gait_twin": BenchGait(robot="twin", seconds=10.0),
+            "gait": Gait(seconds=10.0, settle=2.0, directions=("forward", "sideways", "turn")),
             "recorder": BenchRecorder(kills=3),
         }
         figures = {}
@@ -118,11 +122,11 @@ class BenchAll:
         return figures
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Bench]] = {
     "loop": Loop,
     "server": BenchServer,
     "env": BenchEnv,
-    "gait": BenchGait,
+    "gait": Gait,
     "recorder": BenchRecorder,
     "all": BenchAll,
 }
@@ -130,7 +134,7 @@ COMMANDS = {
 
 def main(args: list[str]) -> int:
     """Measure and print."""
-    chosen = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash bench", args=args, description=__doc__)
+    chosen: Bench = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash bench", args=args, description=__doc__)
     with terminable():
         figures = chosen.measure()
     if chosen.json:

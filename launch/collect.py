@@ -19,13 +19,14 @@ from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.screen import Screen
+from policies.dart import Noise
 from robot.episode import list_episodes, read_episode
 from robot.episode_info import Outcome
 from robot.episode_labels import add_label
 from robot.errors import EpisodeError
 from robot.loop import run
 from robot.recorder import Recorder
-from robot.types import Tick
+from robot.types import Policy, Tick
 from teleop.drive import Drive
 from teleop.session import Session, SessionConfig
 from teleop.session_states import State
@@ -48,6 +49,9 @@ class Collect:
     """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
     seconds: float = 60.0
     """Longest episode; a scripted operator drives each this long."""
+    disturb: float = 0.0
+    """Deviation of noise on the targets that go out, so that recoveries are recorded too; the intention recorded
+    beside it stays clean [rad]."""
     task: str = ""
     """A few words that are kept with each episode."""
     json: bool = False
@@ -60,6 +64,8 @@ class Rig:
 
     opened: Opened
     drive: Drive
+    policy: Policy
+    """The drive, disturbed if that was asked for."""
     session: Session
     lateness: Lateness
     enough: int
@@ -120,10 +126,11 @@ def collect(config: Collect) -> dict[str, object]:
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
         recorder = stack.enter_context(_recorder(config, opened))
         drive = Drive(operator, brain.policy, clock=config.who.clock)
+        disturbed = Noise(drive, config.disturb, seed=config.robot.seed)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)
         relabel = stack.enter_context(_relabelling(config.folder))
         session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))
-        rig = Rig(opened, drive, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+        rig = Rig(opened, drive, disturbed, session, Lateness(opened.spec.period), config.episodes, config.who.live)
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         with contextlib.suppress(KeyboardInterrupt):
             _run(rig)
@@ -135,7 +142,7 @@ def _run(rig: Rig) -> None:
     with Screen(lambda: rig.session.status, rig.enough) as screen:
         while not rig.complete:
             rig.ready()
-            run(rig.opened.robot, rig.drive, Logs(rig.session, rig.lateness, screen), done=rig.over)
+            run(rig.opened.robot, rig.policy, Logs(rig.session, rig.lateness, screen), done=rig.over)
 
 
 def _recorder(config: Collect, opened: Opened) -> Recorder:

@@ -24,6 +24,10 @@ class Walk:
     poses: list[Array] = field(default_factory=list)
     """Pose of the twin at every tick of the first episode, as its renderer takes it."""
     figures: dict[str, float | int] = field(default_factory=dict)
+    round_trip: list[float] = field(default_factory=list)
+    """To the policy server and back, each tick [s]; empty when it runs in the loop."""
+    model_time: list[float] = field(default_factory=list)
+    """What the network took of it [s]."""
 
 
 @dataclass(frozen=True)

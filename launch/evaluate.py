@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from launch.logs import Logs
 from launch.robots import Opened, Referee
 from launch.witness import Witness
 from robot.errors import RobotError
 from robot.loop import run
-from robot.types import Policy, Tick
+from robot.types import Log, Policy, Tick
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,26 @@ def evaluate(opened: Opened, policy: Policy, trial: Trial) -> Iterator[dict[str,
 
 
 def episode(opened: Opened, referee: Referee, policy: Policy, trial: Trial) -> dict[str, float]:
-    """One episode from the stand pose; ends at a fall or a soft stop, or when its time is up."""
+    """The score of one episode; see `witnessed`."""
+    score, _ = witnessed(opened, referee, policy, trial)
+    return score
+
+
+def witnessed(
+    opened: Opened, referee: Referee, policy: Policy, trial: Trial, *beside: Log
+) -> tuple[dict[str, float], Witness]:
+    """One episode from the stand pose, logged `beside` too; ends at a fall or a soft stop, or when its time is up."""
     if referee.truth().fallen:
         referee.place()
     opened.robot.reset()
-    with Witness(referee.truth, opened.spec) as witness:
-        ticks = round(trial.seconds * opened.spec.rate)
-        ran = run(opened.robot, policy, witness, ticks=ticks, done=lambda tick: over(witness, tick))
+    witness = Witness(referee.truth, opened.spec)
+    ticks = round(trial.seconds * opened.spec.rate)
+    log = Logs(witness, *beside)
+    ran = run(opened.robot, policy, log, ticks=ticks, done=lambda tick: over(witness, tick))
     score = witness.score(trial.settle)
     score["seconds"] = ran / opened.spec.rate
-    score["no_fall"] *= float(ran == ticks)
-    return score
+    score["no_fall"] *= float(ran == ticks and witness.sources[-1] != "safety")
+    return score, witness
 
 
 def over(witness: Witness, tick: Tick) -> bool:

@@ -15,19 +15,20 @@ console = Console(stderr=True)
 
 def emit(result: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of standard output; NaN becomes null, keys carry their unit."""
-    sys.stdout.write(msgspec.json.encode(_plain(result)).decode() + "\n")
+    sys.stdout.write(msgspec.json.encode(plain(result)).decode() + "\n")
     sys.stdout.flush()
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """The same as mappings, lists, strings and numbers that JSON has; what is not finite becomes None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -18,8 +18,6 @@ from robot.spec import Spec, load_spec
 from robot.types import Robot
 from sim.truth import Truth
 
-Boot = Literal["cold", "homed"]
-
 
 @dataclass(frozen=True)
 class RobotOptions:
@@ -35,6 +33,8 @@ class RobotOptions:
     """Calibration file of this machine."""
     dynamics: Path | None = None
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
+    boot: Literal["cold", "homed"] = "homed"
+    """Whether a twin goes through its power-up and homing first, or has just done so."""
     seed: int = 0
     """Seed of a simulated robot's noise."""
     plan: Path | None = None
@@ -69,13 +69,10 @@ class Opened:
 
 
 @contextlib.contextmanager
-def open_robot(
-    options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False, boot: Boot = "homed"
-) -> Iterator[Opened]:
+def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False) -> Iterator[Opened]:
     """Open a robot; leaving the block, by any road, makes it safe and ends every process that was started.
 
-    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are. `boot` says whether
-    a twin goes through its power-up first ("cold") or has just done so ("homed").
+    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are.
     """
     plan = load_plan(options.robot, options.plan)
     spec = load_spec(plan.spec)
@@ -86,7 +83,7 @@ def open_robot(
     if options.robot == "sim":
         opener = _open_sim(options, frame, realtime=realtime)
     elif options.robot == "twin":
-        opener = _open_twin(options, frame, needs_imu=needs_imu, boot=boot)
+        opener = _open_twin(options, frame, needs_imu=needs_imu)
     else:
         opener = _open_pupper(options, frame, needs_imu=needs_imu)
     with opener as opened:
@@ -105,11 +102,11 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
 
 
 @contextlib.contextmanager
-def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool, boot: Boot) -> Iterator[Opened]:
+def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool) -> Iterator[Opened]:
     from sim.twin import TwinConfig, TwinProcess
 
     cameras = frame.plan.running({"cameras"} if options.camera else set())
-    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=boot)
+    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=options.boot)
     with (
         TwinProcess(config) as twin,
         _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened,

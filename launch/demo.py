@@ -1,0 +1,136 @@
+"""`leash demo`: drive the twin, record it, clone it, and let the clone drive, over the bytes a Teensy would see."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import tyro
+
+from launch.demo_report import Story, Walk, write_report
+from launch.demo_twin import demonstrate, walk
+from launch.deploy import terminable
+from launch.output import console, emit, plain
+from launch.report import BLUE, ORANGE
+from launch.train import TrainBc, clone
+from launch.video import side_by_side, write_video
+from policies.bc import BcConfig
+from robot.episode import Episode, load_dataset
+from robot.image import Pixels
+from robot.types import Array
+
+VIDEO_RATE = 20.0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Drive, record, clone, and drive with the clone: what leash does, on a simulated robot, in minutes."""
+
+    folder: Path = Path("runs/demo")
+    """Where recordings, policy, video, report and summary go; what an earlier demo left there is replaced."""
+    episodes: Annotated[int, tyro.conf.arg(help="Demonstrations to record.")] = 10
+    seconds: float = 12.0
+    """Length of a demonstration."""
+    walks: Annotated[int, tyro.conf.arg(help="Walks of 10 s on which clone and demonstrator are compared.")] = 3
+    speed: float = 0.25
+    """Forward speed of the comparison [m/s]."""
+    seed: int = 0
+    """Seed of the operator's wanderings and of the training."""
+    json: bool = False
+    """Print the summary as one JSON object on the last line."""
+
+    @property
+    def recordings(self) -> Path:
+        """Folder of the demonstrations."""
+        return self.folder / "demonstrations"
+
+    @property
+    def policy(self) -> Path:
+        """File of the clone."""
+        return self.folder / "clone.safetensors"
+
+
+def main(args: list[str]) -> int:
+    """Run the demo and say where its report is."""
+    config = tyro.cli(Demo, prog="leash demo", args=args)
+    if config.folder.exists():
+        shutil.rmtree(config.folder)
+    config.folder.mkdir(parents=True)
+    with terminable():
+        figures = tell(config)
+    (config.folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(plain(figures))))
+    console.print(f"report   {config.folder / 'report.html'}\nsummary  {config.folder / 'summary.json'}")
+    if config.json:
+        emit(figures)
+    return 0
+
+
+def tell(config: Demo) -> dict[str, Any]:
+    """Drive, record, clone, compare, report; returns the summary."""
+    began = time.monotonic()
+    console.rule("1/4  a scripted operator drives the twin, and is recorded")
+    demonstrate(config.recordings, config.episodes, config.seconds, config.seed)
+    console.rule("2/4  a network learns from the recordings")
+    trained = clone(TrainBc((config.recordings,), config.policy, BcConfig(seed=config.seed)))
+    console.rule("3/4  demonstrator and clone walk the same way")
+    demonstrator = walk("trot", "demonstrator", ORANGE, config.walks, config.speed)
+    cloned = walk(str(config.policy), "clone", BLUE, config.walks, config.speed)
+    console.rule("4/4  the report")
+    video = config.folder / "walk.mp4"
+    write_video(video, film(demonstrator, cloned), VIDEO_RATE)
+    demonstrations = load_dataset(config.recordings)
+    figures = summarize(demonstrator, cloned, demonstrations, trained)
+    figures["minutes"] = (time.monotonic() - began) / 60
+    story = Story(figures, (demonstrator, cloned), demonstrations, budget(cloned, demonstrations), video, VIDEO_RATE)
+    write_report(config.folder / "report.html", story)
+    return figures
+
+
+def film(demonstrator: Walk, cloned: Walk) -> Iterator[Pixels]:
+    """Frames of the first walk of both, side by side."""
+    from sim.twin_camera import open_renderer
+
+    with open_renderer(480, 360) as renderer:
+        left, right = ((renderer.render(pose, "chase") for pose in side.poses) for side in (demonstrator, cloned))
+        yield from side_by_side(left, right)
+
+
+def summarize(
+    demonstrator: Walk, cloned: Walk, demonstrations: list[Episode], trained: dict[str, Any]
+) -> dict[str, Any]:
+    """The demo in figures."""
+    late = np.concatenate([episode.late for episode in demonstrations]) * 1e3
+    return {
+        "demonstrations": len(demonstrations),
+        "demonstrated_s": sum(episode.seconds for episode in demonstrations),
+        "recording_late_p99_ms": float(np.percentile(late, 99)),
+        "training_s": trained["seconds"],
+        "held_out_rmse_rad": trained["held_out_rmse_rad"],
+        "demonstrator_speed_mean": demonstrator.figures["speed_mean"],
+        "speed_ratio": cloned.figures["speed_mean"] / demonstrator.figures["speed_mean"],
+        **cloned.figures,
+    }
+
+
+def budget(cloned: Walk, demonstrations: list[Episode]) -> dict[str, Array]:
+    """Milliseconds of each part of a tick's latency, from the recordings and from the clone's walks."""
+    parts = {"joint state: age when seen": np.concatenate([episode.age for episode in demonstrations]) * 1e3}
+    for camera in demonstrations[0].spec.cameras:
+        ages = [camera_age(episode, camera) for episode in demonstrations]
+        if sum(map(len, ages)):
+            parts[f"camera {camera}: age when seen"] = np.concatenate(ages) * 1e3
+    parts["policy server: round trip"] = np.array(cloned.round_trip) * 1e3
+    parts["of which the network"] = np.array(cloned.model_time) * 1e3
+    return parts
+
+
+def camera_age(episode: Episode, camera: str) -> Array:
+    """Age of the newest frame at each tick that had one [s]."""
+    index = episode.image_index(camera)
+    seen = index >= 0
+    now = (episode.time + episode.age)[seen]
+    return np.asarray(now - episode.image_times(camera)[index[seen]]) if seen.any() else np.zeros(0)

@@ -1,0 +1,84 @@
+"""The two parts of the demo that drive the twin: demonstrating, and walking to compare."""
+
+from pathlib import Path
+from typing import Self
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from launch.brain import needs_imu, open_brain
+from launch.collect import Collect, collect
+from launch.demo_report import Walk
+from launch.evaluate import Trial, summary, witnessed
+from launch.operators import OperatorOptions
+from launch.output import console
+from launch.priority import first_in_line
+from launch.robots import Opened, RobotOptions, open_robot
+from launch.steer import Steer
+from robot.types import Array, Tick
+from sim.twin import TwinProcess
+
+NOISE = 0.03
+"""Deviation of the disturbance on demonstrated targets, so that recoveries are demonstrated too [rad]."""
+WALK = Trial(episodes=1, seconds=10.0, settle=1.0)
+
+
+class Poses:
+    """Fits `Log`: keeps the twin's pose at every tick, for a film."""
+
+    def __init__(self, twin: TwinProcess) -> None:
+        self._twin = twin
+        self.taken: list[Array] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """Keep one pose."""
+        self.taken.append(self._twin.state().qpos)
+
+
+def demonstrate(folder: Path, episodes: int, seconds: float, seed: int) -> None:
+    """Record a scripted operator driving the twin with its head camera, from power-up on."""
+    robot = RobotOptions(robot="twin", camera=("on",), boot="cold", seed=seed)
+    who = OperatorOptions(operator=("scripted",))
+    collect(Collect(folder, robot, who, episodes=episodes, seconds=seconds, disturb=NOISE, task="walk"))
+
+
+def walk(policy: str, name: str, color: str, walks: int, speed: float) -> Walk:
+    """Let a policy walk straight ahead on a fresh twin, several times."""
+    result = Walk(name, color)
+    with (
+        open_robot(RobotOptions(robot="twin"), needs_imu=needs_imu(policy)) as opened,
+        open_brain(policy, opened.spec, opened.plan) as brain,
+        first_in_line(opened.plan.processes.control.nice),
+        progress() as bar,
+    ):
+        scores = [
+            one_walk(opened, Steer(brain.policy, (speed, 0.0, 0.0)), result)
+            for _ in bar.track(range(walks), description=name)
+        ]
+        result.figures = dict(summary(scores, opened.gate_stops()))
+        if brain.remote is not None:
+            result.round_trip.extend(brain.remote.stats.round_trip)
+            result.model_time.extend(brain.remote.stats.model)
+    return result
+
+
+def one_walk(opened: Opened, policy: Steer, result: Walk) -> dict[str, float]:
+    """One scored walk; the poses of the first are kept for the film."""
+    twin = opened.referee
+    if not isinstance(twin, TwinProcess):
+        raise TypeError("the demo walks on the twin")
+    poses = Poses(twin)
+    score, witness = witnessed(opened, twin, policy, WALK, poses)
+    result.witnesses.append(witness)
+    result.poses = result.poses or poses.taken
+    return score
+
+
+def progress() -> Progress:
+    """A bar that says what is done and what is left."""
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console)
