@@ -49,6 +49,8 @@ class Episode:
     """How it ended; None when the recording was never finished."""
     outcome: Outcome
     """With later labels applied."""
+    digest: str
+    """Changes whenever the contents of the file do."""
     number: NDArray[np.uint32]
     """(T,) number of the tick in the episode; a gap is ticks that were lost."""
     time: Array
@@ -194,6 +196,7 @@ def _build(path: Path, found: Scan, rows: Rows, label: Outcome | None) -> Episod
         start=found.start,
         end=found.end,
         outcome=label or (found.end.outcome if found.end else "unlabelled"),
+        digest=found.digest,
         number=np.ascontiguousarray(rows["number"]),
         time=column("time"),
         late=column("late"),

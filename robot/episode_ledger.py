@@ -30,7 +30,7 @@ class Ledger:
             elif block.op == Op.CHUNK:
                 first, last, *_ = CHUNK_HEAD.unpack_from(data, block.body)
                 self._chunks.append(ChunkPlace(self.size + block.start, block.stop - block.start, first, last))
-            elif block.op == Op.MESSAGE_INDEX:
+            elif block.op == Op.MESSAGE_INDEX and self._chunks:
                 self._count(data, block)
         self.size += len(data)
 
@@ -51,8 +51,7 @@ class Ledger:
         """The summary repeats schemas and channels, and says where metadata lies."""
         raw = bytes(data[block.start : block.stop])
         if block.op == Op.METADATA:
-            name, _ = mcap.take_text(raw, block.body - block.start)
-            raw = mcap.metadata_index(self.size + block.start, len(raw), name)
+            raw = mcap.metadata_index(self.size + block.start, len(raw), mcap.take_metadata(data, block)[0])
         elif block.op == Op.CHANNEL:
             self._messages[_CHANNEL.unpack_from(data, block.body)[0]] = 0
         self._kept[block.op].append(raw)
@@ -60,7 +59,7 @@ class Ledger:
     def _count(self, data: Data, block: Block) -> None:
         """Message indexes follow their chunk and have one entry of fixed size a message."""
         (channel,) = _CHANNEL.unpack_from(data, block.body)
-        self._messages[channel] += (block.stop - block.body) // _ENTRY_SIZE
+        self._messages[channel] = self._messages.get(channel, 0) + (block.stop - block.body) // _ENTRY_SIZE
         chunk = self._chunks[-1]
         chunk.indexes[channel] = self.size + block.start
         chunk.index_length += block.stop - block.start

@@ -1,5 +1,6 @@
 """MCAP records as bytes: only what an episode needs of the format. https://mcap.dev/spec"""
 
+import math
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,9 @@ class Op(IntEnum):
     DATA_END = 0x0F
 
 
-_OPS = frozenset(int(op) for op in Op)
+_LEAST = dict.fromkeys(Op, 0) | {Op.CHUNK: CHUNK_HEAD.size, Op.MESSAGE_INDEX: 6, Op.CHANNEL: 4, Op.DATA_END: 4}
+_LEAST[Op.MESSAGE] = MESSAGE_HEAD.size
+"""What a body has at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def blocks(data: Data, position: int) -> Iterator[Block]:
     while position + HEAD.size <= len(data):
         op, length = HEAD.unpack_from(data, position)
         stop = position + HEAD.size + length
-        if op not in _OPS or stop > len(data):
+        if length < _LEAST.get(op, math.inf) or stop > len(data):
             return
         yield Block(op, position, stop)
         position = stop
@@ -219,23 +222,22 @@ def ending(data_crc: int, start: int, groups: Iterable[tuple[Op, bytes]]) -> byt
     return data_end + summary + offsets + footer + struct.pack("<I", crc) + MAGIC
 
 
-def take_text(data: Data, position: int) -> tuple[str, int]:
-    """The string at `position`, and where it ends. Raises struct.error or UnicodeDecodeError when there is none."""
-    (length,) = struct.unpack_from("<I", data, position)
-    stop = position + 4 + length
-    return bytes(data[position + 4 : stop]).decode(), stop
-
-
 def take_metadata(data: Data, block: Block) -> tuple[str, dict[str, str]]:
     """Name and contents of a metadata record; empty when they cannot be made out."""
     raw = data[block.body : min(block.stop, block.body + LARGEST_METADATA)]
     values: dict[str, str] = {}
     try:
-        name, position = take_text(raw, 0)
+        name, position = _take_text(raw, 0)
         position += 4
         while position < len(raw):
-            key, position = take_text(raw, position)
-            values[key], position = take_text(raw, position)
+            key, position = _take_text(raw, position)
+            values[key], position = _take_text(raw, position)
     except (struct.error, UnicodeDecodeError):
         return "", {}
     return name, values
+
+
+def _take_text(data: Data, position: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<I", data, position)
+    stop = position + 4 + length
+    return bytes(data[position + 4 : stop]).decode(), stop

@@ -1,9 +1,28 @@
 """Finishing what a crash interrupted, and saving what is whole of a damaged file. Originals are kept."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from robot.episode_info import End
+import msgspec
+
+from robot.episode_info import END, End, unpack_facts
+from robot.episode_records import MAGIC, Block, Chunk, Op, blocks, take_metadata
+from robot.episode_scan import body_is_whole, messages, scan
+from robot.episode_verify import verify
 from robot.episode_write import PARTIAL, EpisodeWriter
+from robot.errors import EpisodeError
+
+ORIGINALS = "originals"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What `recover` made of a file."""
+
+    path: Path
+    ticks: int
+    original: Path
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -22,3 +41,71 @@ def seal(path: Path, reason: str) -> int:
     else:
         writer.discard()
     return writer.ticks
+
+
+def recover(path: Path) -> Recovered:
+    """Make a valid episode of whatever is whole in a damaged or unfinished one; the original moves to `originals/`.
+
+    Raises EpisodeError when there is nothing to repair, or nothing to save.
+    """
+    target = path.with_name(path.name.split(".")[0] + ".mcap")
+    data = _read(path)
+    start = scan(data).start
+    if not verify(path):
+        raise EpisodeError(f"{path} is whole; there is nothing to recover")
+    workshop = path.parent / ".recovery"
+    workshop.mkdir(exist_ok=True)
+    writer = EpisodeWriter(workshop / target.name, start)
+    end = End(reason="recovered")
+    for block in _whole_blocks(data):
+        if block.op == Op.CHUNK:
+            writer.copy(Chunk([message for message, _ in messages(data, block)]))
+        else:
+            end = unpack_facts(take_metadata(data, block)[1], End) or end
+    if not writer.ticks:
+        writer.discard()
+        raise EpisodeError(f"no tick of {path} is whole")
+    finished = writer.finish(msgspec.structs.replace(end, dropped=writer.number + 1 - writer.ticks))
+    original = _put_aside(path)
+    finished.rename(target)
+    return Recovered(target, writer.ticks, original)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EpisodeError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _put_aside(path: Path) -> Path:
+    """Move a file to `originals/` beside it, under a name that is free."""
+    folder = path.parent / ORIGINALS
+    folder.mkdir(exist_ok=True)
+    names = (folder / (path.name + suffix) for suffix in ("", *(f".{count}" for count in range(1, 1000))))
+    place = next(name for name in names if not name.exists())
+    return path.rename(place)
+
+
+def _whole_blocks(data: bytes) -> Iterator[Block]:
+    """Chunks that match their checksum and the closing metadata, also after places where records do not fit."""
+    position = len(MAGIC)
+    while position < len(data):
+        for block in blocks(data, position):
+            position = block.stop
+            if block.op == Op.CHUNK and not body_is_whole(data, block):
+                position = block.start
+                break
+            if block.op == Op.CHUNK or (block.op == Op.METADATA and take_metadata(data, block)[0] == END):
+                yield block
+        position = _next_chunk(data, position + 1)
+
+
+def _next_chunk(data: bytes, position: int) -> int:
+    """Where the next chunk that matches its checksum begins, or the end of the data."""
+    while (position := data.find(bytes([Op.CHUNK]), position)) >= 0:
+        block = next(blocks(data, position), None)
+        if block and body_is_whole(data, block):
+            return position
+        position += 1
+    return len(data)

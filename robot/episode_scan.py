@@ -17,6 +17,7 @@ TICKS, JOINTS, TARGETS, FIRST_CAMERA = 1, 2, 3, 4
 
 MISMATCH = "a chunk that does not match its checksum"
 
+_CRC = struct.Struct("<I")
 _CHANNEL = struct.Struct("<H")
 
 
@@ -43,11 +44,8 @@ class Scan:
     commit: int = 0
     """The end of the last group of chunks that was written whole."""
     faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the recording came to its end."""
-        return self.end is not None and self.data_end is not None
+    digest: str = ""
+    """Size and checksum of the file, as far as it says."""
 
 
 def scan(data: Data) -> Scan:
@@ -59,6 +57,7 @@ def scan(data: Data) -> Scan:
         position = block.stop
         if block.op == Op.DATA_END:
             found.data_end = block.start
+            found.digest = f"{len(data):x}-{_CRC.unpack_from(data, block.body)[0]:08x}"
             break
         _take(data, block, found)
     _check_ending(data, found, position)
@@ -93,8 +92,8 @@ def messages(data: Data, block: Block) -> Iterator[tuple[Message, int]]:
         raise EpisodeError(f"damaged at byte {block.start}: {MISMATCH}")
     position = block.body + CHUNK_HEAD.size
     while position < block.stop:
-        record = next(blocks(data[: block.stop], position), None)
-        if record is None or record.op != Op.MESSAGE or record.stop < record.body + MESSAGE_HEAD.size:
+        record = next(blocks(data, position), None)
+        if record is None or record.op != Op.MESSAGE or record.stop > block.stop:
             raise EpisodeError(f"damaged at byte {position}: not a message")
         payload = record.body + MESSAGE_HEAD.size
         channel, sequence, log, publish = MESSAGE_HEAD.unpack_from(data, record.body)

@@ -95,6 +95,12 @@ class EpisodeWriter:
             self._append(b"".join(part for chunk in group for part in (chunk.encode(), *chunk.indexes().values())))
             self._views, self._rows = [], []
 
+    def copy(self, chunk: Chunk) -> None:
+        """Append a chunk of another file as it is."""
+        self._append(chunk.encode() + b"".join(chunk.indexes().values()))
+        numbers = [message.sequence for message in chunk.messages if message.channel == TICKS]
+        self.ticks, self.number = self.ticks + len(numbers), max([self.number, *numbers])
+
     def forget(self) -> None:
         """Give up what was added since the last flush that succeeded."""
         self.ticks -= len(self._rows)
