@@ -1,7 +1,7 @@
 """Pupper v2 as links, joints and primitive shapes, written out as URDF.
 
 Masses, centres of mass, inertias and joint positions are those measured on the stock robot; the shapes are our own.
-The committed `assets/pupper_v2.urdf` is `urdf()` with its defaults; randomized bodies are other arguments of it.
+The committed `assets/pupper_v2.urdf` is `urdf()`; randomized machines are other builds of it.
 """
 
 from collections.abc import Iterator
@@ -153,22 +153,31 @@ def shank_shapes(side: int) -> tuple[Shape, ...]:
     )
 
 
-def urdf(
-    *, mass: float = 1.0, inertia: float = 1.0, com_shift: Vector = ZERO, payload: float = 0.0, name: str = "pupper_v2"
-) -> str:
-    """Write the robot.
+@dataclass(frozen=True)
+class Build:
+    """How one machine's masses differ from the nominal ones."""
 
-    `mass` multiplies every mass, `inertia` every inertia on top of that; `com_shift` moves the body's centre of mass
-    [m]; `payload` rides on the back [kg].
-    """
-    body = BODY.scaled(mass, inertia).moved(com_shift).loaded(payload, PAYLOAD_AT)
+    mass: float = 1.0
+    """Scales every mass and inertia."""
+    inertia: float = 1.0
+    """Scales every inertia on top of that."""
+    com_shift: Vector = ZERO
+    """Moves the body's centre of mass [m]."""
+    payload: float = 0.0
+    """Rides on the back [kg]."""
+
+
+def urdf(build: Build | None = None) -> str:
+    """Write this machine, or the nominal one."""
+    build = build or Build()
+    body = BODY.scaled(build.mass, build.inertia).moved(build.com_shift).loaded(build.payload, PAYLOAD_AT)
     parts = [*_materials(), _link("body", body, BODY_SHAPES)]
     for index, leg in enumerate(LEGS):
-        parts += _leg(leg, 1 if index < 2 else -1, -1 if index % 2 == 0 else 1, mass, inertia)
-    return "\n".join([f'<robot name="{name}">', *parts, "</robot>", ""])
+        parts += _leg(leg, 1 if index < 2 else -1, -1 if index % 2 == 0 else 1, build)
+    return "\n".join(['<robot name="pupper_v2">', *parts, "</robot>", ""])
 
 
-def _leg(leg: str, front: int, side: int, mass: float, inertia: float) -> Iterator[str]:
+def _leg(leg: str, front: int, side: int, build: Build) -> Iterator[str]:
     links = (
         ("abduction", ABDUCTION, abduction_shapes(side), (front * HIP_X, side * HIP_Y, 0.0), "1 0 0"),
         ("hip", THIGH, thigh_shapes(side), (0.0, side * ABDUCTION_TO_HIP, 0.0), "0 1 0"),
@@ -178,7 +187,7 @@ def _leg(leg: str, front: int, side: int, mass: float, inertia: float) -> Iterat
     for joint, part, shapes, origin, axis in links:
         child = f"{leg}_{joint}"
         com = (part.com[0], side * part.com[1], part.com[2])
-        yield _link(f"{child}_link", replace(part, com=com).scaled(mass, inertia), shapes)
+        yield _link(f"{child}_link", replace(part, com=com).scaled(build.mass, build.inertia), shapes)
         yield _joint(child, parent, f"{child}_link", origin, axis)
         parent = f"{child}_link"
 

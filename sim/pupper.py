@@ -7,7 +7,7 @@ import numpy as np
 
 from robot.clock import Grid, MonotonicClock, VirtualClock
 from robot.errors import RobotError, SpecError
-from robot.limits import clamp
+from robot.limits import admitted
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
 from sim.dynamics import NOMINAL, Dynamics
@@ -95,10 +95,9 @@ class SimPupper:
         """Stand at the origin, at rest."""
         self.place()
 
-    def randomize(self, dynamics: Dynamics, seed: int | None = None) -> None:
-        """Become another robot on another floor, with the noise of this seed, and stand at the origin."""
-        if seed is not None:
-            self._rng = np.random.default_rng(seed)
+    def become(self, dynamics: Dynamics, seed: int) -> None:
+        """Become another robot on another floor, with noise from this seed, and stand at the origin."""
+        self._rng = np.random.default_rng(seed)
         self._adopt(dynamics)
         self.world.use(dynamics)
         self.place()
@@ -143,13 +142,13 @@ class SimPupper:
 
     def send(self, action: Action) -> Action:
         """Send a target and simulate one tick; return what went out after the limits. "safety" lets the joints damp."""
-        wanted = action.joint_pos if action.source in {"policy", "human"} else self._sent
-        self._sent = clamp(wanted, self._sent, self._spec)
+        sent = admitted(action, self._sent, self._spec)
+        self._sent = sent.joint_pos
         limp = action.source == "safety"
         self._waiting.append(_Command(self._delay, (self._sent - self._zeros).tolist(), limp))
         self._tick()
         self._held = False
-        return Action(self._sent.copy(), action.command, action.source, action.risk)
+        return sent
 
     def truth(self) -> Truth:
         """The true state now."""

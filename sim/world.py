@@ -10,9 +10,9 @@ import numpy as np
 from robot.spec import Gains
 from robot.types import Array
 from sim.actuator import law, torques
-from sim.body import ASSET, urdf
+from sim.body import ASSET, KNEE_TO_FOOT, Build, urdf
 from sim.bullet import pybullet
-from sim.dynamics import NOMINAL, Dynamics
+from sim.dynamics import Dynamics
 from sim.sensors import Sample
 from sim.truth import Truth
 
@@ -20,6 +20,8 @@ GRAVITY = 9.81
 JOINTS = 12
 FEET = (2, 5, 8, 11)
 """The links that end in a foot, in leg order."""
+FOOT = (0.0, *KNEE_TO_FOOT)
+"""From the knee to a left foot, in the shank's frame [m]."""
 SLAB = (100.0, 100.0, 0.5)
 """Half-extents of the floor [m]."""
 URDF_FLAGS = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_IGNORE_VISUAL_SHAPES
@@ -37,9 +39,12 @@ class World:
         """What the motors exerted in the last step [N m]."""
         self._gains = gains
         self._joints = list(range(JOINTS))
-        self._client: int = pybullet.connect(pybullet.DIRECT)
+        self.client: int = pybullet.connect(pybullet.DIRECT)
+        """The physics client's number, for calls of PyBullet's own; negative once closed."""
         self._lay_floor()
-        self._body = -1
+        self.body = -1
+        """The robot's number in the client."""
+        self._build: Build | None = None
         self.use(dynamics)
 
     def __enter__(self) -> Self:
@@ -50,83 +55,87 @@ class World:
 
     def close(self) -> None:
         """Free the physics client; twice does no harm."""
-        if self._client >= 0:
-            pybullet.disconnect(self._client)
-        self._client = -1
+        if self.client >= 0:
+            pybullet.disconnect(self.client)
+        self.client = -1
 
     def use(self, dynamics: Dynamics) -> None:
         """Become this robot on this floor. Call `place` after it."""
-        if self._body >= 0:
-            pybullet.removeBody(self._body, physicsClientId=self._client)
-        self._body = self._load(dynamics)
+        build = Build(dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
+        if build != self._build:
+            self._rebuild(build)
         self._set_links(dynamics)
         self._law = law(self._gains, dynamics, self.step)
         self._limp = self._law._replace(kp=0.0)
-        centre = pybullet.getDynamicsInfo(self._body, -1, self._client)[3]
-        self._com: Array = np.array(centre)
-        self._lever: Array = np.cross(np.eye(3), self._com)
         slope = math.radians(dynamics.slope_deg)
         # Note: a slope is a tilted gravity over a level floor, so that heights and feet need no second frame.
         self.down: Array = np.array([-math.sin(slope), 0.0, -math.cos(slope)])
         """(3,) direction of gravity in the world frame, whose z is normal to the floor."""
-        pybullet.setGravity(*(GRAVITY * self.down), physicsClientId=self._client)
+        pybullet.setGravity(*(GRAVITY * self.down), physicsClientId=self.client)
 
     def _lay_floor(self) -> None:
         # Note: with a dozen shapes the simple broadphase, and a slab that only nearby shapes pair with, are fastest.
-        pybullet.resetSimulation(pybullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=self._client)
+        pybullet.resetSimulation(pybullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=self.client)
         # Note: the contact threshold is shared by the whole process; a value left behind by others costs contacts.
         pybullet.setPhysicsEngineParameter(
-            fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self._client
+            fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self.client
         )
-        slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self._client)
-        self._floor = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self._client)
+        slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self.client)
+        self._floor = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
 
-    def _load(self, dynamics: Dynamics) -> int:
-        changes = (dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
-        if changes == (NOMINAL.mass, NOMINAL.inertia, NOMINAL.com_shift, NOMINAL.payload):
+    def _rebuild(self, build: Build) -> None:
+        if self._build is not None:
+            pybullet.removeBody(self.body, physicsClientId=self.client)
+        self.body = self._load(build)
+        self._build = build
+        info = [pybullet.getDynamicsInfo(self.body, link, self.client) for link in range(-1, JOINTS)]
+        self._inertias = [list(link[2]) for link in info[1:]]
+        self._com: Array = np.array(info[0][3])
+        self._lever: Array = np.cross(np.eye(3), self._com)
+
+    def _load(self, build: Build) -> int:
+        if build == Build():
             return self._load_file(ASSET)
-        mass, inertia, com_shift, payload = changes
         with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
-            file.write(urdf(mass=mass, inertia=inertia, com_shift=com_shift, payload=payload))
+            file.write(urdf(build))
             file.flush()
             return self._load_file(Path(file.name))
 
     def _load_file(self, path: Path) -> int:
-        body: int = pybullet.loadURDF(str(path), [0, 0, 1], flags=URDF_FLAGS, physicsClientId=self._client)
+        body: int = pybullet.loadURDF(str(path), [0, 0, 1], flags=URDF_FLAGS, physicsClientId=self.client)
         # Note: every joint is born with a velocity motor that holds it; without this it fights the motor model.
         pybullet.setJointMotorControlArray(
-            body, self._joints, pybullet.VELOCITY_CONTROL, forces=[0.0] * JOINTS, physicsClientId=self._client
+            body, self._joints, pybullet.VELOCITY_CONTROL, forces=[0.0] * JOINTS, physicsClientId=self.client
         )
         return body
 
     def _set_links(self, dynamics: Dynamics) -> None:
         # Note: the engine multiplies the two coefficients of a contact.
-        pybullet.changeDynamics(self._floor, -1, lateralFriction=1.0, physicsClientId=self._client)
+        pybullet.changeDynamics(self._floor, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
-                self._body,
+                self.body,
                 link,
                 lateralFriction=dynamics.friction,
                 linearDamping=0.0,
                 angularDamping=0.0,
                 jointDamping=0.0,
-                physicsClientId=self._client,
+                physicsClientId=self.client,
             )
-        for link in range(JOINTS):
-            self._add_rotor(link, dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
+        for link, inertia in enumerate(self._inertias):
+            self._add_rotor(link, list(inertia), dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
 
-    def _add_rotor(self, link: int, inertia: float) -> None:
+    def _add_rotor(self, link: int, diagonal: list[float], rotor: float) -> None:
         # Note: the engine has no rotor inertia, so it goes into the link, about the joint axis only. The URDF loader
         # would refuse that tensor (it breaks the triangle inequality) and set all of it to zero; this call takes it.
-        diagonal = list(pybullet.getDynamicsInfo(self._body, link, self._client)[2])
-        diagonal[0 if link % 3 == 0 else 1] += inertia
-        pybullet.changeDynamics(self._body, link, localInertiaDiagonal=diagonal, physicsClientId=self._client)
+        diagonal[0 if link % 3 == 0 else 1] += rotor
+        pybullet.changeDynamics(self.body, link, localInertiaDiagonal=diagonal, physicsClientId=self.client)
 
     def place(self, joint_pos: Array, position: Array, yaw: float) -> None:
         """Put the robot there at rest: joints (12,) [rad], body frame (3,) [m], heading [rad]."""
         # Note: a step high in the air forgets the contacts and their forces; else the past leaks into the next run.
         self._teleport(joint_pos, position + np.array([0.0, 0.0, 10.0]), yaw)
-        pybullet.stepSimulation(self._client)
+        pybullet.stepSimulation(self.client)
         self._teleport(joint_pos, position, yaw)
         self._filtered = [0.0] * JOINTS
         self.time = 0.0
@@ -134,14 +143,14 @@ class World:
     def _teleport(self, joint_pos: Array, position: Array, yaw: float) -> None:
         turn = pybullet.getQuaternionFromEuler([0.0, 0.0, yaw])
         centre = position + _matrix(turn) @ self._com
-        pybullet.resetBasePositionAndOrientation(self._body, centre, turn, physicsClientId=self._client)
-        pybullet.resetBaseVelocity(self._body, [0, 0, 0], [0, 0, 0], physicsClientId=self._client)
+        pybullet.resetBasePositionAndOrientation(self.body, centre, turn, physicsClientId=self.client)
+        pybullet.resetBaseVelocity(self.body, [0, 0, 0], [0, 0, 0], physicsClientId=self.client)
         for joint, angle in enumerate(joint_pos.tolist()):
-            pybullet.resetJointState(self._body, joint, angle, 0.0, physicsClientId=self._client)
+            pybullet.resetJointState(self.body, joint, angle, 0.0, physicsClientId=self.client)
 
     def run(self, steps: int, targets: list[float], *, limp: bool = False) -> None:
         """Step the physics while the firmware holds these targets (12,) [rad], or only damps when `limp`."""
-        body, client, joints, filtered = self._body, self._client, self._joints, self._filtered
+        body, client, joints, filtered = self.body, self.client, self._joints, self._filtered
         read, push, step = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
         mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self._law
         torque = self.torque
@@ -154,25 +163,25 @@ class World:
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""
-        linear, angular = pybullet.getBaseVelocity(self._body, self._client)
-        pybullet.resetBaseVelocity(self._body, np.add(linear, velocity), angular, physicsClientId=self._client)
+        linear, angular = pybullet.getBaseVelocity(self.body, self.client)
+        pybullet.resetBaseVelocity(self.body, np.add(linear, velocity), angular, physicsClientId=self.client)
 
     def pose(self) -> tuple[Array, Array]:
         """Position (3,) of the body frame [m] and its rotation (3, 3) to the world."""
-        centre, turn = pybullet.getBasePositionAndOrientation(self._body, self._client)
+        centre, turn = pybullet.getBasePositionAndOrientation(self.body, self.client)
         rotation = _matrix(turn)
         return centre - rotation @ self._com, rotation
 
     def sample(self) -> Sample:
         """What the sensors are exposed to now."""
-        joints = pybullet.getJointStates(self._body, self._joints, self._client)
-        turn = pybullet.getBasePositionAndOrientation(self._body, self._client)[1]
-        return Sample(joints, _matrix(turn), np.array(pybullet.getBaseVelocity(self._body, self._client)[1]))
+        joints = pybullet.getJointStates(self.body, self._joints, self.client)
+        turn = pybullet.getBasePositionAndOrientation(self.body, self.client)[1]
+        return Sample(joints, _matrix(turn), np.array(pybullet.getBaseVelocity(self.body, self.client)[1]))
 
     def truth(self) -> Truth:
         """The true state now."""
         position, rotation = self.pose()
-        linear, angular = pybullet.getBaseVelocity(self._body, self._client)
+        linear, angular = pybullet.getBaseVelocity(self.body, self.client)
         spin = angular @ rotation
         return Truth(
             time=self.time,
@@ -183,9 +192,15 @@ class World:
             contacts=self.contacts(),
         )
 
+    def feet(self) -> Array:
+        """(4, 3) foot centres in the world frame [m]."""
+        states = pybullet.getLinkStates(self.body, FEET, 0, 1, self.client)
+        arms = [np.array(FOOT) * [1.0, side, 1.0] for side in (-1.0, 1.0, -1.0, 1.0)]
+        return np.array([np.array(s[4]) + _matrix(s[5]) @ arm for s, arm in zip(states, arms, strict=True)])
+
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        points = pybullet.getContactPoints(self._body, self._floor, physicsClientId=self._client)
+        points = pybullet.getContactPoints(self.body, self._floor, physicsClientId=self.client)
         touching = {point[3] for point in points}
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 

@@ -1,0 +1,174 @@
+"""Velocity tracking with Pupper as a Gymnasium environment: `gymnasium.make("sim.env:leash/PupperWalk-v0")`."""
+
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import msgspec
+import numpy as np
+from gymnasium.spaces import Box
+
+from robot.spec import Spec, load_spec
+from robot.types import Action, Array, Observation
+from sim import privileged, reward
+from sim.dynamics import NOMINAL
+from sim.frames import LARGEST, Encoder, Float32, Frames
+from sim.pupper import SimPupper
+from sim.randomize import Ranges, draw
+from sim.reward import Motion, Weights
+from sim.truth import Truth
+
+Range = tuple[float, float]
+Info = dict[str, Any]
+
+
+class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which body velocities are asked for, and for how long."""
+
+    vx: Range = (-0.3, 0.5)
+    """[m/s]"""
+    vy: Range = (-0.15, 0.15)
+    """[m/s]"""
+    yaw: Range = (-1.0, 1.0)
+    """[rad/s]"""
+    stand: float = 0.1
+    """Share of commands that ask to stand still."""
+    hold: float = 5.0
+    """How long a command lasts [s]."""
+
+
+class Pushes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Sudden changes of the body's horizontal velocity."""
+
+    interval: float = 4.0
+    """Mean time between two [s]."""
+    speed: float = 0.3
+    """Largest along each axis [m/s]."""
+
+
+class WalkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The task."""
+
+    seconds: float = 20.0
+    """After this long an episode is truncated."""
+    physics_rate: int = 400
+    """[Hz]"""
+    box: tuple[float, float, float] = (0.2, 0.4, 0.4)
+    """Half-range of the targets of abduction, hip and knee around the stand pose [rad]."""
+    filter_hz: float = 4.0
+    """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
+    frames: int = 3
+    """Ticks of history in an observation."""
+    commands: Commands = Commands()
+    weights: Weights = Weights()
+    ranges: Ranges | None = None
+    """What is randomized at each reset; None is the nominal machine."""
+    pushes: Pushes | None = None
+
+
+class PupperEnv(gymnasium.Env[Float32, Float32]):
+    """An action (12,) in [-1, 1] is a target in the box around the stand pose; a step is one tick.
+
+    Falling terminates, the end of time truncates. `info` holds "command" (3,), "privileged" (SIZE,) for a critic, and
+    after a step the "terms" of the reward.
+    """
+
+    truth: Truth
+    """The true state at the end of the last step."""
+    seen: Observation
+    """What the robot saw then, with the command; the observation is made of it."""
+
+    def __init__(
+        self, config: WalkConfig | None = None, *, spec: Spec | None = None, encoder: Encoder | None = None
+    ) -> None:
+        self.config = config or WalkConfig()
+        self.metadata = {"render_modes": [], "render_fps": 20}
+        self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
+        self._encoder: Encoder = encoder or Frames(self.body.stand, self.config.frames)
+        self._robot = SimPupper(self.body, physics_rate=self.config.physics_rate)
+        self._robot.__enter__()
+        self.observation_space = Box(-LARGEST, LARGEST, (self._encoder.size,), np.float32)
+        self.action_space = Box(-1.0, 1.0, (12,), np.float32)
+        self._box: Array = np.tile(self.config.box, 4)
+        self._blend = blend(self.config.filter_hz, self.body.period)
+        self._limit = round(self.config.seconds * self.body.rate)
+        self._hold = round(self.config.commands.hold * self.body.rate)
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Float32, Info]:
+        """Begin an episode on a fresh draw; `options={"command": (vx, vy, yaw rate)}` fixes the command."""
+        super().reset(seed=seed)
+        ranges = self.config.ranges
+        dynamics = NOMINAL if ranges is None else draw(ranges, self.np_random)
+        self._robot.become(dynamics, int(self.np_random.integers(2**31)))
+        self._machine = privileged.machine(dynamics)
+        self._asked = None if not options or "command" not in options else np.asarray(options["command"], np.float64)
+        self._begin()
+        return self._look()
+
+    def _begin(self) -> None:
+        self._tick = 0
+        self._encoder.reset()
+        self._command = self._draw_command()
+        self._actions = (np.zeros(12),) * 3
+        self._offset: Array = np.zeros(12)
+        self._air = np.zeros(4)
+        self.truth = self._robot.truth()
+
+    def step(self, action: Float32) -> tuple[Float32, float, bool, bool, Info]:
+        """Act for one tick."""
+        self._act(np.asarray(action, np.float64).clip(-1.0, 1.0))
+        self._push()
+        before = self.truth.contacts
+        self.truth = self._robot.truth()
+        terms = self._judge(before)
+        self._tick += 1
+        if self._tick % self._hold == 0:
+            self._command = self._draw_command()
+        features, info = self._look()
+        info["terms"] = terms
+        return features, sum(terms.values()), self.truth.fallen, self._tick >= self._limit, info
+
+    def _act(self, action: Array) -> None:
+        self._actions = (action, *self._actions[:2])
+        self._offset = self._offset + self._blend * (action * self._box - self._offset)
+        sent = self._robot.send(Action(self.body.stand + self._offset, self._command))
+        self._encoder.sent(sent.joint_pos)
+
+    def _push(self) -> None:
+        pushes = self.config.pushes
+        if pushes is not None and self.np_random.random() < self.body.period / pushes.interval:
+            x, y = self.np_random.uniform(-pushes.speed, pushes.speed, 2)
+            self._robot.world.kick(np.array([x, y, 0.0]))
+
+    def _judge(self, before: Array) -> dict[str, float]:
+        contacts = self.truth.contacts
+        landed = contacts * (1.0 - before)
+        motion = Motion(self.truth, self._command, self._robot.world.torque, self._actions, self._air, landed)
+        terms = reward.terms(motion, self.config.weights)
+        self._air = (self._air + self.body.period) * (1.0 - contacts)
+        return terms
+
+    def _look(self) -> tuple[Float32, Info]:
+        self.seen = replace(self._robot.observe(), command=self._command)
+        state = np.concatenate([privileged.motion(self.truth), self._machine])
+        return self._encoder.step(self.seen), {"command": self._command.copy(), "privileged": state}
+
+    def _draw_command(self) -> Array:
+        if self._asked is not None:
+            return self._asked
+        ranges, rng = self.config.commands, self.np_random
+        if rng.random() < ranges.stand:
+            return np.zeros(3)
+        return np.array([rng.uniform(*ranges.vx), rng.uniform(*ranges.vy), rng.uniform(*ranges.yaw)])
+
+    def close(self) -> None:
+        """Free the physics."""
+        self._robot.__exit__(None, None, None)
+
+
+def blend(filter_hz: float, period: float) -> float:
+    """Weight of the newest target in a first-order filter with this cut-off [Hz], at this tick length [s]."""
+    return 1.0 if filter_hz == 0 else 1.0 - float(np.exp(-2 * np.pi * filter_hz * period))
+
+
+gymnasium.register("leash/PupperWalk-v0", entry_point="sim.env:PupperEnv")

@@ -1,0 +1,39 @@
+"""What only a simulator's critic may see: the true motion and the drawn dynamics, as one vector."""
+
+import numpy as np
+
+from robot.types import Array
+from sim.dynamics import Dynamics
+from sim.frames import Float32
+from sim.truth import Truth
+
+DYNAMICS = 13
+SIZE = 11 + DYNAMICS
+"""Length of the vector."""
+
+
+def motion(truth: Truth) -> Float32:
+    """(11,) velocity, angular velocity, height around standing, foot contacts; each about one."""
+    height = np.array([10.0 * (truth.height - 0.16)])
+    parts = (truth.velocity * 2.0, truth.angular_velocity * 0.25, height, truth.contacts)
+    return np.concatenate(parts).astype(np.float32)
+
+
+def machine(dynamics: Dynamics) -> Float32:
+    """(13,) what was drawn, around the nominal machine; each about one."""
+    values: Array = np.array(
+        [
+            dynamics.mass - 1.0,
+            dynamics.inertia - 1.0,
+            dynamics.payload * 5.0,
+            *(50.0 * shift for shift in dynamics.com_shift),
+            dynamics.friction - 0.8,
+            dynamics.motor_strength - 1.0,
+            dynamics.kp - 1.0,
+            dynamics.kd - 1.0,
+            dynamics.joint_friction * 20.0,
+            dynamics.rotor_inertia - 1.0,
+            (dynamics.action_latency_ms + dynamics.telemetry_latency_ms) / 20.0 - 0.5,
+        ]
+    )
+    return values.astype(np.float32)

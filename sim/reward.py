@@ -1,0 +1,117 @@
+"""What a good walk is worth: tiny pure functions, and one weighted sum of them."""
+
+import math
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from robot.types import Array
+from sim.truth import Truth
+
+
+def kernel(error: float, width: float) -> float:
+    """1 at no error, falling like a Gaussian with this width, the same on both sides."""
+    return math.exp(-((error / width) ** 2))
+
+
+def velocity_tracking(velocity: Array, command: Array, width: float) -> float:
+    """How well the planar velocity [m/s] follows the command's vx, vy."""
+    return kernel(math.hypot(velocity[0] - command[0], velocity[1] - command[1]), width)
+
+
+def yaw_tracking(angular_velocity: Array, command: Array, width: float) -> float:
+    """How well the yaw rate [rad/s] follows the command's."""
+    return kernel(float(angular_velocity[2] - command[2]), width)
+
+
+def bounce(velocity: Array) -> float:
+    """Squared vertical speed [m2/s2]."""
+    return float(velocity[2]) ** 2
+
+
+def wobble(angular_velocity: Array) -> float:
+    """Squared roll and pitch rates [rad2/s2]."""
+    return float(angular_velocity[0]) ** 2 + float(angular_velocity[1]) ** 2
+
+
+def lean(gravity: Array) -> float:
+    """Squared sine of the tilt."""
+    return float(gravity[0]) ** 2 + float(gravity[1]) ** 2
+
+
+def effort(torque: list[float]) -> float:
+    """Sum of squared joint torques [N2 m2]."""
+    return sum(value * value for value in torque)
+
+
+def change(now: Array, before: Array) -> float:
+    """Mean squared change of an action."""
+    step = now - before
+    return float(step @ step) / len(step)
+
+
+def bend(now: Array, before: Array, earlier: Array) -> float:
+    """Mean squared second difference of an action."""
+    return change(now - before, before - earlier)
+
+
+def stepping(air: Array, landed: Array, longest: float) -> float:
+    """How long the feet that land now were in the air, up to `longest` each [s]."""
+    return float(np.minimum(air, longest) @ landed)
+
+
+class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each term is worth in a tick, and the widths of the kernels."""
+
+    velocity: float = 1.0
+    velocity_width: float = 0.2
+    """[m/s]"""
+    yaw: float = 0.5
+    yaw_width: float = 0.5
+    """[rad/s]"""
+    bounce: float = -0.5
+    wobble: float = -0.02
+    lean: float = -0.5
+    effort: float = -0.01
+    change: float = -0.1
+    bend: float = -0.05
+    stepping: float = 0.5
+    longest_step: float = 0.25
+    """[s]"""
+    fall: float = -5.0
+
+
+class Motion(NamedTuple):
+    """One tick as the reward sees it."""
+
+    truth: Truth
+    command: Array
+    """(3,) vx, vy [m/s], yaw rate [rad/s]."""
+    torque: list[float]
+    """(12,) [N m]"""
+    actions: tuple[Array, Array, Array]
+    """(12,) each: now, a tick before, two ticks before."""
+    air: Array
+    """(4,) how long each foot has been off the floor [s]."""
+    landed: Array
+    """(4,) 1 where a foot has just touched down."""
+
+
+def terms(motion: Motion, weights: Weights) -> dict[str, float]:
+    """What each term adds to this tick's reward."""
+    truth, command = motion.truth, motion.command
+    now, before, earlier = motion.actions
+    walking = bool(np.any(command))
+    return {
+        "velocity": weights.velocity * velocity_tracking(truth.velocity, command, weights.velocity_width),
+        "yaw": weights.yaw * yaw_tracking(truth.angular_velocity, command, weights.yaw_width),
+        "bounce": weights.bounce * bounce(truth.velocity),
+        "wobble": weights.wobble * wobble(truth.angular_velocity),
+        "lean": weights.lean * lean(truth.gravity),
+        "effort": weights.effort * effort(motion.torque),
+        "change": weights.change * change(now, before),
+        "bend": weights.bend * bend(now, before, earlier),
+        "stepping": weights.stepping * walking * stepping(motion.air, motion.landed, weights.longest_step),
+        "fall": weights.fall * truth.fallen,
+    }
