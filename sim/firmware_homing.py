@@ -4,6 +4,7 @@ import math
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot.types import Array
 
@@ -73,7 +74,7 @@ class Homing:
         drive.reference[HIPS] = TOWARDS[HIPS] * math.pi / 2
         return True
 
-    def _ended(self, joints: Array) -> bool:
+    def _ended(self, joints: NDArray[np.intp]) -> bool:
         """Whether this group is homed; sets it moving as long as it is not."""
         ended = bool(self._homed[joints].all())
         self._moving[joints] = not ended

@@ -4,23 +4,17 @@ A client reaches it by the pseudo-terminal alone and cannot tell it from a Teens
 look at the truth and use a person's hands. For use without real time see `sim.twin_machine.Twin`.
 """
 
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from robot.errors import RobotError
 from robot.types import Array
 from sim.firmware import Variant
 from sim.truth import Truth
+from sim.twin_child import Child, address
 from sim.twin_dynamics import Dynamics, load_dynamics
-from sim.twin_messages import Boot, Change, Failed, Place, PowerCycle, Push, Ready, Request, Start, receive_answer, send
+from sim.twin_messages import Boot, Change, Place, PowerCycle, Push, Start
 from sim.twin_state import SharedState, State
-
-START_TIMEOUT = 60.0
-STOP_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,42 +47,37 @@ class TwinProcess:
 
     def __enter__(self) -> Self:
         self._shared = SharedState.create()
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.settimeout(START_TIMEOUT)
-        state = self._shared.descriptor
-        command = [sys.executable, "-m", "sim.twin_server", str(theirs.fileno()), str(state)]
-        # Note: a session of its own, or Ctrl-C would switch the robot off before its gate has made it safe.
-        self._process = subprocess.Popen(
-            command, pass_fds=(theirs.fileno(), state), stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        theirs.close()
+        self._body = Child("sim.twin_server", self._shared.descriptor)
+        self._children = [self._body]
         try:
-            self.port = self._start()
+            self._start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def _start(self) -> str:
+    def _start(self) -> None:
+        """Start the camera first and ask it last: it takes longest to come up."""
         config = self.config
+        camera = Child("sim.twin_camera_server", self._shared.descriptor) if config.camera else None
+        self._children += [camera] if camera else []
         dynamics = config.dynamics if isinstance(config.dynamics, Dynamics) else load_dynamics(config.dynamics)
         link = str(config.link.absolute()) if config.link else None
-        answer = self._ask(Start(dynamics, config.seed, config.firmware, config.boot, link))
-        return answer.address if isinstance(answer, Ready) else ""
+        start = Start(dynamics, config.seed, config.firmware, config.boot, link)
+        self.port = address(self._body.ask(start))
+        self.cameras = {"head": address(camera.answer())} if camera else {}
 
     def __exit__(self, *exc: object) -> None:
-        self._line.close()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        for child in self._children:
+            child.hang_up()
+        for child in self._children:
+            child.wait()
         self._shared.close()
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.poll() is None
+        """Whether the robot still runs."""
+        return self._body.alive
 
     def state(self) -> State:
         """The newest state, generalized coordinates included."""
@@ -100,29 +89,17 @@ class TwinProcess:
 
     def place(self) -> None:
         """A person's hands: upright on the floor at the origin, joints as they are, everything at rest."""
-        self._ask(Place())
+        self._body.ask(Place())
 
     def power_cycle(self) -> None:
         """Switch the robot off and on: it boots and homes again. The port stays."""
-        self._ask(PowerCycle())
+        self._body.ask(PowerCycle())
 
     def push(self, velocity: Array) -> None:
         """Shove the body: change its velocity at once (3,), world axes [m/s]."""
         x, y, z = (float(value) for value in velocity)
-        self._ask(Push((x, y, z)))
+        self._body.ask(Push((x, y, z)))
 
     def set_dynamics(self, dynamics: Dynamics) -> None:
         """Become another machine in the same pose."""
-        self._ask(Change(dynamics))
-
-    def _ask(self, request: Request) -> object:
-        try:
-            send(self._line, request)
-            answer = receive_answer(self._line)
-        except OSError as error:
-            raise RobotError(f"the twin's process does not answer: {error}; start it again") from None
-        if answer is None:
-            raise RobotError("the twin's process ended; start it again")
-        if isinstance(answer, Failed):
-            raise RobotError(answer.reason)
-        return answer
+        self._body.ask(Change(dynamics))

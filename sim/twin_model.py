@@ -32,6 +32,9 @@ PAYLOAD_HEIGHT = 0.05
 SKIN = 'group="1" rgba="0.93 0.93 0.95 1"'
 DARK = 'group="1" rgba="0.16 0.17 0.19 1"'
 ACCENT = 'group="1" rgba="0.83 0.13 0.15 1"'
+GLASS = 'group="1" rgba="0.25 0.45 0.60 1"'
+CAMERA_DOWN = 0.2
+"""Slope at which the head camera looks down."""
 ROUGH_SIZE, ROUGH_CELLS = 20.0, 400
 """Half-width of the rough floor [m], and its cells along a side."""
 
@@ -45,7 +48,7 @@ def build(dynamics: Dynamics, seed: int = 0) -> mujoco.MjModel:
 
 
 def document(dynamics: Dynamics, scenery: str = "") -> str:
-    """The whole MJCF text; `scenery` is added to the world and has no part in the physics."""
+    """The whole MJCF text; `scenery` is more of it, which has no part in the physics."""
     tilt = math.radians(dynamics.slope_deg)
     gravity = _numbers((-9.81 * math.sin(tilt), 0.0, -9.81 * math.cos(tilt)))
     extent = f"{ROUGH_SIZE} {ROUGH_SIZE} {dynamics.bumps} 0.1"
@@ -63,7 +66,6 @@ def document(dynamics: Dynamics, scenery: str = "") -> str:
   <asset>{rough if dynamics.bumps > 0.0 else ""}</asset>
   <worldbody>
     {_floor(dynamics)}
-    {scenery}
     <body name="body" pos="0 0 0.2">
       <freejoint/>
       {_trunk(dynamics)}
@@ -75,6 +77,7 @@ def document(dynamics: Dynamics, scenery: str = "") -> str:
     <accelerometer name="accel" site="imu"/>
     {feet}
   </sensor>
+  {scenery}
 </mujoco>"""
 
 
@@ -83,9 +86,9 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 def _floor(dynamics: Dynamics) -> str:
-    plane = '<geom name="floor" type="plane" size="0 0 0.05" contype="1" conaffinity="0" material="floor"/>'
+    plane = '<geom name="floor" type="plane" size="0 0 0.05" contype="1" conaffinity="0"/>'
     rough = '<geom name="rough" type="hfield" hfield="rough" contype="1" conaffinity="0"/>'
-    return plane.replace(' material="floor"', "") + (rough if dynamics.bumps > 0.0 else "")
+    return plane + (rough if dynamics.bumps > 0.0 else "")
 
 
 def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], scale: float) -> str:
@@ -94,15 +97,31 @@ def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], scale
 
 
 def _trunk(dynamics: Dynamics) -> str:
-    com = np.add(BODY_COM, dynamics.com_shift)
+    com = [a + b for a, b in zip(BODY_COM, dynamics.com_shift, strict=True)]
     total = BODY_MASS * dynamics.mass
     mount = _numbers([math.radians(angle) for angle in dynamics.imu.mount_deg])
     payload = f"""<body name="payload" pos="0 0 {PAYLOAD_HEIGHT}">
       {_inertial(dynamics.payload, (0, 0, 0), [dynamics.payload * 4e-4] * 3, 1.0)}</body>"""
     return f"""{_inertial(BODY_MASS, com, BODY_INERTIA, total / BODY_MASS)}
-      <geom name="trunk" type="box" size="0.1305 0.062 0.046" pos="0 0 -0.009" {SKIN}/>
+      <geom name="trunk" type="box" size="0.1305 0.062 0.046" pos="0 0 -0.009" group="4"/>
+      {_shell()}
+      <camera name="head" pos="0.136 0 0.022" xyaxes="0 -1 0 {CAMERA_DOWN} 0 1" fovy="49"/>
       <site name="imu" euler="{mount}"/>
       {payload if dynamics.payload > 0.0 else ""}"""
+
+
+def _shell() -> str:
+    """What the body looks like; the box around it is what collides."""
+    box = '<geom type="box" conaffinity="0" size="{}" pos="{}" {}/>'
+    parts = (
+        box.format("0.118 0.058 0.036", "0 0 -0.012", SKIN),
+        box.format("0.1305 0.040 0.030", "0 0 -0.012", DARK),
+        box.format("0.085 0.050 0.006", "-0.012 0 0.030", DARK),
+        box.format("0.050 0.0595 0.010", "0 0 -0.012", ACCENT),
+        box.format("0.012 0.026 0.016", "0.118 0 0.021", DARK),
+        f'<geom type="cylinder" conaffinity="0" size="0.008 0.003" euler="0 1.5708 0" pos="0.131 0 0.022" {GLASS}/>',
+    )
+    return "".join(parts)
 
 
 def _leg(index: int, dynamics: Dynamics) -> str:

@@ -1,0 +1,69 @@
+"""The process of the twin's head camera: draws the shared state at 30 frames a second while somebody watches."""
+
+import importlib
+import os
+import signal
+import socket
+import sys
+
+from robot.clock import Grid, MonotonicClock
+from robot.image import Image
+from sim.twin_camera import Drawn, Renderer
+from sim.twin_messages import Ready, send
+from sim.twin_state import SharedState
+from sim.twin_stream import Stream
+
+PERIOD = 1 / 30
+"""[s]"""
+IDLE = 0.2
+"""How often a camera that nobody watches looks whether its owner is still there [s]."""
+
+
+def best_renderer(width: int = 640, height: int = 480) -> Drawn:
+    """MuJoCo's renderer, or the plain one where there is no OpenGL."""
+    try:
+        return Renderer(width, height)
+    except RuntimeError as error:
+        sys.stderr.write(f"twin camera: {error}; drawing small pictures with PyBullet instead\n")
+        tiny: Drawn = importlib.import_module("sim.twin_tiny").TinyRenderer()
+        return tiny
+
+
+def serve(owner: socket.socket, shared: SharedState) -> None:
+    """Tell where the stream is and draw until the owner is gone."""
+    renderer = best_renderer()
+    stream = Stream()
+    send(owner, Ready(stream.url))
+    owner.setblocking(False)
+    grid = Grid(PERIOD, MonotonicClock())
+    parent = os.getppid()
+    while os.getppid() == parent and not _hung_up(owner):
+        if not stream.wanted(IDLE):
+            continue
+        grid.wait()
+        state = shared.read()
+        stream.put(state.captured, Image(state.captured, rgb=renderer.render(state.qpos)).jpeg)
+    stream.close()
+    renderer.close()
+
+
+def _hung_up(owner: socket.socket) -> bool:
+    try:
+        return owner.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def main() -> None:
+    """`python -m sim.twin_camera_server OWNER_SOCKET STATE_FILE`, both as inherited descriptors."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    owner_descriptor, state_descriptor = map(int, sys.argv[1:3])
+    with socket.socket(fileno=owner_descriptor) as owner:
+        try:
+            serve(owner, SharedState(state_descriptor))
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main()
