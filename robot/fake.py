@@ -7,7 +7,7 @@ import numpy as np
 
 from robot.clock import Clock, Grid, VirtualClock
 from robot.image import Image
-from robot.limits import clamp
+from robot.limits import admitted
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, Tick, unknown
 
@@ -63,10 +63,10 @@ class FakeRobot:
         return {name: Image.blank(now, camera.height, camera.width) for name, camera in self._spec.cameras.items()}
 
     def send(self, action: Action) -> Action:
-        """Clamp and adopt the target; a "safety" action keeps the last one."""
-        wanted = self._sent if action.source == "safety" else action.joint_pos
-        self._sent = clamp(wanted, self._sent, self._spec)
-        return Action(self._sent.copy(), action.command, action.source, action.risk)
+        """Adopt the target after the limits; return what went out."""
+        sent = admitted(action, self._sent, self._spec)
+        self._sent = sent.joint_pos
+        return sent
 
 
 class NoLog:

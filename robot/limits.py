@@ -4,7 +4,7 @@ import numpy as np
 
 from robot.errors import WireError
 from robot.spec import Spec
-from robot.types import Array
+from robot.types import Action, Array
 
 
 def clamp(target: Array, last: Array, spec: Spec) -> Array:
@@ -21,3 +21,17 @@ def clamp(target: Array, last: Array, spec: Spec) -> Array:
     inside = np.clip(target, spec.lower, spec.upper)
     stepped: Array = np.clip(inside, last - spec.step, last + spec.step)
     return stepped
+
+
+def admitted(action: Action, last: Array, spec: Spec) -> Action:
+    """What goes out for an action when the target before was `last` (n,).
+
+    The clamped target with the action's own source; `last` again for one that holds or asks for a soft stop, and, with
+    source "hold", for one that is no target at all.
+    """
+    if action.source in {"hold", "safety"}:
+        return Action(last.copy(), action.command, action.source, action.risk)
+    try:
+        return Action(clamp(action.joint_pos, last, spec), action.command, action.source, action.risk)
+    except WireError:
+        return Action(last.copy(), action.command, "hold", action.risk)

@@ -1,5 +1,6 @@
 """What the sensors make of the truth: offsets, biases and noise."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -48,4 +49,6 @@ class Sensors:
         values[12:24] += [joint[1] for joint in sample.joints]
         values[24:27] += down @ sample.rotation
         values[27:] += sample.angular_velocity @ sample.rotation
-        return Reading(values[:12], values[12:24], values[24:27], values[27:])
+        gravity = values[24:27]
+        gravity /= math.sqrt(gravity @ gravity)
+        return Reading(values[:12], values[12:24], gravity, values[27:])
