@@ -23,9 +23,9 @@ class TrotConfig:
 
     steps: Steps = field(default_factory=Steps)
     """Timing and shape of a step."""
-    height: float = 0.15
+    height: float = 0.157
     """Hip axes above the foot centres while walking."""
-    shift: float = -0.003
+    shift: float = 0.0
     """How far ahead of their hips the feet stand; negative moves the feet back, and the body's weight forward."""
     widen: float = -0.01
     """How far outside their hips the feet stand; negative is narrower."""
@@ -41,9 +41,9 @@ class TrotConfig:
     """What the legs are asked for, per command: makes up for what slip and compliance lose."""
     delay: float = 0.045
     """From a target's computation to the middle of its effect: half a tick, and the latency of the way there."""
-    lead: float = 1.0
+    lead: float = 0.95
     """Part of the joints' lag kd/kp that the target leads by."""
-    support: float = 20.0
+    support: float = 23.0
     """Weight that the standing legs are told to carry [N]: leans on the PD's softness in advance."""
     torque_per_amp: float = 0.18
     """Joint torque per ampere [N m/A], which turns `support` into a change of target."""

@@ -27,10 +27,10 @@ class Steps:
     """A whole cycle of a foot [s]; a multiple of two ticks gives left and right the same samples."""
     duty: float = 0.5
     """Part of the cycle that a foot spends on the ground; above 0.5 all four overlap."""
-    clearance: float = 0.03
+    clearance: float = 0.028
     """Height of a swinging foot above the ground at its highest [m]."""
-    swing: Literal["cubic", "quintic"] = "quintic"
-    """Order of the swing; the quintic also joins the stances without a jump in acceleration."""
+    swing: Literal["cubic", "quintic"] = "cubic"
+    """Order of the swing; the quintic also joins the stances without a jump in acceleration, by moving faster between."""
 
     @property
     def contact(self) -> float:
