@@ -54,7 +54,7 @@ class BcConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     teacher: Teacher = "human"
     """Whose proposals are learned: the human's, the policy's, or the human's where there are any, else the policy's."""
-    steps: int = 3000
+    steps: int = 2000
     batch: int = 256
     """Samples a step, for each member its own."""
     rate: float = 2e-3
@@ -159,7 +159,7 @@ def descend(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        yield step, float(loss)
+        yield step, float(loss.detach())
 
 
 def schedule(part: float) -> float:

@@ -34,6 +34,7 @@ def save_policy(path: Path, manifest: Manifest, weights: Weights) -> Manifest:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o644)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from policies.steps import Steps
 from robot.episode import Episode
 from robot.errors import PolicyError
 from robot.types import Array, Observation
@@ -34,8 +35,8 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: bool = False
     """The targets sent at the ticks before, around the stand pose."""
     command: bool = True
-    clock: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    """Period of a clock that starts when the command leaves zero [s]; 0 is no clock."""
+    clock: Annotated[float, Meta(ge=0, le=10)] = Steps().period
+    """Period of a clock that starts when the command leaves zero, by default the trot's [s]; 0 is no clock."""
     frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history, now included, of everything measured."""
 

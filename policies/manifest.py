@@ -19,7 +19,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sizes of an ensemble of LayerNorm MLPs."""
 
     members: Annotated[int, Meta(ge=1, le=64)] = 5
-    hidden: Annotated[tuple[Width, ...], Meta(max_length=8)] = (256, 256)
+    hidden: Annotated[tuple[Width, ...], Meta(max_length=8)] = (128, 128)
     horizon: Annotated[int, Meta(ge=1, le=64)] = 4
     """How many ticks of targets one answer plans; those after the first bridge late replies."""
 
