@@ -22,7 +22,7 @@ DIRECTIONS: Mapping[str, Row] = {
 
 SPEEDS = ("faster", "slower")
 
-ACTIONS = (*DIRECTIONS, *SPEEDS, *Event)
+ACTIONS = (*DIRECTIONS, *SPEEDS, *(event.value for event in Event))
 
 KEYS: Mapping[str, str] = {
     "forward": "w",

@@ -28,8 +28,11 @@ CONTROL = 4
 _TOKEN = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])|\x1bO(?P<short>.)|(?P<plain>[^\x1b])")
 _LONGEST = 64
 
-KEEPER = 'cat >/dev/null; stty -F "$1" "$2"; printf "\\033[<u" >"$1"'
+KEEPER = 'cat >/dev/null; stty -F "$1" "$2"; printf %s "$3" >"$1"'
 """Waits for our end of the pipe to close, be it by SIGKILL, and puts the terminal back."""
+
+SILENT = frozenset({"", "dumb", "linux"})
+"""Terminals (by $TERM) that might print the protocol's sequences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +120,12 @@ class Terminal:
     def __enter__(self) -> Self:
         self._name = os.ttyname(self._fd)
         self._before = termios.tcgetattr(self._fd)
+        self._speaks = os.environ.get("TERM", "") not in SILENT
         saved = subprocess.run(["stty", "-g"], stdin=self._fd, capture_output=True, text=True, check=True).stdout
         self._keeper = subprocess.Popen(
-            ["sh", "-c", KEEPER, "sh", self._name, saved.strip()], stdin=subprocess.PIPE, start_new_session=True
+            ["sh", "-c", KEEPER, "sh", self._name, saved.strip(), POP.decode() if self._speaks else ""],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         self._set_up()
         return self
@@ -150,10 +156,11 @@ class Terminal:
         attributes = termios.tcgetattr(self._fd)
         attributes[6][termios.VSUSP] = b"\0"
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
-        if os.environ.get("TERM", "dumb") not in {"dumb", "linux"}:
-            self._say(PUSH + QUERY)
+        self._say(PUSH + QUERY)
 
     def _say(self, control: bytes) -> None:
+        if not self._speaks:
+            return
         with open(self._name, "wb", buffering=0, opener=_no_control) as out:
             out.write(control)
 
