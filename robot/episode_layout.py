@@ -66,7 +66,7 @@ class Layout:
 
     def pack(self, number: int, tick: Tick, cameras: tuple[str, ...]) -> bytes:
         """The message for one tick; `number` counts the episode's ticks, lost ones included."""
-        rows = self._blank.copy()
+        rows = self.blank.copy()
         obs = tick.obs
         rows["number"], rows["time"], rows["late"], rows["age"] = number, obs.time, obs.late, obs.age
         rows["joint_pos"], rows["joint_vel"], rows["joint_effort"] = obs.joint_pos, obs.joint_vel, obs.joint_effort
@@ -102,7 +102,7 @@ class Layout:
         )
 
     @cached_property
-    def _blank(self) -> Rows:
+    def blank(self) -> Rows:
         rows = np.zeros(1, self.dtype)
         _stamp(rows, self._fields)
         return rows

@@ -41,8 +41,13 @@ class Op(IntEnum):
     DATA_END = 0x0F
 
 
-_LEAST = dict.fromkeys(Op, 0) | {Op.CHUNK: CHUNK_HEAD.size, Op.MESSAGE_INDEX: 6, Op.CHANNEL: 4, Op.DATA_END: 4}
-_LEAST[Op.MESSAGE] = MESSAGE_HEAD.size
+_LEAST = dict.fromkeys(Op, 0) | {
+    Op.CHANNEL: 4,
+    Op.MESSAGE: MESSAGE_HEAD.size,
+    Op.CHUNK: CHUNK_HEAD.size,
+    Op.MESSAGE_INDEX: 6,
+    Op.DATA_END: 4,
+}
 """What a body has at least."""
 
 

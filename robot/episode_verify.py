@@ -9,7 +9,7 @@ import numpy as np
 
 from robot.episode_frames import list_frames
 from robot.episode_layout import Rows
-from robot.episode_records import HEAD, MAGIC, Data
+from robot.episode_records import HEAD, MAGIC, Data, Op, record
 from robot.episode_rows import read_rows
 from robot.episode_scan import MISMATCH, Fault, Scan, body_is_whole, map_file, scan
 from robot.errors import EpisodeError
@@ -58,8 +58,7 @@ def _order(rows: Rows, found: Scan) -> Iterator[Fault]:
 def _ending(data: Data, found: Scan) -> Iterator[Fault]:
     """The checksums of what lies outside the chunks."""
     start = found.data_end or 0
-    (expected,) = _CRC.unpack_from(data, start + HEAD.size)
-    if zlib.crc32(data[:start]) != expected:
+    if data[start : start + HEAD.size + _CRC.size] != record(Op.DATA_END, _CRC.pack(zlib.crc32(data[:start]))):
         yield Fault(start, "data that does not match its checksum")
     stop = len(data) - len(MAGIC) - _CRC.size
     if zlib.crc32(data[start + HEAD.size + _CRC.size : stop]) != _CRC.unpack_from(data, stop)[0]:

@@ -68,11 +68,14 @@ class Recorder:
         calibration_hash: str = "",
         info: Mapping[str, str] | None = None,
         room: int = ROOM,
+        nice: int = 5,
     ) -> None:
-        """`info` is kept in every episode: task, operator. `room` is how many bytes must be free to begin one."""
+        """`info` is kept in every episode: task, operator. `room` is how many bytes must be free to begin one, `nice`
+        the priority of the process that writes.
+        """
         self.folder = Path(folder)
         self._spec, self._room = spec, room
-        self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), tidy=True)
+        self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), nice, tidy=True)
         self._layout, self._cameras = Layout(len(spec.joints), len(spec.cameras)), tuple(spec.cameras)
         self._begin: Begin | None = None
         self._recording = False
@@ -94,6 +97,7 @@ class Recorder:
             os.close(self._lock)
             raise
         self._next = next_index(self.folder)
+        _ = self._layout.blank  # made here, so that the first tick need not wait for it
         self._link = Link(self._setup, self._lock)
         return self
 

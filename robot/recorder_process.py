@@ -1,7 +1,6 @@
 """The recorder process: takes ticks from the control process over a local socket, and outlives it only to finish."""
 
 import os
-import signal
 import time
 from collections.abc import Sequence
 
@@ -17,7 +16,8 @@ POLL = 0.05
 
 def main(endpoint: str, parent: int, setup: str) -> None:
     """Record until told to quit, or until the parent process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    shared = msgspec.json.decode(setup, type=Setup)
+    os.setpriority(os.PRIO_PROCESS, 0, max(shared.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     context = zmq.Context()
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
     socket.set(zmq.SNDHWM, 0)
@@ -27,7 +27,7 @@ def main(endpoint: str, parent: int, setup: str) -> None:
     def reply(message: Reply) -> None:
         socket.send(encode(message))
 
-    serve(socket, Scribe(msgspec.json.decode(setup, type=Setup), reply), parent)
+    serve(socket, Scribe(shared, reply), parent)
     context.destroy(linger=500)
 
 

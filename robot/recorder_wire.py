@@ -13,6 +13,8 @@ class Setup(msgspec.Struct, frozen=True):
     spec: Spec
     calibration_hash: str
     info: dict[str, str]
+    nice: int
+    """Scheduling priority of the process."""
     tidy: bool
     """Whether to finish what an earlier session left unfinished; not after a restart within a session."""
 
