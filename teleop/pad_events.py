@@ -34,9 +34,15 @@ class Range:
 class PadDevice(Protocol):
     """An opened gamepad."""
 
-    name: str
-    ranges: Mapping[int, Range]
-    """Ends of each axis it has, by code."""
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        ...
+
+    @property
+    def ranges(self) -> Mapping[int, Range]:
+        """Ends of each axis it has, by code."""
+        ...
 
     def read(self) -> bytes:
         """Waiting records; empty when there are none. Raises OSError when the device is gone."""
