@@ -20,7 +20,7 @@ from types import FrameType
 import msgspec
 
 from robot.errors import SpecError
-from robot.gate_core import Event, Fault, Leave, State, Write, deadline, step, waiting
+from robot.gate_core import Event, Fault, Leave, State, Write, Writes, deadline, step, waiting
 from robot.gate_messages import Arm, Command, Config, FromGate, Report, Stop, Unopened, check
 from robot.plausible import Plausibility
 from robot.pupper_wire import IDLE, TelemetryParser, encode_gains, encode_target
@@ -83,12 +83,13 @@ class Gate:
 
     def _read_port(self) -> None:
         """Take in what the firmware sent; a burst is judged frame by frame."""
-        if self._line is None:
+        line = self._line
+        if line is None:
             return
         try:
-            data = self._line.read()
+            data = line.read()
         except OSError as error:
-            self._lose(error)
+            self._lose(line, error)
             return
         for frame in self._parser.feed(data, time.monotonic()) if data else ():
             if self._plausibility.accept(frame):
@@ -118,25 +119,23 @@ class Gate:
     def _step(self, event: Event) -> None:
         """Let the core decide, do what it says, answer."""
         self.state, writes, ack = step(self.state, event, time.monotonic(), self.config)
-        for write in writes:
-            if not self._write(write):
-                ack = ack and msgspec.structs.replace(ack, refusal="the port went away")
-                break
+        if self._line and not self._write(self._line, writes):
+            ack = ack and msgspec.structs.replace(ack, refusal="the port went away", armed=False)
         if ack:
             self._send(ack)
 
-    def _write(self, write: Write) -> bool:
+    def _write(self, line: SerialLine, writes: Writes) -> bool:
         try:
-            if self._line:
-                self._line.write(_frame(write, self.config))
+            for write in writes:
+                line.write(_frame(write, self.config))
         except OSError as error:
-            self._lose(error)
-        return self._line is not None
+            self._lose(line, error)
+            return False
+        return True
 
-    def _lose(self, error: OSError) -> None:
+    def _lose(self, line: SerialLine, error: OSError) -> None:
         """The port is gone: latch, and keep looking for it."""
-        if self._line:
-            self._line.close()
+        line.close()
         self._line, self._reopen_at = None, time.monotonic() + self._backoff
         self._step(Fault(f"the port {self.config.port} went away ({error.strerror})", homed=False))
 

@@ -270,7 +270,7 @@ def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
         here = tuple(min(max(angle, low), high) for angle, low, high in pairs)
         armed = replace(armed, target=here, malformed=(), damp_at=math.inf)
         writes = (*(IDLE,) * FLUSH, GAINS, Write("target", here))
-    return armed, writes, Ack(arm.session, 0, "", armed.target)
+    return armed, writes, Ack(arm.session, 0, "", armed.target, armed=True)
 
 
 def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
@@ -302,10 +302,10 @@ def _command(state: State, command: Command, now: float, config: Config) -> Outp
     if malformed:
         state, writes = _count_malformed(state, refusal, now, config)
     if refusal:
-        return state, writes, Ack(command.session, command.seq, refusal, state.target)
+        return state, writes, Ack(command.session, command.seq, refusal, state.target, state.phase == "armed")
     target = clamp(command.target, state.target, config)
     state = replace(state, seq=command.seq, commanded=now, target=target)
-    return state, (Write("target", target),), Ack(command.session, command.seq, "", target)
+    return state, (Write("target", target),), Ack(command.session, command.seq, "", target, armed=True)
 
 
 def _why_not_send(state: State, command: Command, now: float, config: Config) -> tuple[str, bool]:

@@ -16,6 +16,8 @@ from serial.tools import list_ports
 from robot.errors import PortError, RobotError
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
 
+COMMAND = (sys.executable, "-m", "robot.gate")
+"""How a gate is started; the socket's number follows."""
 ENDING = 2.5
 """How long the gate may take to make the robot safe; half a second more and it is killed [s]."""
 
@@ -30,7 +32,7 @@ class GateLink:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "robot.gate", str(theirs.fileno())],
+                [*COMMAND, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
@@ -38,16 +40,16 @@ class GateLink:
             )
         self._socket = ours
         self._port = config.port
-        self._report: Report | None = None
+        self._report = Report()
         self._tell(config)
 
-    def wait(self, timeout: float) -> Report | None:
-        """Wait for news; return the newest report, or None before the first."""
+    def wait(self, timeout: float) -> Report:
+        """Wait for news; return the newest report."""
         self._receive(time.monotonic() + timeout)
         return self.poll()
 
-    def poll(self) -> Report | None:
-        """The newest report, without waiting; None before the first."""
+    def poll(self) -> Report:
+        """The newest report, without waiting."""
         while self._receive(0.0):
             pass
         return self._report

@@ -97,29 +97,31 @@ class Ack(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Why it was refused; empty when it was taken."""
     target: Angles
     """(n,) the target last sent [rad]; empty before the first."""
+    armed: bool = False
+    """Whether the gate goes on taking commands."""
 
 
 class Report(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What the gate sees and does; with every telemetry frame, every change, and at least 20 times a second."""
 
-    phase: Phase
-    latched: bool
+    phase: Phase = "disarmed"
+    latched: bool = False
     """Whether only a person may go on."""
-    cause: str
+    cause: str = ""
     """Why it stopped."""
-    ready: bool
+    ready: bool = False
     """Whether homing is over and the robot may be armed."""
-    waiting: str
+    waiting: str = "the gate has not reported yet"
     """What readiness waits for."""
-    stops: int
+    stops: int = 0
     """How often the gate has stopped the robot by itself."""
-    rejected: int
+    rejected: int = 0
     """How many frames decoded but were implausible."""
-    line: str
+    line: str = ""
     """The newest line of text from the firmware."""
-    target: Angles
+    target: Angles = ()
     """(n,) the target last sent [rad]; empty before the first."""
-    frame: Telemetry | None
+    frame: Telemetry | None = None
     """The newest plausible state."""
 
 

@@ -13,7 +13,7 @@ from robot.errors import GateLatched, RobotError
 from robot.gate_link import GateLink
 from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
-from robot.pupper_wire import Telemetry
+from robot.pupper_wire import JOINTS, Telemetry
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, Source, unknown
 
@@ -34,6 +34,10 @@ TORQUE = 0.18
 REST_SLACK = 0.3
 """How far from its rest angle a joint may lie after homing [rad]; knees end between -2.95 and -2.6."""
 KNEE_REST = (-2.95, -2.6)
+
+
+UNSEEN = Telemetry(-math.inf, math.nan, (math.nan,) * JOINTS, (math.nan,) * JOINTS)
+"""The state before the first one."""
 
 
 class Eye(Protocol):
@@ -68,7 +72,7 @@ class Pupper:
         self._consent = True
         self._session = self._seq = 0
         self._target: tuple[float, ...] = ()
-        self._frame: Telemetry | None = None
+        self._frame = UNSEEN
 
     @property
     def spec(self) -> Spec:
@@ -79,8 +83,7 @@ class Pupper:
     def gate(self) -> Report:
         """What the gate last said: phase, cause of a stop, whether only a person may go on."""
         report = self._gate.poll()
-        if report is None:
-            raise RobotError("the gate has not reported yet")
+        self._frame = report.frame or self._frame
         return report
 
     @property
@@ -164,7 +167,8 @@ class Pupper:
             return Action(self._held(), action.command, "safety", action.risk)
         ack = self._command(self._held() if action.source == "hold" else action.joint_pos)
         if ack is None or ack.refusal:
-            source: Source = "hold" if self.gate.phase == "armed" else "safety"
+            armed = self.gate.phase == "armed" if ack is None else ack.armed
+            source: Source = "hold" if armed else "safety"
             return Action(self._held(), action.command, source, action.risk)
         sent = self._calibration.to_joints(np.array(ack.target))
         return Action(sent, action.command, action.source, action.risk)
@@ -181,21 +185,17 @@ class Pupper:
         while True:
             report = self._gate.wait(0.1)
             passed = time.monotonic() - begun
-            if report is not None and report.ready:
+            if report.ready:
                 break
-            if passed > (HOMING if report and report.frame else SILENCE):
-                seen = report.waiting if report else "the gate does not answer"
-                said = f", it says {report.line!r}" if report and report.line else ""
-                raise RobotError(f"{self._port} is not ready after {passed:.0f} s: {seen}{said}; power-cycle the robot")
+            if passed > (HOMING if report.frame else SILENCE):
+                seen = report.waiting + (f", it says {report.line!r}" if report.line else "")
+                raise RobotError(f"{self._port} is not ready after {passed:.0f} s: {seen}; power-cycle the robot")
         if self._needs_imu and self._newest().imu is None:
             raise RobotError(f"the policy needs an IMU but {self._port} sends zeros; flash firmware that has it on")
 
     def _newest(self) -> Telemetry:
         """The newest frame; an old one when the port went away."""
-        self._frame = self.gate.frame or self._frame
-        if self._frame is None:
-            raise RobotError(f"{self._port} has not sent a state yet")
-        return self._frame
+        return self.gate.frame or self._frame
 
     def _held(self) -> Array:
         """(n,) the target that the gate holds [rad]; where the joints are before there was one."""
