@@ -1,5 +1,6 @@
 """`leash demo`: drive the twin, record it, clone it, and let the clone drive, over the bytes a Teensy would see."""
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterator
@@ -92,9 +93,9 @@ def tell(config: Demo) -> dict[str, Any]:
 
 def film(demonstrator: Walk, cloned: Walk) -> Iterator[Pixels]:
     """Frames of the first walk of both, side by side."""
-    from sim.twin_camera import open_renderer
+    from sim.twin_camera import Renderer
 
-    with open_renderer(480, 360) as renderer:
+    with contextlib.closing(Renderer(480, 360, fine=True)) as renderer:
         left, right = ((renderer.render(pose, "chase") for pose in side.poses) for side in (demonstrator, cloned))
         yield from side_by_side(left, right)
 

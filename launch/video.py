@@ -18,7 +18,8 @@ def write_video(path: Path, frames: Iterable[Pixels], rate: float) -> int:
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "23", "preset": "veryfast", "threads": "1"}
         for pixels in frames:
-            stream.height, stream.width = pixels.shape[:2]
+            if count == 0:
+                stream.height, stream.width = pixels.shape[:2]
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 file.mux(packet)
             count += 1
