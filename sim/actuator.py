@@ -6,6 +6,9 @@ from typing import NamedTuple
 from robot.spec import Gains
 from sim.dynamics import Dynamics
 
+JointState = tuple[float, float, tuple[float, ...], float]
+"""Position [rad], velocity [rad/s], reaction force and torque, as PyBullet returns it; only the first two are used."""
+
 
 class Law(NamedTuple):
     """The constants of `torques`, worked out once for a step length."""
@@ -53,11 +56,11 @@ def law(gains: Gains, dynamics: Dynamics, step: float) -> Law:
 
 
 def torques(
-    states: Sequence[Sequence[float]], targets: Sequence[float], filtered: Sequence[float], law: Law
+    states: Sequence[JointState], targets: Sequence[float], filtered: Sequence[float], law: Law
 ) -> tuple[list[float], list[float]]:
     """Joint torques [N m] and the new filtered velocities [rad/s].
 
-    `states` holds a (position [rad], velocity [rad/s], ...) for each joint, `targets` the wanted positions [rad].
+    `targets` holds the wanted positions [rad].
     The current is the firmware's PD with zero velocity target, clipped to its limit and to what the battery can push
     through the motor at this speed. Friction opposes motion, grows with the current, and never reverses a joint within
     a step, which makes it hold like static friction.
