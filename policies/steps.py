@@ -30,7 +30,7 @@ class Steps:
     clearance: float = 0.028
     """Height of a swinging foot above the ground at its highest [m]."""
     swing: Literal["cubic", "quintic"] = "cubic"
-    """Order of the swing; the quintic also joins the stances without a jump in acceleration, by moving faster between."""
+    """Order of the swing; the quintic joins the stances without a jump in acceleration, but moves faster between."""
 
     @property
     def contact(self) -> float:

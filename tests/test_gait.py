@@ -167,7 +167,8 @@ def test_support_presses_standing_feet_down() -> None:
 
 def test_a_robot_that_turns_too_little_is_asked_to_turn_more() -> None:
     turn = np.array([0.0, 0.0, 0.6])
-    blind, lazy = Trot(SPEC), Trot(SPEC)
+    bare = TrotConfig(lead=0.0, support=0.0)
+    blind, lazy = Trot(SPEC, bare), Trot(SPEC, bare)
     asked = walk(blind, turn, range(60))
     more = [lazy.act(seen(k * TICK, turn, np.array([0.0, 0.0, 0.3]))).joint_pos for k in range(60)]
     assert LEGS is not None
