@@ -9,12 +9,12 @@ import numpy as np
 from robot.types import Array
 from sim.firmware_cartesian import CartesianLaw
 from sim.firmware_commands import Command
-from sim.firmware_homing import Homing
+from sim.firmware_homing import SIGNS, Homing
 
 RADIANS_PER_COUNT = 2 * math.pi / (8192 * 36)
 RADIANS_PER_SECOND_PER_RPM = 2 * math.pi / (36 * 60)
-SIGNS: Array = np.array([-1.0, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1])
-"""Joint direction of each motor."""
+MILLIAMPS = 1000.0 * SIGNS
+RPM_TO_SPEED = RADIANS_PER_SECOND_PER_RPM * SIGNS
 FAULT_POSITION = 2 * math.pi
 FAULT_CURRENT = 10.0
 HOMING_CURRENT = 6.0
@@ -72,18 +72,23 @@ class Drive:
         np.multiply(counts, RADIANS_PER_COUNT, out=self.raw)
         np.subtract(self.raw, self.zero, out=self.pos)
         self.pos *= SIGNS
-        np.multiply(rpm, SIGNS * RADIANS_PER_SECOND_PER_RPM, out=self.vel)
+        np.multiply(rpm, RPM_TO_SPEED, out=self.vel)
 
     def update(self) -> Array:
         """One tick: the currents (12,) for the motors [mA], in the motors' directions."""
-        if np.abs(self.pos).max() > FAULT_POSITION:
-            joint = int(np.argmax(np.abs(self.pos) > FAULT_POSITION))
-            self._say(f"actuator[{joint}] hit fault position: {FAULT_POSITION:.2f}")
-            self.mode = Mode.ERROR
+        # The sum of squares says cheaply that no angle is beyond; this runs a thousand times a second.
+        if self.pos.dot(self.pos) > FAULT_POSITION**2:
+            self._check_positions()
         if self.mode is Mode.ERROR:
             self._say("ERROR")
         law = self.laws.get(self.mode)
         return self._command(law() if law else np.zeros(12))
+
+    def _check_positions(self) -> None:
+        beyond = np.abs(self.pos) > FAULT_POSITION
+        if beyond.any():
+            self._say(f"actuator[{int(beyond.argmax())}] hit fault position: {FAULT_POSITION:.2f}")
+            self.mode = Mode.ERROR
 
     def start_homing(self) -> None:
         """Begin the homing sequence from wherever the joints are."""
@@ -134,16 +139,18 @@ class Drive:
 
     def _command(self, current: Array) -> Array:
         limited = constrain(current, self.max_current)
-        if (np.abs(limited) > FAULT_CURRENT).any():
+        if not self.max_current <= FAULT_CURRENT and (np.abs(limited) > FAULT_CURRENT).any():
             self._say("Requested current too large. Erroring out.")
             self.mode = Mode.ERROR
             return self._sent
         limited *= self.active
-        limited *= SIGNS
-        limited *= 1000.0
+        limited *= MILLIAMPS
+        np.trunc(limited, out=limited)
         # Note: what is not a number becomes 0 when the processor makes a whole number of it.
-        self._sent = np.nan_to_num(np.trunc(limited), copy=False, nan=0.0)
-        return self._sent
+        if math.isnan(limited.dot(limited)):
+            limited[np.isnan(limited)] = 0.0
+        self._sent = limited
+        return limited
 
 
 def constrain(current: Array, limit: float) -> Array:

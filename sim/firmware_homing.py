@@ -17,6 +17,7 @@ STEP = 0.0015
 THRESHOLD = 5.0
 """A joint is at its stop when its PD asks for this much, before any limit [A]."""
 SIGNS: Array = np.array([-1.0, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1])
+"""Joint direction of each motor, as the firmware has it."""
 
 ABDUCTIONS, HIPS, KNEES = (np.arange(kind, 12, 3) for kind in range(3))
 

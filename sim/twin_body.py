@@ -14,6 +14,9 @@ COUNTS_PER_RADIAN = 8192 * 36 / (2 * np.pi)
 RPM_PER_RADIAN_PER_SECOND = 36 * 60 / (2 * np.pi)
 DIRECTIONS: Array = np.array([-1.0, -1, 1, -1, 1, -1, -1, -1, 1, -1, 1, -1])
 """How each motor is mounted: turns of the rotor against the joint's own direction."""
+COUNTS = DIRECTIONS * COUNTS_PER_RADIAN
+RPM = DIRECTIONS * RPM_PER_RADIAN_PER_SECOND
+AMPS = DIRECTIONS * 1e-3
 SPEED_FILTER = 1.0 - float(np.exp(-1.0 / 2.0))
 """The motor controllers' speed estimate lags about 2 ms; more does not fit what logs of the robot show."""
 LYING: Array = np.tile([0.0, 1.5, -2.4], 4)
@@ -52,14 +55,18 @@ class Body:
 
     def encoders(self) -> tuple[Array, Array]:
         """Rotor counts (12,) and rotor speed (12,) [rpm], whole numbers, as the motor controllers report them."""
-        counts = np.floor(self._joint_pos * DIRECTIONS * COUNTS_PER_RADIAN + self._encoder_offset)
-        self._speed += (self._joint_vel - self._speed) * SPEED_FILTER
-        return counts, np.rint(self._speed * DIRECTIONS * RPM_PER_RADIAN_PER_SECOND)
+        counts: Array = self._joint_pos * COUNTS
+        counts += self._encoder_offset
+        np.floor(counts, out=counts)
+        rpm: Array = self._joint_vel - self._speed
+        rpm *= SPEED_FILTER
+        self._speed += rpm
+        np.multiply(self._speed, RPM, out=rpm)
+        return counts, np.rint(rpm, out=rpm)
 
     def step(self, milliamps: Array) -> None:
         """One millisecond with these currents (12,) commanded [mA]."""
-        np.multiply(milliamps, DIRECTIONS, out=self._wanted)
-        self._wanted *= 1e-3
+        np.multiply(milliamps, AMPS, out=self._wanted)
         self.motors.step(self._wanted, self._joint_vel)
         self._torque[:] = self.motors.torque
         self._friction[:] = self.motors.friction

@@ -10,7 +10,10 @@ from sim.twin_dynamics import Dynamics
 from sim.twin_line import Channel
 from sim.twin_messages import Boot
 
-SETTLE_MS = 300
+SETTLE_MS = 800
+"""How long a twin that starts homed lies there before anybody sees it [ms]."""
+MOST_UNREAD = 1 << 16
+"""Bytes that wait for `read`; what comes then is lost."""
 
 
 class Twin:
@@ -112,4 +115,6 @@ class Twin:
             firmware.attitude.update(*body.imu())
         body.step(firmware.step(counts, rpm))
         self._to_host.put(firmware.transmit(), self.ms)
-        self._received += self._to_host.take(self.ms)
+        arrived = self._to_host.take(self.ms)
+        if arrived and len(self._received) < MOST_UNREAD:
+            self._received += arrived

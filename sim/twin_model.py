@@ -57,10 +57,10 @@ def document(dynamics: Dynamics, scenery: str = "") -> str:
     return f"""<mujoco model="pupper_v2">
   <compiler angle="radian" autolimits="true"/>
   <option timestep="0.001" gravity="{gravity}" integrator="implicitfast"
-          cone="elliptic" impratio="5" iterations="8" ls_iterations="10"/>
+          cone="elliptic" impratio="5" iterations="50" ls_iterations="20"/>
   <default>
     <joint armature="{ROTOR_INERTIA * dynamics.rotor_inertia}" damping="{VISCOUS + dynamics.joint_damping}"
-           frictionloss="{COULOMB}" solreflimit="0.004 1" solreffriction="0.004 1"/>
+           frictionloss="{COULOMB}" solreflimit="0.004 1" solreffriction="0.004 1" solimpfriction="0.99 0.999 0.001"/>
     <geom contype="0" conaffinity="1" condim="3" solref="0.006 1" friction="0.5 0.005 0.0001"/>
   </default>
   <asset>{rough if dynamics.bumps > 0.0 else ""}</asset>

@@ -1,6 +1,5 @@
 """The twin's serial port: a pseudo-terminal that behaves like a USB serial device, whoever comes and goes."""
 
-import contextlib
 import ctypes
 import fcntl
 import os
@@ -61,14 +60,18 @@ class Port:
             return
         if self._rest:
             self.dropped += len(data)
-            data = self._rest
-        sent = 0
-        with contextlib.suppress(BlockingIOError):
-            sent = os.write(self._master, data)
-        if sent == 0 and not self._rest:
-            self.dropped += len(data)
-            return
-        self._rest = data[sent:]
+            self._rest = self._rest[self._send(self._rest) :]
+        elif data:
+            sent = self._send(data)
+            self.dropped += 0 if sent else len(data)
+            self._rest = data[sent:] if sent else b""
+
+    def _send(self, data: bytes) -> int:
+        """How many bytes fit."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
 
     def _note_visits(self) -> None:
         """Count who has the port open; when the last one leaves, make the port as good as new for the next."""
