@@ -68,7 +68,8 @@ def drive(opened: Opened, policy: Policy, config: Deploy) -> dict[str, float | i
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         with contextlib.suppress(KeyboardInterrupt):
             run(opened.robot, policy, log, ticks=ticks, done=stopped)
-    return {**lateness.figures(), "gate_stops": opened.gate_stops()}
+        stops = opened.gate_stops()  # before the recorder closes: without commands the gate soon stops, as it must
+    return {**lateness.figures(), "gate_stops": stops}
 
 
 def stopped(tick: Tick) -> bool:
