@@ -33,7 +33,7 @@ class Image:
     @cached_property
     def rgb(self) -> Pixels:
         """(h, w, 3) uint8 RGB. Raises CameraError when the JPEG is damaged."""
-        bgr = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR) if self.jpeg else None
         if bgr is None:
             raise CameraError(f"a frame of {len(self.jpeg)} bytes is no readable JPEG")
         return np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)

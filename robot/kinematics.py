@@ -33,6 +33,8 @@ def forward(joint_pos: Array, legs: Legs) -> Array:
 def inverse(feet: Array, legs: Legs) -> Array:
     """Joint angles (..., 12) [rad] that put the foot centres (..., 4, 3) there; knees bend backward (negative).
 
+    Of two solutions it is the one with the foot below the hip in the leg's own plane.
+
     Raises KinematicsError for a foot out of reach, or closer to the abduction axis than the leg's lateral offset.
     """
     x, y, z = np.moveaxis(feet - hips(legs), -1, 0)

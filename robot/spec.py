@@ -1,7 +1,6 @@
 """What a body is: joints, limits, gains, poses, rate, cameras. Read from YAML, typed, hashed; unknown keys refused."""
 
 import hashlib
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from robot.errors import SpecError
 
 T = TypeVar("T")
-Positive = Annotated[float, Meta(gt=0)]
+Angle = Annotated[float, Meta(ge=-100, le=100)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Size = Annotated[int, Meta(ge=16, le=4096)]
 
 
@@ -23,15 +23,15 @@ class Joint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One joint, in the body-axis convention of the spec's docs [rad]."""
 
     name: str
-    lower: float
+    lower: Angle
     """Smallest target that may be sent."""
-    upper: float
+    upper: Angle
     """Largest target that may be sent."""
     step: Positive
     """Largest change of the target from one tick to the next."""
-    stand: float
+    stand: Angle
     """Angle in the standing pose."""
-    rest: float
+    rest: Angle
     """Angle in the pose in which the robot lies after homing."""
 
 
@@ -40,7 +40,7 @@ class Gains(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kp: Positive
     """[A/rad]"""
-    kd: Annotated[float, Meta(ge=0)]
+    kd: Annotated[float, Meta(ge=0, le=1e6)]
     """[A/(rad/s)]"""
     max_current: Annotated[float, Meta(gt=0, le=10)]
     """[A]; the stock firmware faults above 10."""
@@ -144,9 +144,9 @@ def read_yaml(path: Path, kind: type[T]) -> T:
         return msgspec.convert(yaml.safe_load(path.read_text()), kind)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    except msgspec.ValidationError as error:
+    except ValueError as error:
         raise SpecError(f"{path}: {error}") from None
 
 
@@ -158,7 +158,7 @@ def _check(spec: Spec, path: Path) -> None:
     for joint in spec.joints:
         for name in ("stand", "rest"):
             value = getattr(joint, name)
-            if not (math.isfinite(value) and joint.lower <= value <= joint.upper):
+            if not joint.lower <= value <= joint.upper:
                 raise SpecError(f"{path}: {joint.name}.{name} = {value} is outside [{joint.lower}, {joint.upper}]")
 
 
