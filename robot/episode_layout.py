@@ -103,6 +103,7 @@ class Layout:
 
     @cached_property
     def blank(self) -> Rows:
+        """(1,) a tick of which nothing is known: tags in place, NaN in every value."""
         rows = np.zeros(1, self.dtype)
         _stamp(rows, self._fields)
         return rows

@@ -1,5 +1,6 @@
 """Finishing what a crash interrupted, and saving what is whole of a damaged file. Originals are kept."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from robot.episode_info import END, End, unpack_facts
-from robot.episode_records import MAGIC, Block, Chunk, Op, blocks, take_metadata
+from robot.episode_records import HEAD, MAGIC, Block, Chunk, Op, blocks, take_metadata, text
 from robot.episode_scan import body_is_whole, messages, scan
 from robot.episode_verify import verify
 from robot.episode_write import PARTIAL, EpisodeWriter
@@ -56,18 +57,17 @@ def recover(path: Path) -> Recovered:
     workshop = path.parent / ".recovery"
     workshop.mkdir(exist_ok=True)
     writer = EpisodeWriter(workshop / target.name, start)
-    end = End(reason="recovered")
-    for block in _whole_blocks(data):
-        if block.op == Op.CHUNK:
-            writer.copy(Chunk([message for message, _ in messages(data, block)]))
-        else:
-            end = unpack_facts(take_metadata(data, block)[1], End) or end
+    for block in _whole_chunks(data):
+        writer.copy(Chunk([message for message, _ in messages(data, block)]))
     if not writer.ticks:
         writer.discard()
+        workshop.rmdir()
         raise EpisodeError(f"no tick of {path} is whole")
+    end = _find_end(data) or End(reason="recovered")
     finished = writer.finish(msgspec.structs.replace(end, dropped=writer.number + 1 - writer.ticks))
     original = _put_aside(path)
     finished.rename(target)
+    workshop.rmdir()
     return Recovered(target, writer.ticks, original)
 
 
@@ -87,25 +87,22 @@ def _put_aside(path: Path) -> Path:
     return path.rename(place)
 
 
-def _whole_blocks(data: bytes) -> Iterator[Block]:
-    """Chunks that match their checksum and the closing metadata, also after places where records do not fit."""
+def _whole_chunks(data: bytes) -> Iterator[Block]:
+    """Every chunk that matches its checksum, wherever it lies: no other record's length is believed."""
     position = len(MAGIC)
-    while position < len(data):
-        for block in blocks(data, position):
-            position = block.stop
-            if block.op == Op.CHUNK and not body_is_whole(data, block):
-                position = block.start
-                break
-            if block.op == Op.CHUNK or (block.op == Op.METADATA and take_metadata(data, block)[0] == END):
-                yield block
-        position = _next_chunk(data, position + 1)
-
-
-def _next_chunk(data: bytes, position: int) -> int:
-    """Where the next chunk that matches its checksum begins, or the end of the data."""
     while (position := data.find(bytes([Op.CHUNK]), position)) >= 0:
         block = next(blocks(data, position), None)
         if block and body_is_whole(data, block):
-            return position
-        position += 1
-    return len(data)
+            yield block
+            position = block.stop
+        else:
+            position += 1
+
+
+def _find_end(data: bytes) -> End | None:
+    """The closing facts, wherever they lie."""
+    for match in re.finditer(re.escape(text(END)), data):
+        block = next(blocks(data, match.start() - HEAD.size), None)
+        if block and block.op == Op.METADATA:
+            return unpack_facts(take_metadata(data, block)[1], End)
+    return None

@@ -39,9 +39,9 @@ class _Item:
 class Link:
     """Hands items to the recorder process."""
 
-    def __init__(self, setup: Setup, lock: int, capacity: int = CAPACITY) -> None:
+    def __init__(self, setup: Setup, lock: int) -> None:
         """Start the process. `lock` is a file descriptor that it holds on to for as long as it lives."""
-        self._setup, self._lock, self._capacity = setup, lock, capacity
+        self._setup, self._lock = setup, lock
         self._folder = tempfile.TemporaryDirectory(prefix="leash-recorder-")
         self._errors = Path(self._folder.name) / "errors"
         self._context = zmq.Context()
@@ -70,7 +70,7 @@ class Link:
 
     def take(self, begin: Begin, row: bytes, frames: Sequence[tuple[int, bytes]]) -> bool:
         """Hand over a tick of an episode; False when too much is waiting already."""
-        if self._size > self._capacity:
+        if self._size > CAPACITY:
             return False
         header = Take(self._number, [camera for camera, _ in frames])
         self._hand_over(begin, [encode(header), row, *(jpeg for _, jpeg in frames)])

@@ -21,7 +21,7 @@ OFFSET = 1_700_000_000_000_000_000
 @cache
 def small_spec() -> Spec:
     """A Pupper with two tiny cameras, so that frames cost nothing."""
-    cameras = {"head": CameraSpec(32, 24, 20), "tail": CameraSpec(16, 16, 10)}
+    cameras = {"head": CameraSpec(32, 24, 20.0), "tail": CameraSpec(16, 16, 10.0)}
     return replace(load_spec(), name="small", cameras=cameras)
 
 
