@@ -79,6 +79,11 @@ class TwinProcess:
         """Whether the robot still runs."""
         return self._body.alive
 
+    @property
+    def pid(self) -> int:
+        """The robot's process."""
+        return self._body.pid
+
     def state(self) -> State:
         """The newest state, generalized coordinates included."""
         return self._shared.read()
