@@ -75,6 +75,16 @@ def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:
     return manifest, lambda: Clone(manifest, network)
 
 
+def untrained(manifest: Manifest) -> Callable[[], Clone]:
+    """A maker of policies with random weights, to measure what running them costs."""
+    if manifest.network is None or manifest.features is None:
+        raise PolicyError(f"a {manifest.kind} policy has no network")
+    torch.set_num_threads(1)
+    n = len(manifest.joints)
+    network = Ensemble(manifest.network, manifest.features.width(n), manifest.network.horizon * n)
+    return lambda: Clone(manifest, network)
+
+
 def network_of(manifest: Manifest, weights: Weights) -> Ensemble:
     """The network with these weights, ready to run on one thread."""
     if manifest.network is None or manifest.features is None:

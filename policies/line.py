@@ -56,7 +56,7 @@ class Line:
     def receive(self, until: float) -> Answer | None:
         """The next answer that can be read, or None when it is `until` [s, monotonic]."""
         while (left := until - time.monotonic()) > 0:
-            self._socket.rcvtimeo = max(1, int(left * 1000))
+            self._socket.setsockopt(zmq.RCVTIMEO, max(1, int(left * 1000)))
             try:
                 return read_answer(self._socket.recv_multipart())
             except zmq.Again:

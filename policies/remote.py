@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -158,8 +158,8 @@ class RemotePolicy:
         self.stats.asked += 1
         self._now.seq += 1
         started = time.monotonic()
-        seen = replace(obs, images={name: obs.images[name] for name in self.manifest.cameras if name in obs.images})
-        if not (self._open() and self._line.send(act_frames(self._now.number, self._now.seq, seen))):
+        question = act_frames(self._now.number, self._now.seq, obs, self.manifest.cameras)
+        if not (self._open() and self._line.send(question)):
             raise ServerError(f"nobody is connected at {self._line.endpoint}")
         reply = self._usable(self._receive(started + self._budget(obs), self._settles))
         self.stats.round_trip.append(time.monotonic() - started)

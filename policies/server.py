@@ -17,7 +17,7 @@ from policies.keys import ServerKeys
 from policies.manifest import Manifest, to_json
 from robot.errors import LeashError, ServerError, WireError
 from robot.types import Action, Array, Observation, Policy
-from robot.wire import MAX_IMAGES, VERSION, Answer, Hello, Question, Refusal, Welcome, encode, read_request, reply_to
+from robot.wire import VERSION, Answer, Hello, Question, Refusal, Welcome, encode, read_request, reply_to
 
 BURST = 64
 """Messages taken in before the newest of each robot are answered."""
@@ -50,9 +50,10 @@ class Client:
     """One robot."""
 
     policy: Policy
-    session: int
-    seq: int
-    seen: float
+    plan: Callable[[Observation], tuple[Action, Array]]
+    session: int = 0
+    seq: int = -1
+    seen: float = 0.0
 
 
 def serve(
@@ -130,24 +131,15 @@ class Server:
             os.umask(before)
 
     def _arrived(self, timeout: float) -> Iterator[tuple[bytes, list[bytes]]]:
-        self._socket.rcvtimeo = int(timeout * 1000)
-        flags = 0
+        self._socket.setsockopt(zmq.RCVTIMEO, int(timeout * 1000))
         for _ in range(BURST):
             try:
-                identity, *frames = self._receive(flags)
+                identity, *frames = self._socket.recv_multipart()
             except zmq.Again:
                 return
             yield identity, frames
-            flags = zmq.NOBLOCK
-
-    def _receive(self, flags: int) -> list[bytes]:
-        """One message; of one with too many frames the rest is not kept."""
-        frames = [self._socket.recv(flags)]
-        while self._socket.getsockopt(zmq.RCVMORE):
-            frame = self._socket.recv()
-            if len(frames) <= MAX_IMAGES + 2:
-                frames.append(frame)
-        return frames
+            if not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return
 
     def _take(self, identity: bytes, frames: list[bytes], questions: dict[bytes, Question]) -> None:
         try:
@@ -182,7 +174,8 @@ class Server:
             if now - self._clients[oldest].seen < IDLE:
                 return None
             del self._clients[oldest]
-        self._clients[identity] = Client(self._served.make(), 0, -1, now)
+        policy = self._served.make()
+        self._clients[identity] = Client(policy, policy.plan if isinstance(policy, Planner) else _single(policy))
         self._note(f"a robot joined; {len(self._clients)} now")
         return self._clients[identity]
 
@@ -195,8 +188,9 @@ class Server:
         client.seq, client.seen = question.seq, time.monotonic()
         try:
             self._check(question.obs)
-            action, chunk = _plan(client.policy, question.obs)
-            return reply_to(question, action, chunk, time.monotonic() - client.seen)
+            started = time.monotonic()
+            action, chunk = client.plan(question.obs)
+            return reply_to(question, action, chunk, time.monotonic() - started)
         except LeashError as error:
             self._note(f"refused: {error}")
             return _refusal(error, question)
@@ -204,19 +198,22 @@ class Server:
     def _check(self, obs: Observation) -> None:
         if len(obs.joint_pos) != len(self._served.manifest.joints):
             raise WireError(f"{len(obs.joint_pos)} joints seen, {len(self._served.manifest.joints)} expected")
-        if missing := set(self._served.manifest.cameras) - set(obs.images):
-            raise WireError(f"no image from {sorted(missing)}; the policy cannot do without")
+        if missing := [name for name in self._served.manifest.cameras if name not in obs.images]:
+            raise WireError(f"no image from {missing}; the policy cannot do without")
 
     def _send(self, identity: bytes, answer: Answer) -> None:
         """Note: to a robot that is gone, or that does not read, a ROUTER drops silently; nothing waits here."""
         self._socket.send_multipart([identity, encode(answer)], zmq.NOBLOCK)
 
 
-def _plan(policy: Policy, obs: Observation) -> tuple[Action, Array]:
-    if isinstance(policy, Planner):
-        return policy.plan(obs)
-    action = policy.act(obs)
-    return action, action.joint_pos[None]
+def _single(policy: Policy) -> Callable[[Observation], tuple[Action, Array]]:
+    """Plans of one tick, for a policy that makes none."""
+
+    def plan(obs: Observation) -> tuple[Action, Array]:
+        action = policy.act(obs)
+        return action, action.joint_pos[None]
+
+    return plan
 
 
 def _refusal(error: LeashError, question: Question | None = None) -> Refusal:

@@ -11,6 +11,7 @@
 A session is one episode of one robot: a random number that the robot draws at each reset. Nothing here runs code.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ VERSION = 1
 MAX_MESSAGE = 4 * 2**20
 """Largest message, all frames together [bytes]; also ZMQ_MAXMSGSIZE of every socket."""
 MAX_IMAGES = 8
+MAX_SIDE = 4096
+"""Longest side of an image [px]."""
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Time = Annotated[float, Meta(ge=0.0, le=1e12)]
@@ -129,8 +132,10 @@ def encode(message: Request | Answer) -> bytes:
     return _encoder.encode(message)
 
 
-def act_frames(session: int, seq: int, obs: Observation) -> list[bytes]:
-    """The message frames that ask what to do now: the state, then each JPEG as it is, uncopied."""
+def act_frames(session: int, seq: int, obs: Observation, cameras: Sequence[str] | None = None) -> list[bytes]:
+    """The message frames that ask what to do now: the state, then each JPEG as it is; all cameras' or only of these."""
+    names = obs.images if cameras is None else [name for name in cameras if name in obs.images]
+    images = [obs.images[name] for name in names]
     message = Act(
         session=session,
         seq=seq,
@@ -143,9 +148,9 @@ def act_frames(session: int, seq: int, obs: Observation) -> list[bytes]:
         gravity=tuple(obs.gravity.tolist()),
         gyro=tuple(obs.gyro.tolist()),
         command=tuple(obs.command.tolist()),
-        frames=[Frame(name, image.time) for name, image in obs.images.items()],
+        frames=[Frame(name, image.time) for name, image in zip(names, images, strict=True)],
     )
-    return [_encoder.encode(message), *(image.jpeg for image in obs.images.values())]
+    return [_encoder.encode(message), *(image.jpeg for image in images)]
 
 
 def reply_to(question: Question, action: Action, chunk: Array, model_time: float) -> Reply:
@@ -179,7 +184,7 @@ def read_request(frames: Sequence[bytes]) -> Hello | Question:
     check_size(frames)
     try:
         message = _requests.decode(frames[0])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise WireError(f"not a request: {error}") from None
     if isinstance(message, Hello):
         return message
@@ -191,7 +196,7 @@ def read_answer(frames: Sequence[bytes]) -> Answer:
     check_size(frames)
     try:
         message = _answers.decode(frames[0])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise WireError(f"not an answer: {error}") from None
     if isinstance(message, Reply) and len({len(target) for target in message.chunk}) != 1:
         raise WireError("the targets of a chunk have different lengths")
@@ -207,28 +212,23 @@ def check_size(frames: Sequence[bytes]) -> None:
 
 
 def _observation(act: Act, jpegs: Sequence[bytes]) -> Observation:
-    joint_pos, joint_vel, joint_effort = map(_measured, (act.joint_pos, act.joint_vel, act.joint_effort))
+    joint_pos, joint_vel, joint_effort, gravity, gyro, command = _measured(
+        act.joint_pos, act.joint_vel, act.joint_effort, act.gravity, act.gyro, act.command
+    )
     if not len(joint_pos) == len(joint_vel) == len(joint_effort):
         raise WireError(f"{len(joint_pos)} positions, {len(joint_vel)} velocities, {len(joint_effort)} efforts")
-    return Observation(
-        time=act.time,
-        late=act.late,
-        joint_pos=joint_pos,
-        joint_vel=joint_vel,
-        joint_effort=joint_effort,
-        gravity=_measured(act.gravity),
-        gyro=_measured(act.gyro),
-        command=_measured(act.command),
-        images=_images(act.frames, jpegs),
-        age=act.age,
-    )
+    images = _images(act.frames, jpegs)
+    return Observation(act.time, act.late, joint_pos, joint_vel, joint_effort, gravity, gyro, command, images, act.age)
 
 
-def _measured(values: Sequence[float]) -> Array:
-    array = np.array(values, np.float64)
-    if np.isinf(array).any():
+def _measured(*rows: Sequence[float]) -> list[Array]:
+    """The rows as arrays. Note: they share one, because on this path numpy's cost is that of its calls."""
+    values = list(itertools.chain.from_iterable(rows))
+    if math.inf in values or -math.inf in values:
         raise WireError("an infinite measurement; NaN says that something was not measured")
-    return array
+    flat = np.array(values)
+    ends = list(itertools.accumulate(map(len, rows), initial=0))
+    return [flat[start:end] for start, end in itertools.pairwise(ends)]
 
 
 def _images(frames: Sequence[Frame], jpegs: Sequence[bytes]) -> Mapping[str, Image]:
@@ -236,5 +236,14 @@ def _images(frames: Sequence[Frame], jpegs: Sequence[bytes]) -> Mapping[str, Ima
     if len(frames) != len(jpegs) or len(set(names)) != len(names):
         raise WireError(f"{len(jpegs)} images for the cameras {names}")
     for jpeg in jpegs:
-        jpeg_size(jpeg)
+        _check_jpeg(jpeg)
     return {frame.camera: Image(frame.time, jpeg=jpeg) for frame, jpeg in zip(frames, jpegs, strict=True)}
+
+
+def _check_jpeg(jpeg: bytes) -> None:
+    """Note: the size is judged before anybody decodes, because a small file may claim gigabytes of pixels."""
+    size = jpeg_size(jpeg)
+    if size is None:
+        raise WireError(f"an image of {len(jpeg)} bytes is no whole JPEG")
+    if not all(1 <= side <= MAX_SIDE for side in size):
+        raise WireError(f"a JPEG of {size[1]} x {size[0]} pixels; each side must be 1..{MAX_SIDE}")
