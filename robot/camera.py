@@ -3,13 +3,14 @@
 import os
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import IO, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 from robot.camera_process import Job, command
 from robot.camera_source import check_source
 from robot.errors import CameraError
-from robot.frame_memory import FrameMemory, State
+from robot.frame_memory import FrameMemory, State, Stored
 from robot.image import Image
 from robot.spec import CameraSpec
 from robot.synthetic import read_burned
@@ -29,6 +30,14 @@ RESPAWN = 1.0
 
 # OpenCV waits ten seconds for a frame and chats about every device it cannot open, unless told otherwise.
 ENVIRONMENT = {"OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1", "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+
+
+NAMES: Mapping[State, CameraState] = {
+    State.OPENING: "opening",
+    State.LIVE: "live",
+    State.FROZEN: "frozen",
+    State.LOST: "lost",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +89,8 @@ class CameraProcess:
         self._source = source
         self._spec = spec
         self._nice = nice
+        self._stored: Stored | None = None
         self._image: Image | None = None
-        self._count = 0
 
     def __enter__(self) -> Self:
         self._fd = FrameMemory.create(max(1 << 20, 3 * self._spec.width * self._spec.height))
@@ -108,8 +117,9 @@ class CameraProcess:
         """The newest frame; None before the first. Starts the process again if it died, which takes milliseconds."""
         if self._process.poll() is not None and time.monotonic() - self._spawned > RESPAWN:
             self._restart()
-        if self._memory.count != self._count and (stored := self._memory.read()) is not None:
-            self._count, self._image = stored.count, Image(stored.time, jpeg=stored.jpeg)
+        stored = self._memory.newer(self._stored)
+        if stored is not None and stored is not self._stored:
+            self._stored, self._image = stored, Image(stored.time, jpeg=stored.jpeg)
         return self._image
 
     @property
@@ -120,29 +130,24 @@ class CameraProcess:
         state, message = self._judged(condition.state, age), condition.message
         if self._process.poll() is not None:
             state, message = "lost", f"the process of {self._source} ended with {self._process.returncode}"
-        return CameraStatus(state, age, self._count, condition.dropped, message)
+        return CameraStatus(state, age, self._memory.count, condition.dropped, message)
 
     def _judged(self, state: State, age: float) -> CameraState:
-        if state is State.LIVE and age > max(STALE, 2.5 / self._spec.rate):
-            return "stale"
-        names: dict[State, CameraState] = {
-            State.OPENING: "opening",
-            State.LIVE: "live",
-            State.FROZEN: "frozen",
-            State.LOST: "lost",
-        }
-        return names[state]
+        late = age > max(STALE, 2.5 / self._spec.rate)
+        return "stale" if state is State.LIVE and late else NAMES[state]
 
     def _spawn(self) -> None:
         """Start the process in a group of its own, so that Ctrl-C reaches only us; the end of its stdin ends it."""
         self._spawned = time.monotonic()
+        stdin, self._lifeline = os.pipe()
         self._process = subprocess.Popen(
             [*_niced(self._nice), *command(Job(self._fd, self._source, self._spec))],
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             pass_fds=[self._fd],
             start_new_session=True,
             env={**os.environ, **ENVIRONMENT},
         )
+        os.close(stdin)
 
     def _restart(self) -> None:
         self._end()
@@ -151,9 +156,7 @@ class CameraProcess:
         self._spawn()
 
     def _end(self) -> None:
-        stdin: IO[bytes] | None = self._process.stdin
-        if stdin is not None:
-            stdin.close()
+        os.close(self._lifeline)
         try:
             self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:

@@ -32,6 +32,30 @@ class Frames(Protocol):
         ...
 
 
+class Capture(Protocol):
+    """The part of cv2.VideoCapture that is used."""
+
+    def isOpened(self) -> bool:
+        """Whether there is something to read from."""
+        ...
+
+    def read(self) -> tuple[bool, cv2.typing.MatLike]:
+        """Whether a frame came, and the frame."""
+        ...
+
+    def get(self, propId: int) -> float:
+        """A property."""
+        ...
+
+    def set(self, propId: int, value: float) -> bool:
+        """Set a property; whether that was accepted."""
+        ...
+
+    def release(self) -> None:
+        """Close."""
+        ...
+
+
 def check_source(source: str, spec: CameraSpec) -> None:
     """Raise CameraError for a source that cannot be meant: no such device or file, or a misspelt synthetic one."""
     if source.startswith("synthetic"):
@@ -69,7 +93,7 @@ class Device:
 
     stamped = False
 
-    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
+    def __init__(self, capture: Capture, name: str) -> None:
         """Take an opened capture. Raises CameraError when it did not open."""
         if not capture.isOpened():
             raise CameraError(f"cannot open the camera {name}; is it plugged in, and free, and may you read it?")
@@ -125,7 +149,7 @@ def _v4l2(path: str, spec: CameraSpec) -> cv2.VideoCapture:
     return capture
 
 
-def configure(capture: cv2.VideoCapture, spec: CameraSpec) -> None:
+def configure(capture: Capture, spec: CameraSpec) -> None:
     """Set format, size, rate, and the shortest queue. Note: format first, since it decides which sizes there are."""
     capture.set(cv2.CAP_PROP_FOURCC, MJPG)
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, spec.width)

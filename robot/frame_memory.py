@@ -11,6 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 SLOTS = 4
 ATTEMPTS = 3
@@ -103,12 +104,17 @@ class FrameMemory:
             count = self.count
             if count == 0:
                 return None
-            at = self._offset(count)
-            number, time, length = _SLOT.unpack_from(self._map, at)
-            jpeg = self._get(at, _SLOT.size, length)
-            if jpeg is not None and number == count:
-                return Stored(count, time, jpeg)
+            if (record := self._get(self._offset(count), _SLOT, 2)) is not None:
+                (number, time, _), jpeg = record
+                if number == count:
+                    return Stored(count, time, jpeg)
         return None
+
+    def newer(self, than: Stored | None) -> Stored | None:
+        """The newest frame if it is another than the one at hand, and the one at hand if not."""
+        if than is not None and self.count == than.count:
+            return than
+        return self.read() or than
 
     def describe(self, condition: Condition) -> None:
         """Say how the camera is."""
@@ -117,11 +123,10 @@ class FrameMemory:
 
     @property
     def condition(self) -> Condition:
-        """How the camera is, as its process last said; state 0 before it did."""
+        """How the camera is, as its process last said; opening before it did."""
         for _ in range(ATTEMPTS):
-            dropped, length, state = _CONDITION.unpack_from(self._map, _CONDITION_AT)
-            text = self._get(_CONDITION_AT, _CONDITION.size, length)
-            if text is not None:
+            if (record := self._get(_CONDITION_AT, _CONDITION, 1)) is not None:
+                (dropped, _, state), text = record
                 return Condition(State(state), text.decode(errors="replace"), dropped)
         return Condition()
 
@@ -134,12 +139,16 @@ class FrameMemory:
         self._map[body_at : body_at + len(body)] = body
         _SUM.pack_into(self._map, at + len(head), zlib.crc32(body, zlib.crc32(head)))
 
-    def _get(self, at: int, head: int, length: int) -> bytes | None:
-        """The body of a record, if its checksum holds."""
-        if length > self._slot:
+    def _get(self, at: int, kind: struct.Struct, length_field: int) -> tuple[tuple[Any, ...], bytes] | None:
+        """Fields and body of a record, if its checksum holds.
+
+        Note: the head is copied once and never looked at again in the memory, where it may have become another's.
+        """
+        head = self._map[at : at + kind.size]
+        fields = kind.unpack(head)
+        if fields[length_field] > self._slot:
             return None
-        (stated,) = _SUM.unpack_from(self._map, at + head)
-        body_at = at + head + _SUM.size
-        body = self._map[body_at : body_at + length]
-        whole = zlib.crc32(body, zlib.crc32(self._map[at : at + head])) == stated
-        return body if whole else None
+        (stated,) = _SUM.unpack_from(self._map, at + kind.size)
+        body_at = at + kind.size + _SUM.size
+        body = self._map[body_at : body_at + fields[length_field]]
+        return (fields, body) if zlib.crc32(body, zlib.crc32(head)) == stated else None
