@@ -109,6 +109,7 @@ def test_a_command_too_fast_for_the_feet_is_scaled_as_a_whole() -> None:
     assert 0.5 < followed[0] / corner[0] < 1.0
 
 
+@settings(deadline=None)
 @given(commands)
 def test_two_trots_that_see_the_same_do_the_same(command: Array) -> None:
     assert np.array_equal(walk(Trot(SPEC), command, range(12)), walk(Trot(SPEC), command, range(12)))
@@ -136,6 +137,7 @@ def test_the_phase_follows_the_tick_and_not_the_age_of_the_state() -> None:
         assert np.allclose(aged.act(old).joint_pos, fresh.act(seen(k * TICK, AHEAD)).joint_pos, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(commands)
 def test_a_mirrored_command_gives_mirrored_targets_half_a_cycle_later(command: Array) -> None:
     half = round(TrotConfig().steps.period / TICK / 2)
@@ -206,6 +208,7 @@ def test_the_trot_fits_the_loop() -> None:
         assert run(robot, Steered(), log, ticks=30) == log.count == 30
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-0.7, 0.7), min_size=12, max_size=12).map(np.array))
 def test_the_jacobian_is_the_slope_of_the_forward_kinematics(offset: Array) -> None:
     assert LEGS is not None

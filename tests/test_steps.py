@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.steps import Steps, slide, stance, step
@@ -40,6 +40,7 @@ def test_feet_in_stance_do_not_move_in_the_world(since: float) -> None:
     assert np.allclose(in_the_world(feet, twist, since), NEUTRAL, atol=1e-8)
 
 
+@settings(deadline=None)
 @given(twists, st.floats(-0.3, 0.3))
 def test_feet_in_stance_keep_their_distances(twist: Array, since: float) -> None:
     feet, _ = stance(NEUTRAL, twist, np.full(4, since))
@@ -58,6 +59,7 @@ def test_a_foot_passes_its_neutral_place_half_way_through_the_stance() -> None:
     assert np.allclose(feet, NEUTRAL)
 
 
+@settings(deadline=None)
 @given(twists, shapes, phases)
 def test_velocities_are_the_slopes_of_the_paths(twist: Array, shape: Steps, phase: float) -> None:
     small = 1e-6
@@ -67,6 +69,7 @@ def test_velocities_are_the_slopes_of_the_paths(twist: Array, shape: Steps, phas
     assert np.allclose((both[1] - both[0]) / (2 * small * shape.period), velocity, atol=1e-3)
 
 
+@settings(deadline=None)
 @given(twists, shapes)
 def test_a_swing_clears_the_ground_and_rises_as_high_as_asked(twist: Array, shape: Steps) -> None:
     parts = shape.duty + (1 - shape.duty) * np.linspace(0.0, 1.0, 101)[:-1]
