@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from gymnasium.spaces import Box
 
+from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
 from robot.types import Action, Array, Observation
 from sim import privileged, reward
@@ -77,6 +78,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     """The true state at the end of the last step."""
     seen: Observation
     """What the robot saw then, with the command; the observation is made of it."""
+    sent: Array
+    """(12,) the joint target of the last step, after filter and limits [rad]."""
 
     def __init__(
         self, config: WalkConfig | None = None, *, spec: Spec | None = None, encoder: Encoder | None = None
@@ -85,8 +88,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self.metadata = {"render_modes": [], "render_fps": 20}
         self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
         self._encoder: Encoder = encoder or Frames(self.body.stand, self.config.frames)
-        self._robot = SimPupper(self.body, physics_rate=self.config.physics_rate)
-        self._robot.__enter__()
+        self.robot = SimPupper(self.body, physics_rate=self.config.physics_rate)
+        self.robot.__enter__()
         self.observation_space = Box(-LARGEST, LARGEST, (self._encoder.size,), np.float32)
         self.action_space = Box(-1.0, 1.0, (12,), np.float32)
         self._box: Array = np.tile(self.config.box, 4)
@@ -99,7 +102,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         super().reset(seed=seed)
         ranges = self.config.ranges
         dynamics = NOMINAL if ranges is None else draw(ranges, self.np_random)
-        self._robot.become(dynamics, int(self.np_random.integers(2**31)))
+        self.robot.become(dynamics, int(self.np_random.integers(2**31)))
         self._machine = privileged.machine(dynamics)
         self._asked = None if not options or "command" not in options else np.asarray(options["command"], np.float64)
         self._begin()
@@ -112,14 +115,16 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._actions = (np.zeros(12),) * 3
         self._offset: Array = np.zeros(12)
         self._air = np.zeros(4)
-        self.truth = self._robot.truth()
+        self.truth = self.robot.truth()
 
     def step(self, action: Float32) -> tuple[Float32, float, bool, bool, Info]:
-        """Act for one tick."""
+        """Act for one tick. Raises PolicyError for an action that is no number."""
+        if not np.isfinite(action).all():
+            raise PolicyError(f"the action is not finite: {np.asarray(action).tolist()}")
         self._act(np.asarray(action, np.float64).clip(-1.0, 1.0))
         self._push()
         before = self.truth.contacts
-        self.truth = self._robot.truth()
+        self.truth = self.robot.truth()
         terms = self._judge(before)
         self._tick += 1
         if self._tick % self._hold == 0:
@@ -131,25 +136,26 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     def _act(self, action: Array) -> None:
         self._actions = (action, *self._actions[:2])
         self._offset = self._offset + self._blend * (action * self._box - self._offset)
-        sent = self._robot.send(Action(self.body.stand + self._offset, self._command))
-        self._encoder.sent(sent.joint_pos)
+        sent = self.robot.send(Action(self.body.stand + self._offset, self._command))
+        self.sent = sent.joint_pos
+        self._encoder.sent(self.sent)
 
     def _push(self) -> None:
         pushes = self.config.pushes
         if pushes is not None and self.np_random.random() < self.body.period / pushes.interval:
             x, y = self.np_random.uniform(-pushes.speed, pushes.speed, 2)
-            self._robot.world.kick(np.array([x, y, 0.0]))
+            self.robot.world.kick(np.array([x, y, 0.0]))
 
     def _judge(self, before: Array) -> dict[str, float]:
         contacts = self.truth.contacts
         landed = contacts * (1.0 - before)
-        motion = Motion(self.truth, self._command, self._robot.world.torque, self._actions, self._air, landed)
+        motion = Motion(self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed)
         terms = reward.terms(motion, self.config.weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)
         return terms
 
     def _look(self) -> tuple[Float32, Info]:
-        self.seen = replace(self._robot.observe(), command=self._command)
+        self.seen = replace(self.robot.observe(), command=self._command)
         state = np.concatenate([privileged.motion(self.truth), self._machine])
         return self._encoder.step(self.seen), {"command": self._command.copy(), "privileged": state}
 
@@ -163,7 +169,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
 
     def close(self) -> None:
         """Free the physics."""
-        self._robot.__exit__(None, None, None)
+        self.robot.__exit__(None, None, None)
 
 
 def blend(filter_hz: float, period: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from robot.clock import Grid, MonotonicClock, VirtualClock
 from robot.errors import RobotError, SpecError
+from robot.kinematics import forward
 from robot.limits import admitted
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
@@ -19,9 +20,9 @@ from sim.world import World
 SETTLE = 0.3
 """How long the robot may come to rest after it was placed [s]."""
 DROP = 0.002
-"""How far above the floor the feet are placed [m]."""
-STAND_HEIGHT = 0.1665
-"""Of the body frame in the stand pose [m]."""
+"""How far above the floor the robot is placed [m]."""
+BELLY = 0.055
+"""How far the body reaches below its frame's origin [m]."""
 
 
 class _Command(NamedTuple):
@@ -109,7 +110,7 @@ class SimPupper:
         self._command = _Command(0, (pose - self._zeros).tolist(), limp=False)
         self._waiting: deque[_Command] = deque()
         self._held = False
-        self.world.place(pose - self._zeros, np.array([x, y, STAND_HEIGHT + DROP]), yaw)
+        self.world.place(pose - self._zeros, np.array([x, y, self._height(pose) + DROP]), yaw)
         self.world.run(round(SETTLE / self._step), self._command.targets)
         self.world.time = 0.0
         self._sample = self.world.sample()
@@ -117,6 +118,11 @@ class SimPupper:
             self._clock.advance(SETTLE)
         self._shutter.restart(self.world.pose, self._clock.now())
         self._grid.restart()
+
+    def _height(self, pose: Array) -> float:
+        """Of the body frame when it is carried by its feet or lies on its belly [m]."""
+        legs = self._spec.legs
+        return BELLY if legs is None else max(BELLY, legs.foot_radius - float(forward(pose, legs)[:, 2].min()))
 
     def observe(self) -> Observation:
         """Return what the sensors saw at the end of the last tick; the target is held if nothing was sent since."""

@@ -198,6 +198,10 @@ class World:
         arms = [np.array(FOOT) * [1.0, side, 1.0] for side in (-1.0, 1.0, -1.0, 1.0)]
         return np.array([np.array(s[4]) + _matrix(s[5]) @ arm for s, arm in zip(states, arms, strict=True)])
 
+    def touching_itself(self) -> bool:
+        """Whether one of the robot's links touches another."""
+        return bool(pybullet.getContactPoints(self.body, self.body, physicsClientId=self.client))
+
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
         points = pybullet.getContactPoints(self.body, self._floor, physicsClientId=self.client)

@@ -67,14 +67,14 @@ def test_the_current_is_limited_both_ways() -> None:
     assert torque(NOMINAL, target=-10.0) == pytest.approx(-most)
 
 
-def test_friction_holds_a_joint_against_a_small_push() -> None:
+def test_friction_lets_a_small_push_only_creep() -> None:
     position, velocity, filtered = 0.0, 0.0, [0.0]
     free = NOMINAL._replace(kp=0.0, kd=0.0)
     for _ in range(400):
         (pushed,), filtered = torques([(position, velocity, (), 0.0)], [0.0], filtered, free)
         velocity += (pushed + 0.015) / 0.0028 * STEP
         position += velocity * STEP
-    assert abs(velocity) < 0.02, "0.015 N m is less than the Coulomb friction"
+    assert abs(velocity) < 0.05, "0.015 N m is less than the Coulomb friction; without it this would be 5 rad/s"
 
 
 @given(st.floats(-60, 60), st.floats(-4, 4), st.floats(-4, 4), st.floats(0.5, 1.5), st.floats(0, 0.1))
