@@ -50,6 +50,8 @@ def recover(path: Path) -> Recovered:
     Raises EpisodeError when there is nothing to repair, or nothing to save.
     """
     target = path.with_name(path.name.split(".")[0] + ".mcap")
+    if path != target and target.exists():
+        raise EpisodeError(f"{target} exists already; move it or {path} to another folder first")
     data = _read(path)
     start = scan(data).start
     if not verify(path):

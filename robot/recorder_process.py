@@ -54,13 +54,11 @@ def _drain(socket: "zmq.Socket[bytes]", scribe: Scribe) -> bool:
 
 def _handle(parts: Sequence[bytes], scribe: Scribe) -> bool:
     """Handle one request; whether there may be more."""
-    match decode_request(parts[0]):
-        case Begin() as begin:
-            scribe.begin(begin)
-        case Take(item, cameras):
-            scribe.take(item, parts[1], dict(zip(cameras, parts[2:], strict=True)))
-        case Finish() as finish:
-            scribe.finish(finish)
-        case Quit():
-            return False
-    return True
+    request = decode_request(parts[0])
+    if isinstance(request, Begin):
+        scribe.begin(request)
+    elif isinstance(request, Take):
+        scribe.take(request.item, parts[1], dict(zip(request.cameras, parts[2:], strict=True)))
+    elif isinstance(request, Finish):
+        scribe.finish(request)
+    return not isinstance(request, Quit)

@@ -110,8 +110,9 @@ class Scribe:
         """Note: a file without a readable beginning holds no tick, and all ticks are still with the control process."""
         try:
             self._writer = EpisodeWriter.resume(self._path)
-        except EpisodeError:
-            partial(self._path).rename(self._path.with_suffix(".damaged"))
+        except EpisodeError as error:
+            damaged = partial(self._path).rename(self._path.with_suffix(".damaged"))
+            self._reply(Note(f"{damaged} is set aside: {error}"))
 
     def _open(self, time: float) -> EpisodeWriter:
         now = datetime.now(UTC)

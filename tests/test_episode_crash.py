@@ -232,6 +232,16 @@ def test_recovery_of_an_unfinished_episode_gives_it_its_name(tmp_path: Path) -> 
     assert read_episode(path).end == End(reason="recovered", ticks=20)
 
 
+def test_recovery_does_not_overwrite_another_episode(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    damaged = partial(path).rename(path.with_suffix(".damaged"))
+    record(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(EpisodeError, match=r"episode_000000\.mcap exists already"):
+        recover(damaged)
+    assert path.read_bytes() == before
+
+
 def test_two_originals_of_one_name_are_both_kept(tmp_path: Path) -> None:
     for _ in range(2):
         recover(partial(interrupted(tmp_path)))

@@ -83,6 +83,16 @@ def test_a_camera_that_was_not_recorded_is_named_in_the_error(tmp_path: Path) ->
         episode.image_index("nose")
 
 
+def test_a_damaged_frame_is_refused_when_the_frames_are_asked_for(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    place = scan(path.read_bytes()).views[1].start
+    flip(path, place + 500)
+    episode = read_episode(path)
+    same_ticks(episode, ticks(23))
+    with pytest.raises(EpisodeError, match=rf"mcap: damaged at byte {place}: a chunk"):
+        episode.image_times("head")
+
+
 def test_an_empty_episode_is_read(tmp_path: Path) -> None:
     episode = read_episode(record(tmp_path, 0))
     assert len(episode) == 0

@@ -1,0 +1,199 @@
+"""What the recorder process does when the disk says no, or when it finds what a predecessor left."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from recordings import fill, flip, new_frames, record, small_spec, start, ticks
+from test_episode_reading import same_ticks
+
+from robot.episode import read_episode
+from robot.episode_info import End
+from robot.episode_labels import read_labels
+from robot.episode_layout import Layout
+from robot.episode_repair import leftovers
+from robot.episode_scan import scan
+from robot.episode_verify import verify
+from robot.episode_write import EpisodeWriter, partial
+from robot.recorder_scribe import Scribe
+from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Reply, Safe, Setup
+
+SPEC = small_spec()
+LAYOUT = Layout(12, 2)
+
+
+class Rig:
+    """A scribe, and what it said."""
+
+    def __init__(self, folder: Path, *, tidy: bool = True) -> None:
+        self.replies: list[Reply] = []
+        self.scribe = Scribe(Setup(str(folder), SPEC, "", {}, 0, tidy), self.replies.append)
+        self.item = 0
+
+    def feed(self, count: int, first: int = 0) -> None:
+        made = ticks(count)
+        for index in range(first, count):
+            row = LAYOUT.pack(index, made[index], tuple(SPEC.cameras))
+            self.scribe.take(self.item, row, new_frames(made, index, SPEC))
+            self.item += 1
+
+    def heard(self, kind: type[Reply]) -> list[Reply]:
+        return [reply for reply in self.replies if isinstance(reply, kind)]
+
+
+def broken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a call of the operating system fail as on a full disk."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, name, fail)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def message(folder: Path) -> str:
+    return f"cannot write to {folder}: No space left on device"
+
+
+def test_ticks_are_safe_once_they_are_flushed(rig: Rig, tmp_path: Path) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    assert not rig.heard(Safe)
+    rig.scribe.due(1e9)
+    assert rig.heard(Safe) == [Safe(4)]
+    assert len(read_episode(tmp_path / "episode_000000.mcap.partial")) == 5
+    rig.scribe.due(1e9 + 0.1)
+    rig.scribe.due(2e9)
+    assert rig.heard(Safe) == [Safe(4)]
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "pwrite"])
+def test_a_disk_that_is_full_from_the_start_is_told_and_nothing_is_taken(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    broken(call, monkeypatch)
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    rig.scribe.due(1e9)
+    rig.scribe.finish(Finish(5, "success", "ended", 5))
+    assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
+    assert rig.heard(Done) == [Done(0, 0, "success", "ended")]
+    assert rig.heard(Safe)[-1] == Safe(5)
+    monkeypatch.undo()
+    rig.scribe.begin(Begin(1, {}))
+    rig.feed(3)
+    rig.scribe.finish(Finish(6, "success", "ended", 3))
+    assert rig.heard(Done)[-1] == Done(1, 3, "success", "ended")
+
+
+def test_a_disk_that_fails_to_sync_ends_the_episode_whole(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    broken("fdatasync", monkeypatch)
+    rig.scribe.due(1e9)
+    assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
+    rig.feed(9, first=5)
+    rig.scribe.due(2e9)
+    rig.scribe.finish(Finish(20, "failure", "ended", 9))
+    path = tmp_path / "episode_000000.mcap"
+    assert verify(path) == []
+    same_ticks(read_episode(path), ticks(5))
+    assert read_episode(path).outcome == "failure"
+    assert rig.heard(Done) == [Done(0, 5, "failure", message(tmp_path))]
+
+
+def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    rig.scribe.due(1e9)
+    rig.feed(9, first=5)
+    broken("pwrite", monkeypatch)
+    rig.scribe.finish(Finish(9, "success", "ended", 9))
+    monkeypatch.undo()
+    assert rig.heard(Done) == [Done(0, 5, "success", "ended")]
+    path = tmp_path / "episode_000000.mcap"
+    assert leftovers(tmp_path) == [path]
+    after = Rig(tmp_path)
+    assert after.replies == [Note(f"{path.name} was interrupted by a crash; its 5 ticks are kept")]
+    same_ticks(read_episode(path), ticks(5))
+    assert read_episode(path).outcome == "success"
+
+
+def test_a_label_that_cannot_be_written_is_told(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tmp_path, 5, outcome="success")
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    broken("fsync", monkeypatch)
+    rig.scribe.finish(Finish(9, "failure", "ended", 5))
+    assert rig.replies[-2:] == [Note(message(tmp_path)), Safe(9)]
+
+
+@pytest.mark.parametrize(("outcome", "labels"), [("success", {}), ("failure", {"episode_000000.mcap": "failure"})])
+def test_an_episode_completed_just_before_a_crash_is_not_written_again(
+    rig: Rig, tmp_path: Path, outcome: str, labels: dict[str, str]
+) -> None:
+    path = record(tmp_path, 5, outcome="success")
+    before = path.read_bytes()
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    rig.scribe.due(1e9)
+    rig.scribe.finish(Finish(5, "failure" if outcome == "failure" else "success", "ended", 5))
+    assert path.read_bytes() == before
+    assert read_labels(tmp_path) == labels
+    assert rig.heard(Done) == [Done(0, 5, outcome, "ended")]  # type: ignore[arg-type]
+
+
+def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig, tmp_path: Path) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(7)
+    rig.scribe.due(1e9)
+    again = Rig(tmp_path, tidy=False)
+    again.scribe.begin(Begin(0, {}))
+    again.feed(12)
+    again.scribe.finish(Finish(12, "success", "ended", 12))
+    same_ticks(read_episode(tmp_path / "episode_000000.mcap"), ticks(12))
+
+
+def test_a_file_without_a_readable_beginning_is_set_aside_and_the_episode_written_anew(
+    rig: Rig, tmp_path: Path
+) -> None:
+    path = tmp_path / "episode_000000.mcap"
+    partial(path).write_bytes(b"\x89MCAP0\r\n torn")
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    rig.scribe.finish(Finish(5, "success", "ended", 5))
+    same_ticks(read_episode(path), ticks(5))
+    (note,) = rig.heard(Note)
+    assert "episode_000000.damaged is set aside: an MCAP file, but it does not begin" in str(note)
+
+
+def test_what_is_damaged_is_left_for_a_person_to_see(tmp_path: Path) -> None:
+    path = tmp_path / "episode_000000.mcap"
+    writer = EpisodeWriter(path, start())
+    fill(writer, ticks(15))
+    writer.close()
+    flip(partial(path), scan(partial(path).read_bytes()).ticks[0].start + 100)
+    before = partial(path).read_bytes()
+    (note,) = Rig(tmp_path).replies
+    assert "stays unfinished" in str(note)
+    assert partial(path).read_bytes() == before
+    assert Rig(tmp_path, tidy=False).replies == []
+
+
+def test_closing_completes_what_is_open_and_nothing_else(rig: Rig, tmp_path: Path) -> None:
+    rig.scribe.close("control lost")
+    rig.scribe.begin(Begin(0, {}))
+    rig.scribe.close("control lost")
+    assert not list(tmp_path.glob("episode*"))
+    rig.feed(5)
+    rig.scribe.close("control lost")
+    assert read_episode(tmp_path / "episode_000000.mcap").end == End("unlabelled", "control lost", 5)
