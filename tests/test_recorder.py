@@ -150,6 +150,20 @@ def test_killing_the_recorder_loses_and_doubles_no_tick(tmp_path: Path, when: st
     assert verify(episode.path) == []
 
 
+def test_a_recorder_that_dies_is_not_started_again_before_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recorder(tmp_path) as one:
+        one.begin()
+        monkeypatch.setattr(recorder_link, "RESTART_AFTER", 1e9)
+        kill(one)
+        feed(one, ticks(10))
+        assert (one.status.restarts, one.status.dropped) == (0, 0)
+        monkeypatch.setattr(recorder_link, "RESTART_AFTER", 0.0)
+        assert one.status.restarts == 1
+    same_ticks(read_episode(tmp_path / "episode_000000.mcap"), ticks(10))
+
+
 CONTROL = """
 import os, signal, sys
 from pathlib import Path
@@ -303,6 +317,7 @@ with Recorder(Path(sys.argv[1]), small_spec(), room=5 << 20) as recorder:
         recorder.add(tick)
         if number % 300 == 0:
             recorder.wait()
+    assert recorder.wait()
     print(recorder.status.error)
     recorder.end("failure")
     assert recorder.wait()
