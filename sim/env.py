@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from robot.errors import PolicyError
+from robot.image import Pixels
 from robot.spec import Spec, load_spec
 from robot.types import Action, Array, Observation
 from sim import privileged, reward
@@ -17,6 +18,7 @@ from sim.frames import LARGEST, Encoder, Float32, Frames
 from sim.pupper import SimPupper
 from sim.randomize import Ranges, draw
 from sim.reward import Motion, Weights
+from sim.studio import Studio
 from sim.truth import Truth
 
 Range = tuple[float, float]
@@ -82,10 +84,16 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     """(12,) the joint target of the last step, after filter and limits [rad]."""
 
     def __init__(
-        self, config: WalkConfig | None = None, *, spec: Spec | None = None, encoder: Encoder | None = None
+        self,
+        config: WalkConfig | None = None,
+        *,
+        spec: Spec | None = None,
+        encoder: Encoder | None = None,
+        render_mode: str | None = None,
     ) -> None:
         self.config = config or WalkConfig()
-        self.metadata = {"render_modes": [], "render_fps": 20}
+        self.render_mode = render_mode
+        self._studio: Studio | None = None
         self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
         self._encoder: Encoder = encoder or Frames(self.body.stand, self.config.frames)
         self.robot = SimPupper(self.body, physics_rate=self.config.physics_rate)
@@ -167,8 +175,17 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
             return np.zeros(3)
         return np.array([rng.uniform(*ranges.vx), rng.uniform(*ranges.vy), rng.uniform(*ranges.yaw)])
 
+    def render(self) -> Pixels:
+        """A picture (h, w, 3) RGB of the robot from outside."""
+        self._studio = self._studio or Studio()
+        position, rotation = self.robot.world.pose()
+        return self._studio.draw(position, rotation, [joint[0] for joint in self.robot.world.sample().joints])
+
     def close(self) -> None:
-        """Free the physics."""
+        """Free the physics and the renderer."""
+        if self._studio is not None:
+            self._studio.close()
+        self._studio = None
         self.robot.__exit__(None, None, None)
 
 
@@ -177,4 +194,5 @@ def blend(filter_hz: float, period: float) -> float:
     return 1.0 if filter_hz == 0 else 1.0 - float(np.exp(-2 * np.pi * filter_hz * period))
 
 
+PupperEnv.metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 gymnasium.register("leash/PupperWalk-v0", entry_point="sim.env:PupperEnv")

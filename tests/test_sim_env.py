@@ -37,8 +37,8 @@ def make() -> Iterator[Make]:
 
 
 def test_gymnasiums_checker_is_content() -> None:
-    env = gymnasium.make("leash/PupperWalk-v0", config=EVERYTHING)
-    check_env(env.unwrapped, skip_render_check=True)
+    env = gymnasium.make("leash/PupperWalk-v0", config=EVERYTHING, render_mode="rgb_array")
+    check_env(env.unwrapped)
     env.close()
 
 
