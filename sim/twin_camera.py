@@ -52,9 +52,12 @@ class Renderer:
 
     def render(self, qpos: Array, view: View = "head") -> Pixels:
         """(h, w, 3) uint8 RGB of the pose `qpos` (19,): body position, orientation (w first), joint angles."""
+        self._gl.make_current()
         self._data.qpos[:] = qpos
         self._data.mocap_pos[0, :2] = qpos[:2]
         self._data.mocap_quat[0] = _heading(qpos[3:7])
+        # The part of the floor that can lie in shadow moves with the robot.
+        self._model.light_pos[0, :2] = qpos[:2] - 2.0 * self._model.light_dir[0, :2]
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
@@ -62,8 +65,6 @@ class Renderer:
         self._option.geomgroup[3] = view == "chase" and not self._fine
         if view == "chase":
             camera.lookat[:] = (qpos[0], qpos[1], 0.1)
-        # The part of the floor that can lie in shadow moves with the robot.
-        self._model.light_pos[0, :2] = qpos[:2] - 2.0 * self._model.light_dir[0, :2]
         everything = mujoco.mjtCatBit.mjCAT_ALL
         mujoco.mjv_updateScene(self._model, self._data, self._option, None, camera, everything, self._scene)
         area = mujoco.MjrRect(0, 0, self.width, self.height)

@@ -13,7 +13,7 @@ from sim.twin_model import document
 
 View = Literal["head", "chase"]
 """From the robot's own camera, or from outside, following it."""
-CHASE = {"azimuth": 145.0, "elevation": -18.0, "distance": 0.85}
+CHASE = {"azimuth": 145.0, "elevation": -18.0, "distance": 0.78}
 HALF_ROOM = 8.0
 """Distance of the walls from the origin [m]."""
 PLANK_LENGTH, PLANK_WIDTH = 1.2, 0.15

@@ -94,7 +94,6 @@ def test_a_fine_picture_has_a_true_shadow(renderer: Renderer) -> None:
     fine = Renderer(160, 120, fine=True)
     picture = fine.render(STANDING, "chase")
     fine.close()
-    renderer._gl.make_current()
     assert np.abs(picture.astype(float) - renderer.render(STANDING, "chase")).mean() > 0.5
 
 
