@@ -27,6 +27,11 @@ SHORTEST = 0.005
 """Even a tick that began late waits this long for its answer [s]."""
 
 
+def budget(deadline: float, late: float, period: float) -> float:
+    """How long a tick waits for its answer, so that one that began late within its slot does not eat the next [s]."""
+    return max(SHORTEST, deadline - late % period)
+
+
 @dataclass
 class Stats:
     """How the server has been answering."""
@@ -161,14 +166,12 @@ class RemotePolicy:
         question = act_frames(self._now.number, self._now.seq, obs, self.manifest.cameras)
         if not (self._open() and self._line.send(question)):
             raise ServerError(f"nobody is connected at {self._line.endpoint}")
-        reply = self._usable(self._receive(started + self._budget(obs), self._settles))
+        reply = self._usable(
+            self._receive(started + budget(self._deadline, obs.late, self._spec.period), self._settles)
+        )
         self.stats.round_trip.append(time.monotonic() - started)
         self.stats.model.append(reply.model_time)
         return reply
-
-    def _budget(self, obs: Observation) -> float:
-        """How long to wait, so that a tick that began late within its slot does not eat the next [s]."""
-        return max(SHORTEST, self._deadline - obs.late % self._spec.period)
 
     def _receive(self, until: float, fits: Callable[[Answer], bool]) -> Answer | None:
         """The first answer that fits until then; answers to what was asked before are dropped."""
