@@ -18,7 +18,7 @@ class Child:
         self._module = module
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.settimeout(ANSWER_TIMEOUT)
-        command = [sys.executable, "-m", module, str(theirs.fileno()), str(state)]
+        command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(state)]
         # Note: a session of its own, or Ctrl-C would switch the robot off before its gate has made it safe.
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(), state), stdin=subprocess.DEVNULL, start_new_session=True

@@ -40,7 +40,7 @@ def build_scene(*, fine: bool = False) -> mujoco.MjModel:
     assets = {"planks.png": _png(planks())}
     model = mujoco.MjModel.from_xml_string(document(Dynamics(), _room()), assets)
     model.vis.quality.offsamples = 4 if fine else 0
-    model.vis.quality.shadowsize = 4096 if fine else 0
+    model.vis.quality.shadowsize = 2048 if fine else 0
     model.geom("floor").group = 4
     return model
 
