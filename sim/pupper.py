@@ -17,6 +17,8 @@ from sim.shutter import Shutter
 from sim.truth import Truth
 from sim.world import World
 
+UNKNOWN: Array = unknown(12)
+UNKNOWN.flags.writeable = False
 SETTLE = 0.3
 """How long the robot may come to rest after it was placed [s]."""
 DROP = 0.002
@@ -138,10 +140,10 @@ class SimPupper:
             late=late,
             joint_pos=seen.joint_pos,
             joint_vel=seen.joint_vel,
-            joint_effort=unknown(12),
+            joint_effort=UNKNOWN[:12],
             gravity=seen.gravity,
             gyro=seen.gyro,
-            command=unknown(3),
+            command=UNKNOWN[:3],
             images=self._shutter.frames,
             age=age,
         )

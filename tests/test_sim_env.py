@@ -169,8 +169,8 @@ def test_frames_keep_the_past_in_order() -> None:
 @settings(max_examples=50)
 @given(st.floats(-2, 2), st.floats(-2, 2))
 def test_speeding_is_worth_no_more_than_lagging(command: float, error: float) -> None:
-    wanted = np.array([command, 0.0, 0.0])
-    ahead, behind = (np.array([command + sign * error, 0.0, 0.0]) for sign in (1, -1))
+    wanted = [command, 0.0, 0.0]
+    ahead, behind = ([command + sign * error, 0.0, 0.0] for sign in (1, -1))
     fast, slow = (reward.velocity_tracking(velocity, wanted, 0.2) for velocity in (ahead, behind))
     assert fast == pytest.approx(slow)
     assert reward.velocity_tracking(wanted, wanted, 0.2) == 1.0 >= fast
@@ -178,17 +178,16 @@ def test_speeding_is_worth_no_more_than_lagging(command: float, error: float) ->
 
 def test_penalties_are_zero_for_a_perfect_stand_and_grow_with_the_fault() -> None:
     zero = np.zeros(12)
-    assert reward.bounce(np.zeros(3)) == reward.wobble(np.zeros(3)) == reward.effort([0.0] * 12) == 0
+    assert reward.bounce([0.0] * 3) == reward.wobble([0.0] * 3) == reward.effort([0.0] * 12) == 0
     assert reward.change(zero, zero) == reward.bend(zero, zero, zero) == 0
     assert reward.change(zero + 0.2, zero) == pytest.approx(0.04)
     assert reward.bend(zero + 0.2, zero + 0.1, zero) == pytest.approx(0.0), "a steady change does not bend"
-    assert reward.lean(np.array([0.5, 0.0, -0.8])) == 0.25
-    assert reward.wobble(np.array([1.0, 2.0, 9.0])) == 5.0
+    assert reward.lean([0.5, 0.0, -0.8]) == 0.25
+    assert reward.wobble([1.0, 2.0, 9.0]) == 5.0
 
 
 def test_a_step_counts_when_the_foot_lands_and_only_up_to_its_longest() -> None:
-    air, landed = np.array([0.1, 0.4, 0.2, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])
-    assert reward.stepping(air, landed, 0.25) == pytest.approx(0.35)
+    assert reward.stepping([0.1, 0.4, 0.2, 0.0], [1.0, 1.0, 0.0, 0.0], 0.25) == pytest.approx(0.35)
 
 
 def test_standing_still_on_command_is_worth_more_than_when_asked_to_walk(make: Make) -> None:
