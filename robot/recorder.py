@@ -153,6 +153,11 @@ class Recorder:
         return not self._link.pending
 
     @property
+    def process(self) -> int:
+        """Number of the process that writes, for tests that harm it."""
+        return self._link.process
+
+    @property
     def status(self) -> Status:
         """How the recording is doing now."""
         self._listen()

@@ -56,6 +56,11 @@ class Link:
         return self._starts - 1
 
     @property
+    def process(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
     def pending(self) -> bool:
         """Whether anything handed over is not safe yet."""
         return bool(self._items)

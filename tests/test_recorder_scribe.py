@@ -9,7 +9,7 @@ from recordings import fill, flip, new_frames, record, small_spec, start, ticks
 from test_episode_reading import same_ticks
 
 from robot.episode import read_episode
-from robot.episode_info import End
+from robot.episode_info import End, Outcome
 from robot.episode_labels import read_labels
 from robot.episode_layout import Layout
 from robot.episode_repair import leftovers
@@ -139,17 +139,17 @@ def test_a_label_that_cannot_be_written_is_told(rig: Rig, tmp_path: Path, monkey
 
 @pytest.mark.parametrize(("outcome", "labels"), [("success", {}), ("failure", {"episode_000000.mcap": "failure"})])
 def test_an_episode_completed_just_before_a_crash_is_not_written_again(
-    rig: Rig, tmp_path: Path, outcome: str, labels: dict[str, str]
+    rig: Rig, tmp_path: Path, outcome: Outcome, labels: dict[str, str]
 ) -> None:
     path = record(tmp_path, 5, outcome="success")
     before = path.read_bytes()
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
     rig.scribe.due(1e9)
-    rig.scribe.finish(Finish(5, "failure" if outcome == "failure" else "success", "ended", 5))
+    rig.scribe.finish(Finish(5, outcome, "ended", 5))
     assert path.read_bytes() == before
     assert read_labels(tmp_path) == labels
-    assert rig.heard(Done) == [Done(0, 5, outcome, "ended")]  # type: ignore[arg-type]
+    assert rig.heard(Done) == [Done(0, 5, outcome, "ended")]
 
 
 def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig, tmp_path: Path) -> None:
