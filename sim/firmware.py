@@ -10,8 +10,8 @@ from typing import Literal
 
 from robot.types import Array
 from sim.firmware_commands import Receiver, Refused, interpret
-from sim.firmware_drive import SIGNS, Drive, Mode
-from sim.firmware_homing import STOPS, TOWARDS
+from sim.firmware_drive import Drive, Mode
+from sim.firmware_homing import SIGNS, STOPS, TOWARDS
 from sim.firmware_imu import PERIOD_MS, Attitude
 
 Variant = Literal["icm20948", "head"]
