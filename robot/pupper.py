@@ -240,9 +240,9 @@ class Pupper:
         for passed in np.arange(0.0, RAMP + SETTLE, self._spec.period):
             grid.wait()
             share = 0.5 - 0.5 * math.cos(math.pi * min(1.0, passed / RAMP))
-            self._command(begin + share * (end - begin))
-            if (report := self.gate).phase != "armed":
-                raise GateLatched(f"the gate stopped the robot while it stood up: {report.cause}")
+            ack = self._command(begin + share * (end - begin))
+            if ack is not None and not ack.armed:
+                raise GateLatched(f"the gate stopped the robot while it stood up: {ack.refusal}")
 
 
 def _refusal(ack: Ack | None) -> str:

@@ -327,7 +327,7 @@ def test_a_pause_holds_between_episodes(firmware: Firmware) -> None:
 def test_a_gate_that_stops_during_the_ramp_is_named(firmware: Firmware) -> None:
     with Pupper(SPEC, str(firmware.path)) as robot:
         threading.Timer(0.2, firmware.say, ["ERROR"]).start()
-        with pytest.raises(GateLatched, match="while it stood up: the firmware says 'ERROR'"):
+        with pytest.raises(GateLatched, match="while it stood up: not armed: the firmware says 'ERROR'"):
             robot.reset()
 
 
