@@ -65,8 +65,9 @@ class World:
         if build != self._build:
             self._rebuild(build)
         self._set_links(dynamics)
-        self._law = law(self._gains, dynamics, self.step)
-        self._limp = self._law._replace(kp=0.0)
+        self.law = law(self._gains, dynamics, self.step)
+        """The motors' constants."""
+        self._limp = self.law._replace(kp=0.0)
         slope = math.radians(dynamics.slope_deg)
         # Note: a slope is a tilted gravity over a level floor, so that heights and feet need no second frame.
         self.down: Array = np.array([-math.sin(slope), 0.0, -math.cos(slope)])
@@ -152,7 +153,7 @@ class World:
         """Step the physics while the firmware holds these targets (12,) [rad], or only damps when `limp`."""
         body, client, joints, filtered = self.body, self.client, self._joints, self._filtered
         read, push, step = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
-        mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self._law
+        mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self.law
         torque = self.torque
         for _ in range(steps):
             torque, filtered = torques(read(body, joints, client), targets, filtered, rule)

@@ -11,8 +11,10 @@ import pytest
 from robot.errors import RobotError, SpecError
 from robot.spec import Spec, load_spec
 from robot.types import Action, Array, Observation
+from sim.actuator import Law
 from sim.dynamics import NOMINAL, Dynamics, Noise
 from sim.pupper import SimPupper, steps_per_tick
+from sim.world import World
 
 SPEC = load_spec()
 QUIET = Dynamics(noise=Noise(0.0, 0.0, 0.0, 0.0))
@@ -42,6 +44,19 @@ def test_standing_sags_as_the_gains_and_the_weight_say(robot: SimPupper) -> None
     hip, knee = sag.reshape(4, 3)[:, 1:].mean(axis=0)
     assert -0.035 < hip < -0.005 and -0.05 < knee < -0.015, "logs of the robot show -0.02 to -0.05 rad"
     assert robot.truth().height == pytest.approx(0.1635, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("stiffness", "hip", "knee", "height"), [(9.0, -0.019, -0.038, 0.1635), (4.0, -0.058, -0.090, 0.158)]
+)
+def test_an_ideal_servo_sags_as_measured_elsewhere(stiffness: float, hip: float, knee: float, height: float) -> None:
+    with World(SPEC.gains, QUIET, 0.0025) as world:
+        world.law = Law(stiffness, 0.4, 1.7, 1.0, 0.0, 0.0, 0.0, 100.0, 1.0, 1.0, 0.0)
+        world.place(SPEC.stand, np.array([0.0, 0.0, 0.168]), 0.0)
+        world.run(800, SPEC.stand.tolist())
+        sag = np.array([joint[0] for joint in world.sample().joints]) - SPEC.stand
+        assert sag.reshape(4, 3)[:, 1:].mean(axis=0) == pytest.approx([hip, knee], abs=0.006)
+        assert world.truth().height == pytest.approx(height, abs=0.001)
 
 
 def test_softer_gains_sag_further() -> None:
