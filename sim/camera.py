@@ -13,11 +13,11 @@ from robot.image import Pixels
 from robot.spec import CameraSpec
 from robot.types import Array
 
-MOUNT = np.array([0.150, 0.0, 0.014])
-"""Where the camera sits in the body frame [m]."""
-PITCH = math.radians(20)
+MOUNT = np.array([0.136, 0.0, 0.022])
+"""Where the camera sits in the body frame [m]. Place, pitch and field of view are also the twin's."""
+PITCH = math.atan(0.2)
 """How far it looks down [rad]."""
-FIELD = math.radians(60)
+FIELD = math.radians(49)
 """Vertical field of view [rad]."""
 TEXELS = 256
 """Pixels across one repeat of the pattern."""

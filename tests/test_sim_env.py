@@ -98,6 +98,11 @@ def test_commands_stay_in_their_ranges_and_are_drawn_anew(make: Make) -> None:
     assert 9 <= len(np.unique(seen[:, 0])) <= 11
 
 
+def test_some_commands_ask_to_stand_still(make: Make) -> None:
+    env = make(WalkConfig(commands=Commands(stand=1.0)))
+    assert env.reset(seed=0)[1]["command"].tolist() == [0, 0, 0]
+
+
 def test_a_command_can_be_fixed(make: Make) -> None:
     env = make(WalkConfig(commands=Commands(hold=0.05)))
     env.reset(seed=0, options={"command": (0.3, 0.0, -0.2)})

@@ -257,6 +257,12 @@ def test_outside_its_block_it_says_how_to_use_it() -> None:
         robot.observe()
 
 
+def test_it_is_the_robot_of_its_spec_and_closing_twice_does_no_harm(robot: SimPupper) -> None:
+    assert robot.spec is SPEC
+    robot.world.close()
+    robot.world.close()
+
+
 def test_in_real_time_it_waits_for_the_slot() -> None:
     fast: Spec = msgspec.structs.replace(SPEC, rate=100.0)
     with SimPupper(fast, QUIET, realtime=True) as robot:

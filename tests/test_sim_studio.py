@@ -49,6 +49,12 @@ def test_the_pose_shows(studio: Studio) -> None:
     assert np.abs(pictures[0].astype(int) - pictures[1]).max() > 60
 
 
+def test_closing_twice_does_no_harm() -> None:
+    studio = Studio(32, 32)
+    studio.close()
+    studio.close()
+
+
 @settings(max_examples=30)
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_quaternions_turn_like_their_matrices(euler: list[float]) -> None:
