@@ -51,7 +51,7 @@ class Replay:
 
     def _check_pose(self, obs: Observation) -> None:
         away = np.abs(obs.joint_pos - self._episode.joint_pos[0])
-        worst = int(np.nanargmax(away))
+        worst = int(np.argmax(away))
         if not away[worst] <= self._tolerance:
             raise EpisodeError(
                 f"{self._episode.names[worst]} is {away[worst]:.2f} rad from where the recording began "
