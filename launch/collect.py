@@ -58,7 +58,11 @@ class Collect:
     """Print one JSON object on the last line."""
 
 
-@dataclass(frozen=True)
+REFUSED = 3
+"""A gate that answers late is not a gate that stopped the robot; one that refuses so many ticks in a row is."""
+
+
+@dataclass
 class Rig:
     """What one collection runs on."""
 
@@ -70,11 +74,15 @@ class Rig:
     lateness: Lateness
     enough: int
     live: bool
+    refused: int = 0
+    """For how many ticks in a row nothing went out."""
 
     def over(self, tick: Tick) -> bool:
         """Whether the loop must be left: everything is recorded, or the robot has to be made ready again."""
+        self.refused = self.refused + 1 if tick.sent.source == "safety" else 0
         referee = self.opened.referee
-        if tick.sent.source == "safety" or (referee is not None and referee.truth().fallen):
+        fallen = referee is not None and referee.truth().fallen
+        if fallen or tick.wanted.source == "safety" or self.refused >= REFUSED:
             self._stop()
         return self.drive.rearmed or self.complete
 

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while they drive: one line that says everything, and a table of the keys."""
+"""What a person sees in the terminal while they drive: two lines that say everything, and a table of the keys."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,14 +14,26 @@ from teleop.session import SessionStatus
 from teleop.session_states import State
 
 EVERY = 4
-"""The line is drawn again after so many ticks."""
+"""The lines are drawn again after so many ticks."""
 
-COLORS: dict[State, str] = {State.IDLE: "dim", State.RECORDING: "bold red", State.STOPPED: "yellow", State.DONE: "dim"}
-DRIVERS: dict[Source, str] = {"human": "driving", "policy": "policy", "hold": "hold", "safety": "STOPPED (re-arm)"}
+STATES: dict[State, tuple[str, str]] = {
+    State.IDLE: ("ready", "bold"),
+    State.RECORDING: ("● REC", "bold red"),
+    State.STOPPED: ("ended", "bold yellow"),
+    State.DONE: ("done", "bold"),
+}
+"""What each state is called on the screen, and its style."""
+
+DRIVERS: dict[Source, tuple[str, str]] = {
+    "human": ("driving", "green"),
+    "policy": ("policy", "cyan"),
+    "hold": ("hold", "default"),
+    "safety": ("ROBOT STOPPED, see to it and re-arm", "bold red"),
+}
 
 
 class Screen:
-    """Fits `Log`: draws the line every few ticks, after the tick's action went out."""
+    """Fits `Log`: draws the lines every few ticks, after the tick's action went out."""
 
     def __init__(self, status: Callable[[], SessionStatus], episodes: int) -> None:
         self._status = status
@@ -42,26 +54,26 @@ class Screen:
         self._late = max(self._late, tick.obs.late)
         self._count += 1
         if self._count % EVERY == 0:
-            self._live.update(line(self._status(), tick, self._episodes, self._late), refresh=True)
+            self._live.update(lines(self._status(), tick, self._episodes, self._late, console.width - 1), refresh=True)
             self._late = 0.0
 
 
-def line(status: SessionStatus, tick: Tick, episodes: int, late: float) -> Text:
-    """Session state, episode, command, who drives, lateness [s], age of each camera, and what is wrong."""
+def lines(status: SessionStatus, tick: Tick, episodes: int, late: float, width: int) -> Text:
+    """Two lines: state, episode, who drives where; lateness [s], age of each camera, label, and what is wrong."""
     vx, vy, wz = (0.0 if math.isnan(value) else value for value in tick.wanted.command)
-    text = Text(f"{status.state.upper():<9} ", style=COLORS[status.state])
     number = status.kept + (status.state is State.RECORDING)
-    text.append(f"episode {number}/{episodes} {status.seconds:5.1f} s  ", style="default")
-    text.append(f"{DRIVERS[tick.sent.source]:<8} {vx:+.2f} {vy:+.2f} m/s {wz:+.2f} rad/s  ")
-    text.append(f"late {late * 1e3:.1f} ms  ", style="red" if late > 0.025 else "default")
+    top = Text.assemble(STATES[status.state], f"  episode {number}/{episodes} {status.seconds:5.1f} s  ")
+    top.append_text(Text.assemble(DRIVERS[tick.sent.source], f"  {vx:+.2f} {vy:+.2f} m/s {wz:+.2f} rad/s"))
+    below = Text.assemble((f"late {late * 1e3:.1f} ms  ", "red" if late > 0.025 else "default"))
     for name, image in tick.obs.images.items():
         age = tick.obs.time + tick.obs.age - image.time
-        text.append(f"{name} {age * 1e3:.0f} ms  ", style="red" if age > 0.2 else "default")
+        below.append(f"{name} {age * 1e3:.0f} ms  ", style="red" if age > 0.2 else "default")
     if status.state is State.STOPPED:
-        text.append(f"{status.outcome}, {status.undo_left:.0f} s to change  ")
-    text.append("; ".join(status.warnings), style="yellow")
-    text.truncate(console.width - 1, overflow="ellipsis")
-    return text
+        below.append(f"{status.outcome}, {status.undo_left:.0f} s to change  ")
+    below.append("; ".join(status.warnings), style="yellow")
+    for text in (top, below):
+        text.truncate(width, overflow="ellipsis")
+    return Text("\n").join((top, below))
 
 
 def keys(title: str, rows: Sequence[tuple[str, str]]) -> Table:

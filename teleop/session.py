@@ -130,16 +130,16 @@ class Session:
     def _hear(self, event: Event, intent: Intent, tick: Tick) -> None:
         if event is Event.NOTE:
             self.notes.append((self._index, self.quality.seconds, intent.note))
-        elif event is Event.START and tick.sent.source == "safety":
+        elif event is Event.START and tick.wanted.source == "safety":
             self._warnings = ("the robot is stopped; re-arm it before the next episode",)
         else:
             self._on(event)
 
     def _record(self, tick: Tick) -> None:
-        """Keep a tick; one at which the robot was stopped, or time ran out, is the last."""
+        """Keep a tick; one at which a soft stop was asked for, or time ran out, is the last."""
         self._recorder.add(tick)
         self._watch.add(tick)
-        if tick.sent.source == "safety":
+        if tick.wanted.source == "safety":
             self._on(Event.ESTOP)
         elif self.quality.seconds >= self._config.longest:
             self._on(Timer.LIMIT)

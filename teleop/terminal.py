@@ -14,6 +14,8 @@ from typing import Literal, Self
 
 from robot.errors import OperatorError
 
+STDIN = 0
+
 PUSH, QUERY, POP = b"\x1b[>11u", b"\x1b[?u", b"\x1b[<u"
 """The kitty keyboard protocol: report presses, repeats and releases of every key; ask whether; as before.
 
@@ -111,7 +113,7 @@ class Terminal:
 
     def __init__(self, fd: int | None = None) -> None:
         """Raises OperatorError when the descriptor (by default standard input) is no terminal."""
-        self._fd = sys.stdin.fileno() if fd is None else fd
+        self._fd = STDIN if fd is None else fd
         if not os.isatty(self._fd):
             raise OperatorError("the keyboard needs a terminal on standard input; use ssh -t, or another --operator")
         self.lost = False

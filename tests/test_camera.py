@@ -244,12 +244,12 @@ while True:
 
 def test_no_torn_frame_is_ever_read_and_a_killed_writer_leaves_the_last_one() -> None:
     with memory_of(60000) as (memory, fd):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(fd)], pass_fds=[fd])
         seen: list[Stored] = []
-        while len(seen) < 5000:
-            seen += [stored] if (stored := memory.read()) is not None else []
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(fd)], pass_fds=[fd]) as writer:
+            while len(seen) < 5000 and writer.poll() is None:
+                seen += [stored] if (stored := memory.read()) is not None else []
+            writer.kill()
+        assert len(seen) == 5000
         for stored in seen:
             assert stored.jpeg == bytes([stored.count % 251]) * (20000 + stored.count // 1000 % 3)
             assert stored.time == float(stored.count)
