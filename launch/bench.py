@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import tyro
 from rich.table import Table
 
-from launch import bench_gait, bench_loop
+from launch import bench_clone, bench_gait, bench_loop
+from launch.bench_clone import BenchClone
 from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
 from launch.deploy import terminable
@@ -73,6 +74,15 @@ class Gait(BenchGait):
 
 
 @dataclass(frozen=True)
+class Clone(BenchClone):
+    """How well a clone walks: recorded, trained and scored from scratch on the twin, beside its demonstrator."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        return bench_clone.measure(self)
+
+
+@dataclass(frozen=True)
 class BenchRecorder:
     """What `kill -9` of the recorder costs, and how fast recordings are read."""
 
@@ -113,6 +123,7 @@ class BenchAll:
             "loop": Loop(seconds=10.0),
             "loop_busy": Loop(seconds=10.0, hogs=1),
             "gait": Gait(seconds=10.0, settle=2.0, directions=("forward", "sideways", "turn")),
+            "clone": Clone(demonstrations=6, demonstration_s=8.0, episodes=2),
             "recorder": BenchRecorder(kills=3),
         }
         figures = {}
@@ -127,6 +138,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "server": BenchServer,
     "env": BenchEnv,
     "gait": Gait,
+    "clone": Clone,
     "recorder": BenchRecorder,
     "all": BenchAll,
 }

@@ -1,0 +1,54 @@
+"""`leash bench clone`: record demonstrations on the twin, clone them, and score clone and demonstrator side by side."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from launch.demo_twin import demonstrate
+from launch.eval import Eval
+from launch.eval import measure as evaluate
+from launch.robots import RobotOptions
+from launch.train import TrainBc, clone
+from policies.bc import BcConfig
+
+
+@dataclass(frozen=True)
+class BenchClone:
+    """How well a clone walks: recorded, trained and scored from scratch on the twin."""
+
+    demonstrations: Annotated[int, tyro.conf.arg(help="Demonstrations to record.")] = 10
+    demonstration_s: float = 12.0
+    """Length of each."""
+    episodes: Annotated[int, tyro.conf.arg(help="Episodes of 10 s that each of the two is scored on.")] = 20
+    speed: float = 0.25
+    """Forward speed [m/s]."""
+    seed: int = 0
+    """Seed of the operator and of the training."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def measure(config: BenchClone) -> dict[str, Any]:
+    """The clone's figures as `leash eval` prints them, the demonstrator's speed, and their ratio."""
+    with tempfile.TemporaryDirectory(prefix="leash-") as name:
+        folder = Path(name)
+        demonstrate(folder / "data", config.demonstrations, config.demonstration_s, config.seed)
+        trained = clone(TrainBc((folder / "data",), folder / "clone.safetensors", BcConfig(seed=config.seed)))
+        scores = [score(policy, config) for policy in ("trot", str(folder / "clone.safetensors"))]
+    demonstrator, cloned = scores
+    return {
+        **cloned,
+        "demonstrator_speed_mean": demonstrator["speed_mean"],
+        "demonstrator_no_fall": demonstrator["no_fall"],
+        "speed_ratio": cloned["speed_mean"] / demonstrator["speed_mean"],
+        "training_s": trained["seconds"],
+    }
+
+
+def score(policy: str, config: BenchClone) -> dict[str, float | int]:
+    """One policy's evaluation on the twin."""
+    robot = RobotOptions(robot="twin", seed=config.seed)
+    return evaluate(Eval(policy, robot, (config.speed, 0.0, 0.0), episodes=config.episodes))
