@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import tyro
 
 from launch.brain import needs_imu, open_brain
@@ -117,8 +118,12 @@ def main(args: list[str]) -> int:
     if config.json:
         emit(figures)
     else:
-        console.print(" · ".join(f"{key} {value}" for key, value in figures.items()))
+        console.print(" · ".join(f"{key} {_short(value)}" for key, value in figures.items()))
     return 0
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def collect(config: Collect) -> dict[str, object]:
@@ -139,6 +144,7 @@ def collect(config: Collect) -> dict[str, object]:
         relabel = stack.enter_context(_relabelling(config.folder))
         session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))
         rig = Rig(opened, drive, disturbed, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+        stack.callback(_keep_notes, config.folder, session)
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         with contextlib.suppress(KeyboardInterrupt):
             _run(rig)
@@ -167,6 +173,14 @@ def _relabelling(folder: Path) -> Iterator[Callable[[int, Outcome], None]]:
             writer.submit(add_label, folder / f"episode_{index:06d}.mcap", outcome)
 
         yield relabel
+
+
+def _keep_notes(folder: Path, session: Session) -> None:
+    """Append what was noted to notes.jsonl beside the episodes: episode, seconds into it, text."""
+    rows = [{"episode": index, "seconds": seconds, "text": text} for index, seconds, text in session.notes]
+    if rows:
+        with (folder / "notes.jsonl").open("ab") as file:
+            file.write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
 def outcomes(folder: Path) -> Counter[Outcome]:

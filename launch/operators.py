@@ -13,7 +13,7 @@ from teleop.gamepad import Gamepad
 from teleop.keyboard import HELP, Keyboard
 from teleop.keymap import KeyMap
 from teleop.operator import Merged, Operator
-from teleop.scripted import Hand, Scripted, demonstrations
+from teleop.scripted import Box, Hand, Scripted, demonstrations
 from teleop.sticks import Speeds
 
 
@@ -53,8 +53,10 @@ def make_operator(options: OperatorOptions, episodes: int, seconds: float, seed:
 def _device(name: str, options: OperatorOptions, episodes: int, seconds: float, seed: int) -> Operator:
     speeds = options.speeds
     if name == "scripted":
-        hand = Hand(options.reaction, options.noise, (speeds.forward, speeds.side, speeds.turn), blend=0.3)
-        return Scripted(demonstrations(episodes, seconds, seed), hand, seed)
+        full = (speeds.forward, speeds.side, speeds.turn)
+        box = Box((0.0, -speeds.side, -speeds.turn), full)
+        hand = Hand(options.reaction, options.noise, full, blend=0.3)
+        return Scripted(demonstrations(episodes, seconds, seed, box), hand, seed)
     if name == "gamepad":
         pad = Gamepad(speeds=speeds)
         console.print(keys("gamepad", pad.pad.table()))

@@ -108,7 +108,7 @@ def test_a_person_drives_labels_changes_their_mind_and_quits(tmp_path: Path) -> 
     for _ in range(3):
         person.presses(b"w")
         person.sees(b"driving")
-    person.presses(b"y")
+    person.presses(b"my")
     person.sees(b"success, 30 s to change")
     person.presses(b"u")
     person.sees(b"unlabelled")
@@ -120,6 +120,9 @@ def test_a_person_drives_labels_changes_their_mind_and_quits(tmp_path: Path) -> 
     assert json.loads(seen[seen.index(b"{") :])["failure"] == 1
     episode = read_episode(tmp_path / "episode_000000.mcap")
     assert episode.outcome == "failure"
+    note = json.loads((tmp_path / "notes.jsonl").read_text())
+    assert (note["episode"], note["text"]) == (0, "")
+    assert 0 < note["seconds"] <= episode.seconds
     assert np.nanmax(episode.wanted.command[:, 0]) > 0
 
 
