@@ -37,6 +37,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert calibration.joint_sign[:2] == (1, -1)
 
 
+def test_the_file_in_the_documentation_is_a_calibration(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "hardware.md").read_text()
+    path = tmp_path / "documented.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    assert load_calibration(path, SPEC).machine == "desk"
+
+
 def test_the_mount_and_the_bias_may_be_left_out(tmp_path: Path) -> None:
     path = tmp_path / "short.yaml"
     path.write_text(

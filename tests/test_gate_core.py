@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from robot.calibration import Calibration
 from robot.errors import SpecError
 from robot.gate_core import (
+    BOOT,
     DAMP,
     FLUSH,
     GAINS,
+    HEALTHY,
     HOLD_LIMIT,
     IDLE,
     SINK,
@@ -31,6 +33,7 @@ from robot.gate_core import (
     step,
     waiting,
 )
+from robot.gate_core import STILL as STILL_SECONDS
 from robot.gate_messages import Ack, Arm, Command, Config, Stop, check
 from robot.limits import clamp as reference_clamp
 from robot.pupper import _config
@@ -486,6 +489,12 @@ def test_the_deadline_is_exactly_when_something_happens() -> None:
         bench.do()
         assert bench.state != before
     assert deadline(State(), CONFIG) == math.inf
+
+
+def test_the_figures_are_the_documented_ones() -> None:
+    assert (CONFIG.hold_after, CONFIG.damp_after, CONFIG.ttl, CONFIG.stale) == (0.15, 0.5, 0.1, 0.1)
+    assert (FLUSH, BOOT, STILL_SECONDS, HEALTHY, HOLD_LIMIT, SINK) == (30, 20_000, 1.0, 1.0, 30.0, 1.0)
+    assert State().seq == 0
 
 
 @pytest.mark.parametrize(
