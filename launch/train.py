@@ -1,6 +1,7 @@
 """`leash train`: make a policy out of recordings."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,8 @@ from rich.progress import Progress as Bar
 from launch.output import console, emit
 from policies.bc import BcConfig, Progress, train
 from policies.checkpoint import save_policy
-from robot.episode import load_dataset
+from robot.episode import list_episodes, load_dataset
+from robot.errors import EpisodeError
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class TrainBc:
     """Clone a demonstrator: `leash train bc data/trot --out walk.safetensors`."""
 
     data: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folder of episodes, or episode files. Discarded and damaged episodes are left out."""
+    """Folders of episodes, or episode files. Discarded and damaged episodes are left out."""
     out: Path = Path("policy.safetensors")
     """Where the policy goes."""
     bc: Annotated[BcConfig, tyro.conf.arg(name="")] = field(default_factory=BcConfig)
@@ -41,8 +43,7 @@ def main(args: list[str]) -> int:
 def clone(config: TrainBc) -> dict[str, Any]:
     """Train and save; see `policies.bc.Trained` for the figures, and `seconds`, `episodes`, `out`."""
     started = time.monotonic()
-    source = config.data[0] if len(config.data) == 1 and config.data[0].is_dir() else config.data
-    episodes = load_dataset(source, report=lambda line: console.print(line, highlight=False))
+    episodes = load_dataset(files(config.data), report=lambda line: console.print(line, highlight=False))
     with _bar() as bar:
         task = bar.add_task("cloning", total=config.bc.steps, error="")
 
@@ -53,6 +54,14 @@ def clone(config: TrainBc) -> dict[str, Any]:
     save_policy(config.out, trained.manifest, trained.weights)
     seconds = time.monotonic() - started
     return {"out": str(config.out), "episodes": len(episodes), "seconds": seconds, **trained.figures}
+
+
+def files(data: Sequence[Path]) -> list[Path]:
+    """The episodes that files and folders stand for. Raises EpisodeError."""
+    found = [file for path in data for file in ([path] if path.suffix == ".mcap" else list_episodes(path))]
+    if not found:
+        raise EpisodeError(f"no episodes in {', '.join(map(str, data)) or 'nothing'}; record some with `leash collect`")
+    return found
 
 
 def _bar() -> Bar:

@@ -161,7 +161,7 @@ class Server:
             return Refusal(reason, hello.session)
         client = self._clients.get(identity) or self._admit(identity)
         if client is None:
-            return Refusal(f"{self._places} robots are served already; stop one of them", hello.session)
+            return Refusal(f"all {self._places} places are taken; stop another robot first", hello.session)
         client.policy.reset()
         client.session, client.seq, client.seen = hello.session, -1, time.monotonic()
         return Welcome(hello.session, self._manifest_json)
