@@ -53,7 +53,7 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None) -> I
         with RemotePolicy(name, spec, keys=keys) as remote:
             yield Brain(remote, remote.manifest.needs_imu, remote)
     else:
-        with served(name, plan) as endpoint, RemotePolicy(endpoint, spec) as remote:
+        with served(name, plan) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
             yield Brain(remote, remote.manifest.needs_imu, remote)
 
 
