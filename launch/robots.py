@@ -95,6 +95,8 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
     from sim.dynamics import Dynamics, load_dynamics
     from sim.pupper import SimPupper
 
+    if foreign := [item for item in options.camera if item != "on"]:
+        raise CameraError(f"--robot sim draws its own head camera: --camera {foreign[0]!r} must be `on`")
     dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
     camera = bool(options.camera)
     with SimPupper(frame.spec, dynamics, seed=options.seed, camera=camera, realtime=realtime) as robot:
