@@ -1,5 +1,7 @@
 """The ticks of a file as one numpy array, without a Python loop over them."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from robot.episode_layout import Layout, Rows
@@ -26,6 +28,7 @@ def read_rows(data: Data, found: Scan) -> Rows:
     return ticks
 
 
+@lru_cache(maxsize=16)
 def _message(layout: Layout) -> np.dtype[np.void]:
     """A whole message record around a tick."""
     head = [

@@ -70,10 +70,13 @@ def read_start(data: Data) -> Start:
 
 
 def map_file(path: Path) -> Data:
-    """The bytes of a file, read when they are looked at."""
+    """The bytes of a file; of a finished episode, read only when they are looked at.
+
+    Note: an unfinished one is read at once, for its writer may cut it, and looking beyond the cut would kill us.
+    """
     with path.open("rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return b""
+        if path.suffix != ".mcap" or not os.fstat(file.fileno()).st_size:
+            return file.read()
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
