@@ -43,6 +43,8 @@ def witnessed(
     """One episode from the stand pose, logged `beside` too; ends at a fall or a soft stop, or when its time is up."""
     if referee.truth().fallen:
         referee.place()
+    # Note: the referee has seen to the robot, as a person would after the gate stopped it
+    opened.rearm()
     opened.robot.reset()
     witness = Witness(referee.truth, opened.spec)
     ticks = round(trial.seconds * opened.spec.rate)

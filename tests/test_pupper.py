@@ -140,6 +140,7 @@ def test_homing_is_waited_for_without_a_word(tmp_path: Path) -> None:
         wait_for(lambda: teensy.mode == "idle")
 
 
+@pytest.mark.usefixtures("brisk")
 def test_a_policy_that_needs_an_imu_is_refused_when_it_is_all_zero(firmware: Firmware) -> None:
     with pytest.raises(RobotError, match="needs an IMU"), Pupper(SPEC, str(firmware.path), needs_imu=True):
         pass
