@@ -223,8 +223,8 @@ def step_forward() -> None:
     """Ask the kernel to run this process first; do without where that is not permitted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
-    except PermissionError:
-        with contextlib.suppress(PermissionError):
+    except OSError:
+        with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
