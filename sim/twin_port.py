@@ -27,7 +27,6 @@ class Port:
         """Bytes for the host that were lost because it did not read."""
         self._rest = b""
         self._visits = _watch(self.path)
-        self._clients = 0
         self._link = link
         if link is not None:
             _place_link(link, self.path)
@@ -55,9 +54,6 @@ class Port:
     def write(self, data: bytes) -> None:
         """Send whole pieces to the client: while the rest of one does not fit, the next ones are dropped."""
         self._note_visits()
-        if self._visits is not None and self._clients == 0:
-            self._rest = b""
-            return
         if self._rest:
             self.dropped += len(data)
             self._rest = self._rest[self._send(self._rest) :]
@@ -74,16 +70,21 @@ class Port:
             return 0
 
     def _note_visits(self) -> None:
-        """Count who has the port open; when the last one leaves, make the port as good as new for the next."""
+        """Let nobody who comes read what is old, and make the port as good as new when somebody leaves.
+
+        Note: visitors are not counted, for the kernel merges equal events that nobody has read yet.
+        """
         if self._visits is None:
             return
         try:
             events = os.read(self._visits, 4096)
         except BlockingIOError:
             return
-        for _, mask, _, _ in _EVENT.iter_unpack(events):
-            self._clients += bool(mask & _OPENED) - bool(mask & _CLOSED)
-        if self._clients == 0:
+        masks = [mask for _, mask, _, _ in _EVENT.iter_unpack(events)]
+        if any(mask & _OPENED for mask in masks):
+            self._rest = b""
+            termios.tcflush(self._slave, termios.TCIFLUSH)
+        if any(mask & _CLOSED for mask in masks):
             self._refresh()
 
     def _refresh(self) -> None:
@@ -92,8 +93,7 @@ class Port:
         Note: Linux keeps the exclusive flag for as long as we hold our end open, and would refuse the next client.
         """
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
-        termios.tcflush(self._slave, termios.TCIFLUSH)
-        tty.setraw(self._slave)
+        tty.setraw(self._slave, termios.TCSANOW)
 
 
 def _watch(path: str) -> int | None:
