@@ -96,6 +96,8 @@ class Firmware:
         return [(when, fields[key]) for when, fields in list(self.frames) if key in fields]
 
     def _run(self) -> None:
+        with contextlib.suppress(OSError):  # a Teensy does not wait for other programs
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(30))
         due = time.monotonic()
         while not self._end.is_set():
             due = max(due + PERIOD, time.monotonic() - PERIOD)

@@ -17,6 +17,7 @@ import pytest
 from firmware import REST, Firmware, wait_for
 from msgspec.structs import replace
 
+from launch.priority import first_in_line
 from robot import gate_link, pupper
 from robot.calibration import Calibration
 from robot.errors import GateLatched, PortError, RobotError
@@ -31,6 +32,13 @@ from robot.spec import load_spec
 from robot.types import Action, Array, Observation
 
 SPEC = load_spec()
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """Before other programs where that is permitted, as the loop runs: these tests are not about a busy machine."""
+    with first_in_line(0):
+        yield
 
 
 @pytest.fixture
