@@ -18,10 +18,10 @@ from launch.deploy import stopped
 from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.priority import first_in_line
+from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.steer import Steer
 from robot.loop import run
-from robot.recorder import Recorder
 from robot.types import Tick
 
 
@@ -82,7 +82,7 @@ def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[s
     """Run the loop with everything attached."""
     lateness, ages = Lateness(opened.spec.period), CameraAges()
     with contextlib.ExitStack() as stack:
-        recorder = stack.enter_context(Recorder(folder, opened.spec, calibration_hash=opened.calibration.hash))
+        recorder = stack.enter_context(recorder_of(opened, folder, {"task": "bench"}))
         priority = stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         recorder.begin()
         ticks = round(seconds * opened.spec.rate)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch.plan import Plan
+from launch.priority import renice
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
 from policies.remote import RemotePolicy
@@ -69,6 +70,7 @@ def served(name: str, plan: Plan) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "launch.cli", "serve", name, "--endpoint", endpoint], stdout=subprocess.DEVNULL
         )
+        renice(process.pid, plan.processes.server.nice)
         try:
             yield endpoint
         finally:

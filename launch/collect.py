@@ -18,6 +18,7 @@ from launch.logs import Logs
 from launch.operators import OperatorOptions, make_operator
 from launch.output import console, emit
 from launch.priority import first_in_line
+from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.screen import Screen
 from policies.dart import Noise
@@ -161,7 +162,7 @@ def _run(rig: Rig) -> None:
 
 def _recorder(config: Collect, opened: Opened) -> Recorder:
     info = {"task": config.task, "operator": " ".join(config.who.operator), "policy": config.policy}
-    return Recorder(config.folder, opened.spec, calibration_hash=opened.calibration.hash, info=info)
+    return recorder_of(opened, config.folder, info)
 
 
 @contextlib.contextmanager

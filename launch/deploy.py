@@ -15,10 +15,10 @@ from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.output import console, emit
 from launch.priority import first_in_line
+from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.steer import Command, Steer
 from robot.loop import run
-from robot.recorder import Recorder
 from robot.types import Log, Policy, Tick
 
 
@@ -82,8 +82,7 @@ def recorded(opened: Opened, lateness: Lateness, config: Deploy) -> Iterator[Log
     """Both logs: lateness, and one recorded episode."""
     if config.record is None:
         raise ValueError("nowhere to record to")
-    info = {"task": f"deploy {config.policy}"}
-    with Recorder(config.record, opened.spec, calibration_hash=opened.calibration.hash, info=info) as recorder:
+    with recorder_of(opened, config.record, {"task": "deploy", "policy": config.policy}) as recorder:
         recorder.begin()
         try:
             yield Logs(lateness, recorder)

@@ -10,16 +10,24 @@ from robot.errors import SpecError
 from robot.spec import read_yaml
 
 Condition = Literal["always", "cameras", "learned", "recording"]
-Rate = Annotated[float, Meta(gt=0, le=2000)]
 
 KINDS = ("sim", "twin", "pupper")
 
 
 class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One process (or, for `control`, the loop itself)."""
+    """A process that is paced by what it answers to: telemetry, requests, ticks."""
 
-    rate: Rate
-    """Turns a second: physics steps, telemetry frames, ticks, camera frames, disk flushes."""
+    when: Condition = "always"
+    """Under what condition it runs at all."""
+    nice: Annotated[int, Meta(ge=-20, le=19)] = 0
+    """Scheduling niceness; below zero only takes effect where permitted."""
+
+
+class Paced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A process (or, for `control`, the loop itself) that sets its own pace."""
+
+    rate: Annotated[float, Meta(gt=0, le=2000)]
+    """Turns a second."""
     when: Condition = "always"
     """Under what condition it runs at all."""
     nice: Annotated[int, Meta(ge=-20, le=19)] = 0
@@ -27,19 +35,19 @@ class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Processes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The processes that leash knows how to start."""
+    """The processes that leash knows how to start. The gate has no niceness: it always goes as far first as it may."""
 
-    control: Process
-    """The loop: observe, act, send, log."""
+    control: Paced
+    """The loop: observe, act, send, log. Its rate must be the spec's."""
     gate: Process | None = None
     """Owns the serial port."""
     twin: Process | None = None
     """The simulated robot behind a serial port."""
-    camera: Process | None = None
-    """One for each camera."""
-    server: Process | None = None
+    camera: Paced | None = None
+    """One for each camera; its rate caps the spec's."""
+    server: Process = Process(when="learned")
     """Runs a learned policy."""
-    recorder: Process | None = None
+    recorder: Process = Process(when="recording", nice=5)
     """Writes episodes."""
 
 
@@ -52,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: dict[str, str] = {}
     """Sources by camera name, used when cameras are asked for: /dev/video0, a URL, a file, `synthetic`."""
 
-    def running(self, conditions: set[Condition]) -> dict[str, Process]:
+    def running(self, conditions: set[Condition]) -> dict[str, Process | Paced]:
         """The processes that run when these conditions hold."""
         listed = {name: getattr(self.processes, name) for name in self.processes.__struct_fields__}
         return {

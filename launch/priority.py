@@ -27,6 +27,12 @@ def first_in_line(nice: int) -> Iterator[str]:
         os.sched_setscheduler(0, policy, before)
 
 
+def renice(process: int, nice: int) -> None:
+    """Set the niceness of another process, as far as that is permitted."""
+    with contextlib.suppress(PermissionError, ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process, nice)
+
+
 def _niced(nice: int) -> str:
     try:
         os.setpriority(os.PRIO_PROCESS, 0, nice)
