@@ -83,9 +83,8 @@ def join(parts: Sequence[Samples]) -> Samples:
 
 def _cut(samples: Samples, part: float) -> tuple[Samples, Samples]:
     place = min(len(samples.features) - 1, max(1, round((1 - part) * len(samples.features))))
-    return Samples(*(column[:place] for column in _columns(samples))), Samples(
-        *(column[place:] for column in _columns(samples))
-    )
+    columns = _columns(samples)
+    return Samples(*(column[:place] for column in columns)), Samples(*(column[place:] for column in columns))
 
 
 def _columns(samples: Samples) -> tuple[Float32, Float32, Float32, Float32]:

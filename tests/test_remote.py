@@ -252,6 +252,20 @@ def test_a_frozen_server_ends_in_a_soft_stop_and_may_be_resumed_when_it_thaws(tm
     assert all(isinstance(action, Action) and np.isfinite(action.joint_pos).all() for action in actions)
 
 
+def test_hanging_up_behind_a_full_queue_does_not_take_the_server_along(tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/s"
+    with serving(endpoint) as process:
+        with RemotePolicy(endpoint, SPEC, deadline=QUICK, patience=60.0) as remote:
+            process.send_signal(signal.SIGSTOP)
+            for _ in range(20):
+                remote.reset()
+                remote.act(seen())
+        process.send_signal(signal.SIGCONT)
+        with RemotePolicy(endpoint, SPEC, deadline=1.0) as another:
+            assert resumed(another, seen()).source == "policy"
+        assert process.poll() is None
+
+
 def test_hanging_up_is_quick_while_the_server_is_frozen(tmp_path: Path) -> None:
     endpoint = f"ipc://{tmp_path}/s"
     with serving(endpoint) as process:
