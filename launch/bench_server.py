@@ -6,7 +6,7 @@ import multiprocessing
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -32,12 +32,13 @@ WARM = 50
 
 
 def measure(seconds: float) -> dict[str, float]:
-    """Round trips for `seconds`, in turn through a server of a pose, a server of a network, and a bare echo.
+    """Round trips for `seconds`, in turn through a server of a pose, a server of a network, and bare ZeroMQ.
 
     Keys, milliseconds at the median (p50) or 99th percentile: `rtt_*` and `model_p50_ms` of the server that answers
-    with a pose, `over_p50_ms` what it takes over the model's own time, `bare_*` of the echo, `ratio` of rtt to bare;
-    `network_rtt_p50_ms`, `network_model_p50_ms`, `network_over_p50_ms` of the server that runs a cloned policy's
-    network; `payload_bytes`, `round_trips`, `late`.
+    with a pose, `over_p50_ms` what it takes over the model's own time, `bare_*` of a process that sends the same
+    payload back, `ratio` of rtt to bare; `short_p50_ms` and `short_ratio` the same beside one that sends back no more
+    bytes than the server; `network_rtt_p50_ms`, `network_model_p50_ms`, `network_over_p50_ms` of the server that runs
+    a cloned policy's network; `payload_bytes`, `round_trips`, `late`.
     """
     spec = load_spec()
     obs = observed(spec)
@@ -45,8 +46,9 @@ def measure(seconds: float) -> dict[str, float]:
         remotes = {
             kind: opened.enter_context(served(kind, f"ipc://{folder}/{kind}", spec)) for kind in ("stand", "network")
         }
-        echo = opened.enter_context(echoed(f"ipc://{folder}/bare", obs))
-        bare = _alternate(seconds, obs, remotes, echo)
+        echo = opened.enter_context(echoed(f"ipc://{folder}/bare", obs, 0))
+        short = opened.enter_context(echoed(f"ipc://{folder}/short", obs, len(encode(_reply(obs)))))
+        bare = _alternate(seconds, obs, remotes, (echo, short))
         return _figures(remotes["stand"], remotes["network"], bare, obs)
 
 
@@ -79,9 +81,9 @@ def served(kind: str, endpoint: str, spec: Spec) -> Iterator[RemotePolicy]:
 
 
 @contextlib.contextmanager
-def echoed(endpoint: str, obs: Observation) -> Iterator[Callable[[], float]]:
-    """A bare echo process; yields what asks it and returns the round trip [s]."""
-    payload, size = act_frames(1, 1, obs), len(encode(_reply(obs)))
+def echoed(endpoint: str, obs: Observation, size: int) -> Iterator[Callable[[], float]]:
+    """A bare process that answers with `size` bytes, 0 meaning the payload; yields what asks and times it [s]."""
+    payload = act_frames(1, 1, obs)
     with process(answer, endpoint, size), zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)
 
@@ -120,21 +122,23 @@ def serve_one(kind: str, endpoint: str) -> None:
 
 
 def answer(endpoint: str, size: int) -> None:
-    """Answer every message with `size` bytes: as little as a ZeroMQ server can do."""
+    """Answer every message with `size` bytes, or with itself: as little as a ZeroMQ server can do."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         socket.bind(endpoint)
         while True:
-            identity, *_ = socket.recv_multipart()
-            socket.send_multipart([identity, bytes(size)])
+            identity, *payload = socket.recv_multipart()
+            socket.send_multipart([identity, bytes(size)] if size else [identity, *payload])
 
 
 def _with_camera(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, cameras=(CAMERA,))
 
 
-def _alternate(seconds: float, obs: Observation, remotes: dict[str, RemotePolicy], echo: Callable[[], float]) -> Array:
-    """Take turns for so long; return the echo's round trips [s]. The first of each do not count."""
-    bare: list[float] = []
+def _alternate(
+    seconds: float, obs: Observation, remotes: dict[str, RemotePolicy], echoes: Sequence[Callable[[], float]]
+) -> Array:
+    """Take turns for so long; return the echoes' round trips (T, echoes) [s]. The first ones do not count."""
+    bare: list[list[float]] = []
     count, until = 0, time.monotonic() + seconds
     while time.monotonic() < until or count < 2 * WARM:
         if count == WARM:
@@ -144,14 +148,14 @@ def _alternate(seconds: float, obs: Observation, remotes: dict[str, RemotePolicy
                 remote.stats.model.clear()
         for remote in remotes.values():
             remote.act(replace(obs, time=time.monotonic()))
-        bare.append(echo())
+        bare.append([echo() for echo in echoes])
         count += 1
     return np.array(bare)
 
 
 def _figures(stand: RemotePolicy, network: RemotePolicy, bare: Array, obs: Observation) -> dict[str, float]:
     of_stand, of_network = stand.stats.figures(), network.stats.figures()
-    bare_p50, bare_p99 = np.percentile(bare, (50, 99)) * 1e3
+    (bare_p50, short_p50), (bare_p99, _) = np.percentile(bare, (50, 99), axis=0) * 1e3
     return {
         "rtt_p50_ms": of_stand["rtt_p50_ms"],
         "rtt_p99_ms": of_stand["rtt_p99_ms"],
@@ -160,6 +164,8 @@ def _figures(stand: RemotePolicy, network: RemotePolicy, bare: Array, obs: Obser
         "bare_p50_ms": float(bare_p50),
         "bare_p99_ms": float(bare_p99),
         "ratio": of_stand["rtt_p50_ms"] / float(bare_p50),
+        "short_p50_ms": float(short_p50),
+        "short_ratio": of_stand["rtt_p50_ms"] / float(short_p50),
         "network_rtt_p50_ms": of_network["rtt_p50_ms"],
         "network_model_p50_ms": of_network["model_p50_ms"],
         "network_over_p50_ms": of_network["rtt_p50_ms"] - of_network["model_p50_ms"],

@@ -155,15 +155,16 @@ def act_frames(session: int, seq: int, obs: Observation, cameras: Sequence[str] 
 
 def reply_to(question: Question, action: Action, chunk: Array, model_time: float) -> Reply:
     """The reply that carries an action and the targets (k, n) planned from it. Raises WireError when not finite."""
-    if not np.isfinite(chunk).all():
+    targets, (vx, vy, wz) = chunk.tolist(), action.command.tolist()
+    if not math.isfinite(sum(map(sum, targets))):
         raise WireError("the policy's action is not finite")
     return Reply(
         session=question.session,
         seq=question.seq,
         time=question.obs.time,
         model_time=model_time,
-        chunk=chunk.tolist(),
-        command=tuple(action.command.tolist()) if np.isfinite(action.command).all() else None,
+        chunk=targets,
+        command=(vx, vy, wz) if math.isfinite(vx + vy + wz) else None,
         risk=None if math.isnan(action.risk) else action.risk,
         source="policy" if action.source == "human" else action.source,
     )
