@@ -124,6 +124,14 @@ def test_a_manifest_out_of_the_schema_is_refused(edit: dict[str, object]) -> Non
         from_json(json.dumps(json.loads(to_json(manifest())) | edit))
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused(number: str) -> None:
+    text = to_json(manifest()).decode()
+    assert '"box":[0.4' in text
+    with pytest.raises(PolicyError, match="not a policy's manifest"):
+        from_json(text.replace('"box":[0.4', f'"box":[{number}'))
+
+
 @given(st.binary(max_size=80) | st.text(max_size=80))
 def test_garbage_is_no_manifest(data: bytes | str) -> None:
     with pytest.raises(PolicyError):
