@@ -104,7 +104,7 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(data: bytes | str) -> Manifest:
-    """Read a manifest; JSON knows no NaN. Raises PolicyError for unknown keys, values out of range, or parts that disagree."""
+    """Read a manifest. Raises PolicyError for unknown keys, values out of range, or parts that disagree."""
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
