@@ -1,0 +1,168 @@
+"""The loop's end of the cockpit: a web page served by a process of its own, which is started again when it dies.
+
+Nothing here waits. The page's address, with its token, stays the same for as long as the cockpit is open.
+"""
+
+import contextlib
+import errno
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import zmq
+
+from robot.errors import OperatorError
+from teleop.cockpit_wire import Audience, Setup, Upward, View, decode_upward, encode
+from teleop.keymap import KeyMap
+
+LOOPBACK = "127.0.0.1"
+PORT = 8420
+PROGRAM = "from teleop.cockpit_server import main; main()"
+
+RESTART_AFTER = 1.0
+"""Shortest time between two starts of the process [s]."""
+
+BACKLOG = 1000
+"""So many messages may wait for a loop that stands still."""
+
+FAREWELL = 1.0
+"""How long the process may take to say goodbye to its pages [s]."""
+
+
+@dataclass(frozen=True)
+class CockpitOptions:
+    """Where the page is served and what it is told."""
+
+    folder: Path
+    """Where the recordings go."""
+    host: str = LOOPBACK
+    """Address to bind to."""
+    port: int | None = None
+    """Port to bind to; None takes 8420, or any other when that is in use."""
+    keys: KeyMap = field(default_factory=KeyMap)
+    nice: int = 5
+    """Scheduling niceness of the process."""
+
+
+class Cockpit:
+    """The page's process and the two sockets to it, between `__enter__` and `__exit__`."""
+
+    def __init__(self, options: CockpitOptions) -> None:
+        self._options = options
+        self._token = secrets.token_urlsafe(24)
+        self._opened = contextlib.ExitStack()
+        self.pages = 0
+        """How many pages are open, as far as we have heard."""
+
+    def __enter__(self) -> Self:
+        """Raises OperatorError when the address cannot be bound."""
+        with contextlib.ExitStack() as opened:
+            self._listener = opened.enter_context(listen(self._options.host, self._options.port))
+            ends = opened.enter_context(tempfile.TemporaryDirectory(prefix="leash-cockpit-"))
+            self._setup = self._described(ends)
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            opened.callback(context.destroy, linger=0)
+            self._views = _socket(context, zmq.PUSH, ((zmq.CONFLATE, 1), (zmq.RECONNECT_IVL, 10)))
+            self._views.connect(self._setup.views)
+            self._hands = _socket(context, zmq.PULL, ((zmq.RCVHWM, BACKLOG),))
+            self._hands.bind(self._setup.hands)
+            self._start()
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end()
+        self._opened.close()
+
+    @property
+    def url(self) -> str:
+        """The page's address. Whoever knows it may watch, stop and drive the robot."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/{self._token}/"
+
+    @property
+    def pid(self) -> int:
+        """The page's process."""
+        return self._process.pid
+
+    def show(self, view: View) -> None:
+        """Hand one view to the pages; an older one that is still on its way is replaced."""
+        with contextlib.suppress(zmq.Again):
+            self._views.send(encode(view), zmq.NOBLOCK)
+
+    def heard(self) -> Iterator[Upward]:
+        """What people did since the last time, oldest first. Starts a process that died again, in milliseconds."""
+        if self._process.poll() is not None and time.monotonic() - self._started > RESTART_AFTER:
+            self._start()
+        with contextlib.suppress(zmq.Again):
+            for _ in range(BACKLOG):
+                message = decode_upward(self._hands.recv(zmq.NOBLOCK))
+                if isinstance(message, Audience):
+                    self.pages = message.pages
+                else:
+                    yield message
+
+    def _described(self, ends: str) -> Setup:
+        keys: Mapping[str, str] = self._options.keys.keys
+        return Setup(
+            listener=self._listener.fileno(),
+            host=self._options.host,
+            token=self._token,
+            views=f"ipc://{ends}/views",
+            hands=f"ipc://{ends}/hands",
+            folder=str(self._options.folder.absolute()),
+            keys=dict(keys),
+            nice=self._options.nice,
+        )
+
+    def _start(self) -> None:
+        """Start the process in a group of its own, so that Ctrl-C reaches only us; the end of its stdin ends it."""
+        self._started, self.pages = time.monotonic(), 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", PROGRAM],
+            stdin=subprocess.PIPE,
+            pass_fds=[self._setup.listener],
+            start_new_session=True,
+        )
+        self._lifeline = self._process.stdin
+        if self._lifeline is not None:
+            self._lifeline.write(msgspec.json.encode(self._setup) + b"\n")
+            self._lifeline.flush()
+
+    def _end(self) -> None:
+        if self._lifeline is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._lifeline.close()
+        try:
+            self._process.wait(FAREWELL)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A listening socket; without a port, one of our own choice. Raises OperatorError."""
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, PORT if port is None else port), family=family)
+    except OSError as error:
+        if port is None and error.errno == errno.EADDRINUSE:
+            return listen(host, 0)
+        raise OperatorError(f"cannot serve the page on {host} port {port}: {error}; give another port") from None
+
+
+def _socket(
+    context: "zmq.Context[zmq.Socket[bytes]]", kind: int, options: tuple[tuple[int, int], ...]
+) -> "zmq.Socket[bytes]":
+    made = context.socket(kind)
+    for option, value in options:
+        made.set(option, value)
+    return made
