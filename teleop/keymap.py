@@ -45,6 +45,7 @@ KEYS: Mapping[str, str] = {
     "undo": "u",
     "note": "m",
     "takeover": "h",
+    "handback": "b",
     "quit": "ctrl-d",
 }
 

@@ -31,6 +31,7 @@ class Event(StrEnum):
     ESTOP = "estop"
     REARM = "rearm"
     TAKEOVER = "takeover"
+    HANDBACK = "handback"
     QUIT = "quit"
 
 
