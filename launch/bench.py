@@ -13,6 +13,7 @@ from launch import bench_clone, bench_gait, bench_loop
 from launch.bench_clone import BenchClone
 from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
+from launch.checked import Count, Seconds, checked
 from launch.deploy import terminable
 from launch.output import console, emit
 
@@ -36,7 +37,7 @@ class Bench(Protocol):
 class BenchServer:
     """Round trip of a 640x480 JPEG and the state to the policy server, against a bare ZeroMQ echo in the same run."""
 
-    seconds: float = 10.0
+    seconds: Seconds = 10.0
     """How long to measure."""
     json: bool = False
     """Print one JSON object on the last line."""
@@ -52,7 +53,7 @@ class BenchServer:
 class BenchEnv:
     """PyBullet control steps a second on one core, against a1.urdf stepped the same way in the same run."""
 
-    seconds: float = 10.0
+    seconds: Seconds = 10.0
     """How long to measure."""
     json: bool = False
     """Print one JSON object on the last line."""
@@ -86,7 +87,7 @@ class Clone(BenchClone):
 class BenchRecorder:
     """What `kill -9` of the recorder costs, and how fast recordings are read."""
 
-    kills: int = 50
+    kills: Count = 50
     """How many kills at random instants."""
     json: bool = False
     """Print one JSON object on the last line."""
@@ -148,7 +149,7 @@ def main(args: list[str]) -> int:
     """Measure and print."""
     chosen: Bench = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash bench", args=args, description=__doc__)
     with terminable():
-        figures = chosen.measure()
+        figures = checked(chosen).measure()
     if chosen.json:
         emit(figures)
     else:

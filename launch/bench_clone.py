@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from launch.checked import Count, Seconds, Speed
 from launch.demo_twin import demonstrate
 from launch.eval import Eval
 from launch.eval import measure as evaluate
@@ -19,11 +20,11 @@ from policies.bc import BcConfig
 class BenchClone:
     """How well a clone walks: recorded, trained and scored from scratch on the twin."""
 
-    demonstrations: Annotated[int, tyro.conf.arg(help="Demonstrations to record.")] = 10
-    demonstration_s: float = 12.0
+    demonstrations: Annotated[Count, tyro.conf.arg(help="Demonstrations to record.")] = 10
+    demonstration_s: Seconds = 12.0
     """Length of each."""
-    episodes: Annotated[int, tyro.conf.arg(help="Episodes of 10 s that each of the two is scored on.")] = 20
-    speed: float = 0.25
+    episodes: Annotated[Count, tyro.conf.arg(help="Episodes of 10 s that each of the two is scored on.")] = 20
+    speed: Speed = 0.25
     """Forward speed [m/s]."""
     seed: int = 0
     """Seed of the operator and of the training."""

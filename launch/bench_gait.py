@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
+from msgspec import Meta
 
+from launch.checked import Command, Seconds
 from launch.deploy import terminable
 from launch.evaluate import Trial, episode
 from launch.output import console
 from launch.priority import first_in_line
 from launch.robots import Opened, Referee, RobotOptions, open_robot
-from launch.steer import Command, Steer
+from launch.steer import Steer
 from policies.gait import Trot
 from robot.errors import RobotError
 
@@ -33,9 +35,9 @@ class BenchGait:
 
     robot: Literal["sim", "twin", "both"] = "both"
     """sim: PyBullet, as fast as it runs. twin: MuJoCo over the serial line and through the gate, in real time."""
-    seconds: float = 30.0
+    seconds: Seconds = 30.0
     """Length of each run."""
-    settle: float = 5.0
+    settle: Annotated[float, Meta(ge=0)] = 5.0
     """Seconds at the start of each run that the means leave out."""
     directions: Annotated[tuple[str, ...], tyro.conf.arg(help=f"Out of {', '.join(DIRECTIONS)}.")] = tuple(DIRECTIONS)
     """Which way to go, one run each."""

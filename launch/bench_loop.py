@@ -12,8 +12,10 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from msgspec import Meta
 
 from launch.brain import open_brain
+from launch.checked import Seconds
 from launch.deploy import stopped
 from launch.lateness import Lateness
 from launch.logs import Logs
@@ -29,9 +31,9 @@ from robot.types import Tick
 class BenchLoop:
     """The loop's punctuality on the twin: `leash bench loop --seconds 60`."""
 
-    seconds: float = 60.0
+    seconds: Seconds = 60.0
     """How long to drive."""
-    hogs: Annotated[int, tyro.conf.arg(help="Busy processes beside it for each core.")] = 0
+    hogs: Annotated[int, Meta(ge=0, le=64), tyro.conf.arg(help="Busy processes beside it for each core.")] = 0
     policy: str = "trot"
     """`trot`, `stand` or a policy file (which then runs behind its server)."""
     camera: bool = True

@@ -1,7 +1,6 @@
 """Opens the policy that a command names: a scripted gait in this process, a learned one behind its own server."""
 
 import contextlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -9,32 +8,38 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.plan import Plan
+from launch.plan import Plan, load_plan
 from launch.priority import renice
+from launch.robots import RobotOptions
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
 from policies.remote import RemotePolicy
 from robot.errors import PolicyError
-from robot.spec import Spec
+from robot.spec import Spec, load_spec
 from robot.types import Policy
 
+ENDING = 3.0
+"""How long a policy server may take to end [s]."""
 SCRIPTED = {"stand": Stand, "trot": Trot}
 
 
 @dataclass(frozen=True)
 class Brain:
-    """A policy and what the robot must have for it."""
+    """A policy, opened."""
 
     policy: Policy
-    needs_imu: bool = False
     remote: RemotePolicy | None = None
     """The same policy when it runs behind a server; it counts round trips and late replies."""
 
 
-def needs_imu(name: str) -> bool:
-    """Whether the policy called or stored as `name` reads gravity or the gyro. Raises PolicyError."""
-    if name in SCRIPTED or "://" in name:
+def needs_imu(name: str, options: RobotOptions, keys: Path | None = None) -> bool:
+    """Whether the policy called, stored or served as `name` reads gravity or the gyro. Raises PolicyError."""
+    if name in SCRIPTED:
         return False
+    if "://" in name:
+        spec = load_spec(load_plan(options.robot, options.plan).spec)
+        with RemotePolicy(name, spec, keys=keys) as remote:
+            return remote.manifest.needs_imu
     if not Path(name).is_file():
         raise PolicyError(
             f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
@@ -52,10 +57,10 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None) -> I
         yield Brain(SCRIPTED[name](spec))
     elif "://" in name:
         with RemotePolicy(name, spec, keys=keys) as remote:
-            yield Brain(remote, remote.manifest.needs_imu, remote)
+            yield Brain(remote, remote)
     else:
         with served(name, plan) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
-            yield Brain(remote, remote.manifest.needs_imu, remote)
+            yield Brain(remote, remote)
 
 
 @contextlib.contextmanager
@@ -74,5 +79,14 @@ def served(name: str, plan: Plan) -> Iterator[str]:
         try:
             yield endpoint
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=10)
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end; one that does not is killed."""
+    process.terminate()
+    try:
+        process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+from launch.output import emit
 from robot.errors import LeashError
 
 COMMANDS = {
@@ -38,6 +39,8 @@ def main() -> int:
         code: int = importlib.import_module(f"launch.{name}").main(args)
     except LeashError as error:
         print(f"leash {name}: {error}", file=sys.stderr)
+        if "--json" in args:
+            emit({"error": str(error)})
         return 2
     except KeyboardInterrupt:
         return 130

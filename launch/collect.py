@@ -135,7 +135,7 @@ def collect(config: Collect) -> dict[str, object]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(terminable())
         operator = stack.enter_context(make_operator(config.who, *script))
-        imu = needs_imu(config.policy)
+        imu = needs_imu(config.policy, config.robot)
         opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
         recorder = stack.enter_context(_recorder(config, opened))

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import tyro
 
+from launch.checked import Count, Seconds, Speed, checked
 from launch.demo_report import Story, Walk, write_report
 from launch.demo_twin import demonstrate, walk
 from launch.deploy import terminable
@@ -21,10 +22,13 @@ from launch.train import TrainBc, clone
 from launch.video import side_by_side, write_video
 from policies.bc import BcConfig
 from robot.episode import Episode, load_dataset
+from robot.errors import UsageError
 from robot.image import Pixels
 from robot.types import Array
 
 VIDEO_RATE = 20.0
+WRITTEN = {"demonstrations", "clone.safetensors", "walk.mp4", "report.html", "summary.json"}
+"""What a demo leaves in its folder, and may replace."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class Demo:
 
     folder: Path = Path("runs/demo")
     """Where recordings, policy, video, report and summary go; what an earlier demo left there is replaced."""
-    episodes: Annotated[int, tyro.conf.arg(help="Demonstrations to record.")] = 10
-    seconds: float = 12.0
+    episodes: Annotated[Count, tyro.conf.arg(help="Demonstrations to record.")] = 10
+    seconds: Seconds = 12.0
     """Length of a demonstration."""
-    walks: Annotated[int, tyro.conf.arg(help="Walks of 10 s on which clone and demonstrator are compared.")] = 3
-    speed: float = 0.25
+    walks: Annotated[Count, tyro.conf.arg(help="Walks of 10 s on which clone and demonstrator are compared.")] = 3
+    speed: Speed = 0.25
     """Forward speed of the comparison [m/s]."""
     seed: int = 0
     """Seed of the operator's wanderings and of the training."""
@@ -57,10 +61,8 @@ class Demo:
 
 def main(args: list[str]) -> int:
     """Run the demo and say where its report is."""
-    config = tyro.cli(Demo, prog="leash demo", args=args)
-    if config.folder.exists():
-        shutil.rmtree(config.folder)
-    config.folder.mkdir(parents=True)
+    config = checked(tyro.cli(Demo, prog="leash demo", args=args))
+    clear(config.folder)
     with terminable():
         figures = tell(config)
     (config.folder / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(plain(figures))))
@@ -68,6 +70,17 @@ def main(args: list[str]) -> int:
     if config.json:
         emit(figures)
     return 0
+
+
+def clear(folder: Path) -> None:
+    """Make the folder, without what an earlier demo wrote there. Raises UsageError when it holds anything else."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--folder {folder} is a file; give a folder")
+    strange = sorted({path.name for path in folder.glob("*")} - WRITTEN)
+    if strange:
+        raise UsageError(f"--folder {folder} holds {strange[0]!r}, which no demo wrote; give an empty or a new folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def tell(config: Demo) -> dict[str, Any]:

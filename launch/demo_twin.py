@@ -49,9 +49,9 @@ def demonstrate(folder: Path, episodes: int, seconds: float, seed: int) -> None:
 
 def walk(policy: str, name: str, color: str, walks: int, speed: float) -> Walk:
     """Let a policy walk straight ahead on a fresh twin, several times."""
-    result = Walk(name, color)
+    result, options = Walk(name, color), RobotOptions(robot="twin")
     with (
-        open_robot(RobotOptions(robot="twin"), needs_imu=needs_imu(policy)) as opened,
+        open_robot(options, needs_imu=needs_imu(policy, options)) as opened,
         open_brain(policy, opened.spec, opened.plan) as brain,
         first_in_line(opened.plan.processes.control.nice),
         progress() as bar,

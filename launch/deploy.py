@@ -10,16 +10,17 @@ from typing import Annotated
 
 import tyro
 
-from launch.brain import needs_imu, open_brain
+from launch.brain import Brain, needs_imu, open_brain
+from launch.checked import Command, Seconds, checked
 from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
-from launch.steer import Command, Steer
+from launch.steer import Steer
 from robot.loop import run
-from robot.types import Log, Policy, Tick
+from robot.types import Log, Tick
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Deploy:
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)
     """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
-    seconds: float | None = None
+    seconds: Seconds | None = None
     """How long; until Ctrl-C if left out."""
     record: Path | None = None
     """Folder to record an episode into."""
@@ -43,23 +44,27 @@ class Deploy:
 
 def main(args: list[str]) -> int:
     """Drive until the time is up, the robot is stopped, or somebody presses Ctrl-C."""
-    config = tyro.cli(Deploy, prog="leash deploy", args=args)
+    config = checked(tyro.cli(Deploy, prog="leash deploy", args=args))
+    imu = needs_imu(config.policy, config.robot, config.keys)
     with (
         terminable(),
-        open_robot(config.robot, needs_imu=needs_imu(config.policy), realtime=True) as opened,
+        open_robot(config.robot, needs_imu=imu, realtime=True) as opened,
         open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
     ):
         console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
-        figures = drive(opened, Steer(brain.policy, config.command), config)
+        figures = drive(opened, brain, config)
     if config.json:
         emit(figures)
     else:
-        console.print(" · ".join(f"{key} {value:.4g}" for key, value in figures.items()))
-    return 0 if figures["gate_stops"] == 0 else 1
+        console.print(" · ".join(f"{key} {value:.4g}" for key, value in figures.items() if not isinstance(value, str)))
+    if figures["stopped"]:
+        console.print(f"stopped: {figures['stopped']}", style="bold red")
+    return 1 if figures["stopped"] else 0
 
 
-def drive(opened: Opened, policy: Policy, config: Deploy) -> dict[str, float | int]:
-    """Stand up, drive, and return the figures of the run."""
+def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int | str]:
+    """Stand up, drive, and return the figures of the run; `stopped` says why it was stopped, if it was."""
+    policy = Steer(brain.policy, config.command)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     opened.robot.reset()
@@ -68,8 +73,16 @@ def drive(opened: Opened, policy: Policy, config: Deploy) -> dict[str, float | i
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         with contextlib.suppress(KeyboardInterrupt):
             run(opened.robot, policy, log, ticks=ticks, done=stopped)
-        stops = opened.gate_stops()  # before the recorder closes: without commands the gate soon stops, as it must
-    return {**lateness.figures(), "gate_stops": stops}
+        # Before the recorder closes, since without commands the gate soon stops, as it must.
+        stops, why = opened.gate_stops(), cause(opened, brain)
+    return {**lateness.figures(), "gate_stops": stops, "stopped": why}
+
+
+def cause(opened: Opened, brain: Brain) -> str:
+    """Why the policy or the gate stopped the robot, in one line; empty when neither did."""
+    if brain.remote is not None and brain.remote.stopped:
+        return f"the policy server failed: {brain.remote.trouble}"
+    return opened.stopped()
 
 
 def stopped(tick: Tick) -> bool:

@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from msgspec import Meta
 from rich.progress import track
 from rich.table import Table
 
 from launch.brain import needs_imu, open_brain
+from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
 from launch.evaluate import Trial, evaluate, summary
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
-from launch.steer import Command, Steer
-from robot.errors import RobotError
+from launch.steer import Steer
+from robot.errors import RobotError, UsageError
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class Eval:
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)
     """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
-    episodes: Annotated[int, tyro.conf.arg(help="How many episodes.")] = 20
-    seconds: float = 10.0
+    episodes: Annotated[Count, tyro.conf.arg(help="How many episodes.")] = 20
+    seconds: Seconds = 10.0
     """Length of an episode."""
-    settle: float = 1.0
+    settle: Annotated[float, Meta(ge=0)] = 1.0
     """Seconds at the start of each episode that the means leave out."""
     keys: Path | None = None
     """Folder with the keys of a policy server on another machine (`leash keys new`)."""
@@ -40,7 +42,9 @@ class Eval:
 
 def main(args: list[str]) -> int:
     """Evaluate and print; exit code 0 whatever the figures say."""
-    config = tyro.cli(Eval, prog="leash eval", args=args)
+    config = checked(tyro.cli(Eval, prog="leash eval", args=args))
+    if config.settle >= config.seconds:
+        raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.seconds}; give a smaller one")
     if config.robot.robot == "pupper":
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     figures = measure(config)
@@ -56,7 +60,7 @@ def measure(config: Eval) -> dict[str, float | int]:
     trial = Trial(config.episodes, config.seconds, config.settle)
     with (
         terminable(),
-        open_robot(config.robot, needs_imu=needs_imu(config.policy)) as opened,
+        open_robot(config.robot, needs_imu=needs_imu(config.policy, config.robot, config.keys)) as opened,
         open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):

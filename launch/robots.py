@@ -12,7 +12,7 @@ from launch.plan import Plan, load_plan
 from launch.priority import renice
 from robot.calibration import Calibration, load_calibration
 from robot.camera import CameraProcess, open_camera
-from robot.errors import CameraError, PortError, SpecError
+from robot.errors import CameraError, PortError, SpecError, UsageError
 from robot.fake import FakeRobot
 from robot.pupper import Pupper
 from robot.spec import Spec, load_spec
@@ -27,7 +27,7 @@ class RobotOptions:
     robot: Literal["sim", "twin", "pupper"] = "twin"
     """sim: PyBullet in this process. twin: a simulated Pupper behind a real serial line. pupper: the machine."""
     port: str | None = None
-    """Serial port for `pupper`, such as /dev/ttyACM0, or of a twin that already runs."""
+    """Serial port for `pupper`: /dev/ttyACM0, or the one that `leash twin` prints."""
     camera: tuple[str, ...] = ()
     """Cameras as NAME=SOURCE: /dev/video0, a URL, a video file, `synthetic`; or `on` for the ones in the plan."""
     calibration: Path | None = None
@@ -65,6 +65,8 @@ class Opened:
     referee: Referee | None = None
     gate_stops: Callable[[], int] = field(default=lambda: 0)
     """How often the gate stopped the robot since it was opened."""
+    stopped: Callable[[], str] = field(default=lambda: "")
+    """Why the gate holds the robot stopped; empty while it does not."""
     rearm: Callable[[], None] = field(default=lambda: None)
     """A person's consent to go on after a stop; `robot.reset` then stands the robot up."""
 
@@ -75,6 +77,7 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
 
     `realtime` paces the simulator by the clock, for people to drive; the serial robots always are.
     """
+    _refuse_foreign(options)
     plan = load_plan(options.robot, options.plan)
     spec = load_spec(plan.spec)
     if plan.processes.control.rate != spec.rate:
@@ -89,6 +92,18 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
         opener = _open_pupper(options, frame, needs_imu=needs_imu)
     with opener as opened:
         yield opened
+
+
+def _refuse_foreign(options: RobotOptions) -> None:
+    """Raise UsageError for an option that this kind of robot would not heed."""
+    unheard = {
+        "sim": ("port", "calibration", "boot"),
+        "twin": ("port",),
+        "pupper": ("dynamics", "boot", "seed"),
+    }[options.robot]
+    for name in unheard:
+        if getattr(options, name) != getattr(RobotOptions(), name):
+            raise UsageError(f"--{name} means nothing to --robot {options.robot}; leave one of them out")
 
 
 @contextlib.contextmanager
@@ -140,7 +155,8 @@ def _serial(
         }
         robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
         stack.enter_context(robot)
-        yield replace(frame, robot=robot, gate_stops=lambda: robot.gate_stops, rearm=robot.rearm)
+        stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
+        yield replace(frame, robot=robot, gate_stops=stops, stopped=cause, rearm=robot.rearm)
 
 
 def camera_sources(asked: Sequence[str], attached: Mapping[str, str]) -> dict[str, str]:

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from launch.checked import Command
 from robot.types import Action, Observation, Policy
-
-Command = tuple[float, float, float]
 
 
 class Steer:

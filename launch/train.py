@@ -10,9 +10,10 @@ import tyro
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from launch.checked import checked
 from launch.output import console, emit
 from policies.bc import BcConfig, Progress, train
-from policies.checkpoint import save_policy
+from policies.checkpoint import check_writable, save_policy
 from robot.episode import list_episodes, load_dataset
 from robot.errors import EpisodeError
 
@@ -32,7 +33,7 @@ class TrainBc:
 
 def main(args: list[str]) -> int:
     """Train, save, and say how well it went."""
-    config = tyro.extras.subcommand_cli_from_dict({"bc": TrainBc}, prog="leash train", args=args)
+    config = checked(tyro.extras.subcommand_cli_from_dict({"bc": TrainBc}, prog="leash train", args=args))
     figures = clone(config)
     console.print(f"{config.out}: off by {figures['held_out_rmse_rad']:.4f} rad on what was held out", highlight=False)
     if config.json:
@@ -43,6 +44,7 @@ def main(args: list[str]) -> int:
 def clone(config: TrainBc) -> dict[str, Any]:
     """Train and save; see `policies.bc.Trained` for the figures, and `seconds`, `episodes`, `out`."""
     started = time.monotonic()
+    check_writable(config.out)
     episodes = load_dataset(files(config.data), report=lambda line: console.print(line, highlight=False))
     with _bar() as bar:
         task = bar.add_task("cloning", total=config.bc.steps, error="")

@@ -7,10 +7,12 @@ feature in training, and no reliance on past actions, which a copycat would only
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 import numpy as np
 import torch
+from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
@@ -54,18 +56,18 @@ class BcConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     teacher: Teacher = "human"
     """Whose proposals are learned: the human's, the policy's, or the human's where there are any, else the policy's."""
-    steps: int = 2000
-    batch: int = 256
+    steps: Annotated[int, Meta(ge=1)] = 2000
+    batch: Annotated[int, Meta(ge=1, le=65536)] = 256
     """Samples a step, for each member its own."""
-    rate: float = 2e-3
+    rate: Annotated[float, Meta(gt=0, le=1)] = 2e-3
     """Highest learning rate; it warms up over a twentieth of the steps and falls to zero along a cosine."""
-    decay: float = 1e-3
+    decay: Annotated[float, Meta(ge=0, le=1)] = 1e-3
     """Weight decay."""
-    later: float = 0.3
+    later: Annotated[float, Meta(ge=0, le=1)] = 0.3
     """Weight of each planned target after the first."""
-    held_out: float = 0.15
+    held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.15
     """Part of the episodes that is not learned from but decides when to stop."""
-    patience: int = 10
+    patience: Annotated[int, Meta(ge=1)] = 10
     """Looks at what was held out without improvement before training stops."""
     jitter: Jitter = field(default_factory=Jitter)
     seed: int = 0

@@ -26,6 +26,18 @@ MAX_HEADER = 2**20
 """Of the JSON at the beginning of the file [bytes]."""
 
 
+def check_writable(path: Path) -> None:
+    """Raise PolicyError when a policy could not be saved there, before anybody trains for it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        with tempfile.NamedTemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise PolicyError(f"cannot write a policy to {path}: {error.strerror or error}; give another --out") from None
+
+
 def save_policy(path: Path, manifest: Manifest, weights: Weights) -> Manifest:
     """Write a policy file, which appears complete or not at all; return the manifest with the weights' hash."""
     sealed = msgspec.structs.replace(manifest, weights=hash_weights(weights))

@@ -86,16 +86,19 @@ def check_fits(manifest: Manifest, spec: Spec) -> None:
     made, here = f"{manifest.spec} {manifest.spec_hash}", f"{spec.name} {spec.hash}"
     if manifest.joints != spec.names:
         raise PolicyError(f"a policy for {made} cannot drive {here}: it has {len(manifest.joints)} other joints")
-    if manifest.spec_hash != spec.hash:
+    if manifest.spec_hash != spec.hash or _differing(manifest, spec):
         raise PolicyError(f"a policy for {made} cannot drive {here}: {_difference(manifest, spec)}; train it again")
 
 
-def _difference(manifest: Manifest, spec: Spec) -> str:
+def _differing(manifest: Manifest, spec: Spec) -> list[str]:
+    """What the manifest says of the robot that the spec does not."""
     here = describe(manifest.kind, spec)
-    names = [
-        name for name in ("rate", "gains", "stand", "lower", "upper") if getattr(manifest, name) != getattr(here, name)
-    ]
-    return f"{' and '.join(names) or 'the spec'} changed since"
+    said = ("rate", "gains", "stand", "lower", "upper")
+    return [name for name in said if getattr(manifest, name) != getattr(here, name)]
+
+
+def _difference(manifest: Manifest, spec: Spec) -> str:
+    return f"{' and '.join(_differing(manifest, spec)) or 'the spec'} changed since"
 
 
 def to_json(manifest: Manifest) -> bytes:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import zmq
@@ -233,6 +234,9 @@ def _refuse_taken(endpoint: str) -> None:
     """ZeroMQ would take an ipc address away from a server that lives; a socket file of a dead one is replaced."""
     if not endpoint.startswith("ipc://"):
         return
+    path = Path(endpoint.removeprefix("ipc://"))
+    if path.exists() and not path.is_socket():
+        raise ServerError(f"{path} is no socket, and serving there would delete it; choose another --endpoint")
     with sockets.socket(sockets.AF_UNIX) as probe, contextlib.suppress(OSError):
         probe.connect(endpoint.removeprefix("ipc://"))
         raise ServerError(f"a server is already reached at {endpoint}; stop it or choose another --endpoint")

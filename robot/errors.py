@@ -1,6 +1,7 @@
 """Everything that can go wrong on purpose, in one tree.
 
 LeashError                a user can act on it: one line that names the value, the bound and the remedy
+├── UsageError            an option out of its bounds, or options that contradict one another
 ├── SpecError             a robot description or settings file that does not say what it must
 ├── CalibrationError      a calibration that is unreadable or belongs to another machine
 ├── KinematicsError       a foot position out of the leg's reach
@@ -20,6 +21,10 @@ LeashError                a user can act on it: one line that names the value, t
 
 class LeashError(Exception):
     """A mistake or fault that the user can act on; its text is one line."""
+
+
+class UsageError(LeashError):
+    """An option out of its bounds, or options that contradict one another."""
 
 
 class SpecError(LeashError):

@@ -18,6 +18,13 @@ Angle = Annotated[float, Meta(ge=-100, le=100)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Size = Annotated[int, Meta(ge=16, le=4096)]
 
+LEG_JOINTS = tuple(
+    f"{leg}_{joint}"
+    for leg in ("front_right", "front_left", "back_right", "back_left")
+    for joint in ("abduction", "hip", "knee")
+)
+"""What kinematics, simulators and the firmware take joints 0..11 of a legged body for."""
+
 
 class Joint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One joint, in the body-axis convention of the spec's docs [rad]."""
@@ -129,8 +136,8 @@ def load_spec(source: str | Path = "pupper_v2") -> Spec:
     """Read a spec by its built-in name or from a YAML file. Raises SpecError."""
     path = Path(source)
     if path.suffix not in {".yaml", ".yml"}:
-        path = Path(__file__).with_name(f"{source}.yaml")
-        if not path.exists():
+        path = Path(__file__).parent / f"{Path(source).name}.yaml"
+        if path.stem != str(source) or not path.exists():
             known = sorted(file.stem for file in path.parent.glob("*.yaml"))
             raise SpecError(f"no robot is called {str(source)!r}; known are {known}, or give a .yaml file")
     spec = read_yaml(path, Spec)
@@ -153,8 +160,11 @@ def read_yaml(path: Path, kind: type[T]) -> T:
 def _check(spec: Spec, path: Path) -> None:
     if len(set(spec.names)) != len(spec.names):
         raise SpecError(f"{path}: joint names {list(spec.names)} are not unique")
-    if spec.legs is not None and len(spec.joints) != 12:
-        raise SpecError(f"{path}: four legs have 12 joints, not {len(spec.joints)}")
+    if spec.legs is not None and spec.names != LEG_JOINTS:
+        odd = next((name for name in spec.names if name not in LEG_JOINTS), spec.names[0])
+        raise SpecError(
+            f"{path}: four legs have the joints {', '.join(LEG_JOINTS)} in this order; {odd!r} is out of it"
+        )
     for joint in spec.joints:
         for name in ("stand", "rest"):
             value = getattr(joint, name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from robot.errors import KinematicsError
@@ -13,7 +13,14 @@ from robot.types import Array
 SPEC = load_spec()
 assert SPEC.legs is not None
 LEGS: Legs = SPEC.legs
-leg = st.tuples(st.floats(-0.7, 0.7), st.floats(-1.2, 2.5), st.floats(-2.8, -0.05))
+
+
+def below(leg: tuple[float, float, float]) -> bool:
+    """Whether the foot is below the abduction axis, where the inverse looks for it."""
+    return bool(LEGS.thigh * np.cos(leg[1]) + LEGS.shank * np.cos(leg[1] + leg[2]) > 0.01)
+
+
+leg = st.tuples(st.floats(-0.7, 0.7), st.floats(-1.2, 2.5), st.floats(-2.8, -0.05)).filter(below)
 poses = st.lists(leg, min_size=4, max_size=4).map(lambda legs: np.array(legs).ravel())
 
 
@@ -42,8 +49,6 @@ def test_hips_are_where_the_geometry_says() -> None:
 @given(poses)
 def test_inverse_undoes_forward(joint_pos: Array) -> None:
     feet = forward(joint_pos, LEGS)
-    _, hip, knee = joint_pos.reshape(4, 3).T
-    assume((LEGS.thigh * np.cos(hip) + LEGS.shank * np.cos(hip + knee) > 0.01).all())
     np.testing.assert_allclose(forward(inverse(feet, LEGS), LEGS), feet, atol=1e-9)
     np.testing.assert_allclose(inverse(feet, LEGS), joint_pos, atol=1e-6)
 

@@ -60,7 +60,7 @@ def test_joint_values_come_as_arrays_that_nobody_can_change(tmp_path: Path) -> N
         ({"joints": [JOINT | {"step": -1.0}]}, "step"),
         ({"joints": [JOINT | {"stop": 1.0}]}, "stop"),
         ({"gains": {"kp": 50, "kd": 2, "max_current": 11}}, "max_current"),
-        ({"legs": LEGS}, "four legs have 12 joints, not 1"),
+        ({"legs": LEGS}, "four legs have the joints front_right_abduction"),
         ({"cameras": {"head": {"width": 1, "height": 480, "rate": 30}}}, "width"),
     ],
 )

@@ -1,0 +1,37 @@
+"""Deploying: why it ended, and that nothing outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LEASH = Path(sys.executable).with_name("leash")
+
+
+def test_a_server_that_dies_stops_the_robot_with_its_reason(tmp_path: Path) -> None:
+    endpoint = f"ipc://{tmp_path}/policy"
+    with subprocess.Popen([LEASH, "serve", "trot", "--endpoint", endpoint], stderr=subprocess.DEVNULL) as server:
+        command = [LEASH, "deploy", endpoint, "--robot", "twin", "--seconds", "30", "--json"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as deploy:
+            assert deploy.stderr is not None
+            assert any("drives" in line for line in deploy.stderr)
+            time.sleep(4.0)  # the robot stands up; from then on, whenever the server dies the robot must stop
+            server.send_signal(signal.SIGKILL)
+            out, _ = deploy.communicate(timeout=30)
+    figures = json.loads(out.splitlines()[-1])
+    assert deploy.returncode == 1
+    assert figures["ticks"] < 600
+    assert "policy server failed" in figures["stopped"]
+
+
+def test_a_frozen_policy_server_does_not_outlive_the_command(tmp_path: Path) -> None:
+    from launch.brain import end
+
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        end(process)
+        assert process.returncode == -signal.SIGKILL
