@@ -39,9 +39,13 @@ def main(args: list[str]) -> int:
     stop = _stop_at_signals()
     served = offer(config.policy, config.spec)
     keys = server_keys(config.keys) if config.keys is not None else None
-    console.print(f"serving {config.policy} at {config.endpoint}; Ctrl-C stops", highlight=False)
-    serve(served, config.endpoint, stop, keys=keys, note=lambda line: console.print(line, highlight=False))
+    serve(served, config.endpoint, stop, keys=keys, note=say)
     return 0
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal."""
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def offer(policy: str, spec: str) -> Served:

@@ -96,6 +96,7 @@ class Server:
             self._socket = opening.enter_context(context.socket(zmq.ROUTER))
             self._bind()
             self._open = opening.pop_all()
+        self._note(f"serving {self._served.manifest.kind} at {self.endpoint}; Ctrl-C stops")
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -17,8 +17,6 @@ from msgspec import Meta
 from robot.errors import WireError
 
 JOINTS = 12
-BAUD = 500_000
-"""What the firmware asks for; without effect on native USB."""
 
 START = 0x00
 HEADER = b"\x45\x45"

@@ -8,7 +8,6 @@ from robot.types import Array
 from sim.firmware_json import DocumentError, Reader, Value, as_bool, as_float
 
 BUFFER = 512
-JOINT_ARRAYS = ("pos", "cart_pos", "ff_force", "activations")
 AXIS_ARRAYS = ("cart_kp", "cart_kd")
 NUMBERS = ("kp", "kd", "max_current")
 ACTS_IF_TRUE = ("zero", "home", "idle")
