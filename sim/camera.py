@@ -40,8 +40,7 @@ class HeadCamera:
 
     def __init__(self, spec: CameraSpec, pattern: Pixels | None = None, *, repeat: float = 0.5) -> None:
         """`pattern` (h, w, 3) RGB covers a square with sides of `repeat` [m]."""
-        self._pattern = checker() if pattern is None else pattern
-        self._repeat = repeat
+        self.lay(checker() if pattern is None else pattern, repeat)
         self._size = (spec.width, spec.height)
         focal = spec.height / 2 / math.tan(FIELD / 2)
         pixel_to_ray = np.array(
@@ -54,6 +53,10 @@ class HeadCamera:
         self._columns = np.arange(spec.width, dtype=np.float32)
         self._rows = np.arange(spec.height, dtype=np.float32)[:, None]
         self._sky = np.linspace(HAZE, ZENITH, 256).astype(np.uint8)[:, None, :]
+
+    def lay(self, pattern: Pixels, repeat: float) -> None:
+        """Look at another floor from now on."""
+        self._pattern, self._repeat = pattern, repeat
 
     def render(self, position: Array, rotation: Array) -> Pixels:
         """The view (h, w, 3) RGB from a body frame at `position` (3,) [m] turned by `rotation` (3, 3) to the world."""

@@ -1,6 +1,7 @@
 """Pupper v2 in PyBullet, as a `Robot`."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
 from sim.dynamics import NOMINAL, Dynamics
 from sim.sensors import Sensors
-from sim.shutter import Shutter
+from sim.shutter import Eye, Shutter
 from sim.truth import Truth
 from sim.world import World
 
@@ -47,12 +48,13 @@ class SimPupper:
         dynamics: Dynamics = NOMINAL,
         *,
         seed: int = 0,
-        camera: bool = False,
+        camera: bool | Mapping[str, Eye] = False,
         physics_rate: int = 400,
         realtime: bool = False,
     ) -> None:
+        """`camera` turns the spec's cameras on; a mapping also says what draws the view of some of them."""
         self._spec = spec
-        self._shutter = Shutter(spec.cameras if camera else {})
+        self._shutter = Shutter(spec.cameras if camera else {}, camera if isinstance(camera, Mapping) else None)
         self._steps = steps_per_tick(spec, physics_rate)
         self._step = 1.0 / physics_rate
         self._rng = np.random.default_rng(seed)

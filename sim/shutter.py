@@ -1,8 +1,9 @@
 """When simulated cameras take their frames: each on its own grid of simulated time, the newest kept."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from robot.image import Image
+from robot.image import Image, Pixels
 from robot.spec import CameraSpec
 from robot.types import Array
 from sim.camera import HeadCamera
@@ -10,12 +11,21 @@ from sim.camera import HeadCamera
 Pose = Callable[[], tuple[Array, Array]]
 
 
+class Eye(Protocol):
+    """What draws a camera's view; its pictures may be smaller than the real camera's, of the same field."""
+
+    def render(self, position: Array, rotation: Array) -> Pixels:
+        """The view (h, w, 3) RGB from a body frame at `position` (3,) [m] turned by `rotation` (3, 3) to the world."""
+        ...
+
+
 class Shutter:
     """The newest frame of each camera; with no cameras it costs nothing. Times count from the robot's placing [s]."""
 
-    def __init__(self, cameras: Mapping[str, CameraSpec]) -> None:
+    def __init__(self, cameras: Mapping[str, CameraSpec], eyes: Mapping[str, Eye] | None = None) -> None:
+        """`eyes` draw for some of the cameras; the others look at a plain world."""
         self._rates = {name: camera.rate for name, camera in cameras.items()}
-        self._cameras = {name: HeadCamera(camera) for name, camera in cameras.items()}
+        self._cameras = {name: (eyes or {}).get(name) or HeadCamera(camera) for name, camera in cameras.items()}
         self._taken = dict.fromkeys(cameras, 0)
         self._due: dict[str, tuple[int, int]] = {}
         self._frames: dict[str, Image] = {}
