@@ -12,6 +12,7 @@ import msgspec
 import tyro
 
 from launch.brain import needs_imu, open_brain
+from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.lateness import Lateness
 from launch.logs import Logs
@@ -28,7 +29,7 @@ from robot.episode_labels import add_label
 from robot.errors import EpisodeError
 from robot.loop import run
 from robot.recorder import Recorder
-from robot.types import Policy, Tick
+from robot.types import Log, Policy, Tick
 from teleop.drive import Drive
 from teleop.session import Session, SessionConfig
 from teleop.session_states import State
@@ -134,7 +135,8 @@ def collect(config: Collect) -> dict[str, object]:
     script = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
     with contextlib.ExitStack() as stack:
         stack.enter_context(terminable())
-        operator = stack.enter_context(make_operator(config.who, *script))
+        cockpit = stack.enter_context(open_cockpit(config.who, config.folder))
+        operator = stack.enter_context(make_operator(config.who, *script, cockpit))
         imu = needs_imu(config.policy, config.robot)
         opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
@@ -147,17 +149,18 @@ def collect(config: Collect) -> dict[str, object]:
         rig = Rig(opened, drive, disturbed, session, Lateness(opened.spec.period), config.episodes, config.who.live)
         stack.callback(_keep_notes, config.folder, session)
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        panel = Panel(opened, brain, drive, session, recorder, config.policy, config.episodes)
         with contextlib.suppress(KeyboardInterrupt):
-            _run(rig)
+            _run(rig, *panel.log(cockpit))
         stops = opened.gate_stops()
     return {"folder": str(config.folder), **_figures(rig), "gate_stops": stops}
 
 
-def _run(rig: Rig) -> None:
+def _run(rig: Rig, *views: Log) -> None:
     with Screen(lambda: rig.session.status, rig.enough) as screen:
         while not rig.complete:
             rig.ready()
-            run(rig.opened.robot, rig.policy, Logs(rig.session, rig.lateness, screen), done=rig.over)
+            run(rig.opened.robot, rig.policy, Logs(rig.session, rig.lateness, screen, *views), done=rig.over)
 
 
 def _recorder(config: Collect, opened: Opened) -> Recorder:

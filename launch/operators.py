@@ -1,4 +1,4 @@
-"""Opens the operator that `--operator keyboard|gamepad|scripted` names, several at once if asked."""
+"""Opens the operator that `--operator keyboard|gamepad|browser|scripted` names, several at once if asked."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -9,6 +9,8 @@ from launch.output import console
 from launch.screen import keys
 from robot.clock import Clock, MonotonicClock
 from robot.errors import OperatorError
+from teleop.cockpit_link import LOOPBACK, Cockpit
+from teleop.cockpit_operator import BrowserOperator
 from teleop.gamepad import Gamepad
 from teleop.keyboard import HELP, Keyboard
 from teleop.keymap import KeyMap
@@ -21,10 +23,14 @@ from teleop.sticks import Speeds
 class OperatorOptions:
     """Who drives."""
 
-    operator: tuple[Literal["keyboard", "gamepad", "scripted"], ...] = ("keyboard",)
+    operator: tuple[Literal["keyboard", "gamepad", "browser", "scripted"], ...] = ("keyboard",)
     """One device, or several: who holds the dead-man first drives, and the e-stop counts from any."""
     keys: tuple[str, ...] = ()
     """Other keys, as ACTION=KEY: `--keys stop=p start=g`."""
+    page_host: str = LOOPBACK
+    """Address at which `browser` serves its page. Leave it at loopback and come by `ssh -L` from other machines."""
+    page_port: int | None = None
+    """Port of the page; 8420, or another when that is in use."""
     speeds: Annotated[Speeds, tyro.conf.OmitArgPrefixes] = field(default_factory=Speeds)
     reaction: float = 0.0
     """How late the scripted operator reacts [s]."""
@@ -42,12 +48,26 @@ class OperatorOptions:
         return MonotonicClock() if self.live else None
 
 
-def make_operator(options: OperatorOptions, episodes: int, seconds: float, seed: int) -> Operator:
-    """The operator to be entered; a scripted one drives `episodes` of `seconds` each. Raises OperatorError."""
+def make_operator(
+    options: OperatorOptions, episodes: int, seconds: float, seed: int, cockpit: Cockpit | None = None
+) -> Operator:
+    """The operator to be entered; a scripted one drives `episodes` of `seconds` each, `browser` is at the cockpit.
+
+    Raises OperatorError.
+    """
     if not options.operator:
-        raise OperatorError("nobody drives; give --operator keyboard, gamepad or scripted")
-    made = [_device(name, options, episodes, seconds, seed) for name in options.operator]
+        raise OperatorError("nobody drives; give --operator keyboard, gamepad, browser or scripted")
+    script = (episodes, seconds, seed)
+    made = [
+        _page(cockpit, options) if name == "browser" else _device(name, options, *script) for name in options.operator
+    ]
     return made[0] if len(made) == 1 else Merged(made)
+
+
+def _page(cockpit: Cockpit | None, options: OperatorOptions) -> Operator:
+    if cockpit is None:
+        raise OperatorError("this command serves no page; use another --operator")
+    return BrowserOperator(cockpit, options.speeds)
 
 
 def _device(name: str, options: OperatorOptions, episodes: int, seconds: float, seed: int) -> Operator:
