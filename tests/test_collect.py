@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from launch.collect import REFUSED, Collect, Rig, main, outcomes
+from launch.collect import Collect, main
 from launch.lateness import Lateness
 from launch.operators import OperatorOptions, make_operator
 from launch.plan import load_plan
+from launch.rig import REFUSED, Rig
 from launch.robots import Opened
 from launch.screen import keys, lines
+from launch.session_files import outcomes
 from policies.gait import Stand
 from robot.calibration import Calibration
 from robot.clock import MonotonicClock

@@ -1,0 +1,164 @@
+"""A recording session at a robot, whoever decides there: robot, policy, operator, recorder, and the loop."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from launch.brain import needs_imu, open_brain
+from launch.lateness import Lateness
+from launch.logs import Logs
+from launch.operators import OperatorOptions
+from launch.priority import first_in_line
+from launch.recording import recorder_of
+from launch.robots import Opened, RobotOptions, open_robot
+from launch.screen import Screen
+from launch.session_files import keep_notes, relabelling
+from robot.episode_info import Outcome
+from robot.loop import run
+from robot.recorder import Recorder
+from robot.types import Log, Policy, Tick
+from teleop.drive import Drive
+from teleop.session import Session, SessionConfig, SessionStatus
+from teleop.session_states import State
+
+REFUSED = 3
+"""A gate that answers late is not a gate that stopped the robot; one that refuses so many ticks in a row is."""
+
+
+class Sitting(Protocol):
+    """The options that every recording session has."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the episodes go."""
+        ...
+
+    @property
+    def robot(self) -> RobotOptions:
+        """Which robot."""
+        ...
+
+    @property
+    def who(self) -> OperatorOptions:
+        """Who sits there."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """`trot`, a policy file, or a server's endpoint."""
+        ...
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes the folder shall hold."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Longest episode [s]."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """A few words that are kept with each episode."""
+        ...
+
+
+@dataclass
+class Rig:
+    """What one session runs on."""
+
+    opened: Opened
+    drive: Drive
+    policy: Policy
+    """What decides: the drive itself, or something around it."""
+    session: Session
+    lateness: Lateness
+    enough: int
+    live: bool
+    request: Callable[[], str] = str
+    """Why a person's help is asked; empty when it is not."""
+    refused: int = 0
+    """For how many ticks in a row nothing went out."""
+
+    def over(self, tick: Tick) -> bool:
+        """Whether the loop must be left: everything is recorded, or the robot has to be made ready again."""
+        self.refused = self.refused + 1 if tick.sent.source == "safety" else 0
+        referee = self.opened.referee
+        fallen = referee is not None and referee.truth().fallen
+        if fallen or tick.wanted.source == "safety" or self.refused >= REFUSED:
+            self._stop()
+        return self.drive.rearmed or self.complete
+
+    def _stop(self) -> None:
+        """Note: nobody is there to see to a robot that a script drives, so a simulated one is stood up at once."""
+        if not self.drive.stopped:
+            self.drive.stop()
+            if not self.live and self.opened.referee is not None:
+                self.drive.rearm()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the operator quit, or enough episodes are recorded and the last label is final."""
+        status = self.session.status
+        full = status.kept >= self.enough and status.state is State.IDLE
+        return status.state is State.DONE or full
+
+    @property
+    def status(self) -> SessionStatus:
+        """The session's, with a call for help among its warnings."""
+        status, request = self.session.status, self.request()
+        return replace(status, warnings=(request, *status.warnings)) if request else status
+
+    def ready(self) -> None:
+        """Stand the robot up; a simulated one that fell is set on its feet first."""
+        if self.drive.rearmed:
+            self.opened.rearm()
+        referee = self.opened.referee
+        if referee is not None and referee.truth().fallen:
+            referee.place()
+        self.opened.robot.reset()
+
+    def run(self, *beside: Log) -> None:
+        """Loop until the session is complete, or Ctrl-C; whatever else wants the ticks stands `beside`."""
+        with contextlib.suppress(KeyboardInterrupt), Screen(lambda: self.status, self.enough) as screen:
+            log = Logs(self.session, *beside, self.lateness, screen)
+            while not self.complete:
+                self.ready()
+                run(self.opened.robot, self.policy, log, done=self.over)
+
+    def figures(self) -> dict[str, object]:
+        """Episodes in the folder by outcome, how punctual the loop was, and how often the gate stopped the robot."""
+        status = self.session.status
+        figures: dict[str, object] = {"episodes": status.kept}
+        figures |= {str(outcome): count for outcome, count in status.counts.items()}
+        figures |= self.lateness.figures() if self.lateness.late.size else {}
+        return figures | {"gate_stops": self.opened.gate_stops()}
+
+
+Wiring = Callable[[Opened, Policy], tuple[Drive, Policy]]
+"""Given the robot and the opened policy, who drives and what decides."""
+
+
+@contextlib.contextmanager
+def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iterator[Rig]:
+    """Open everything that a session needs; `counts` is what the folder holds already."""
+    with contextlib.ExitStack() as stack:
+        imu = needs_imu(config.policy, config.robot)
+        opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
+        brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
+        recorder = stack.enter_context(_recorder(config, opened))
+        drive, policy = wire(opened, brain.policy)
+        limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)
+        relabel = stack.enter_context(relabelling(config.folder))
+        session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))
+        stack.callback(keep_notes, config.folder, session)
+        stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        yield Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+
+
+def _recorder(config: Sitting, opened: Opened) -> Recorder:
+    info = {"task": config.task, "operator": " ".join(config.who.operator), "policy": config.policy}
+    return recorder_of(opened, config.folder, info)
