@@ -89,10 +89,11 @@ def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[s
         recorder.begin()
         ticks = round(seconds * opened.spec.rate)
         run(opened.robot, policy, Logs(lateness, ages, recorder), ticks=ticks, done=stopped)
-        stops = opened.gate_stops()  # before anything else: without commands the gate soon stops, as it must
+        # Before anything else, since without commands the gate soon stops, as it must.
+        stops, why = opened.gate_stops(), opened.stopped()
         recorder.end()
     figures: dict[str, float | int | str] = {"seconds": seconds, "priority": priority, **lateness.figures()}
-    return {**figures, **ages.figures(), "gate_stops": stops}
+    return {**figures, **ages.figures(), "gate_stops": stops, "stopped": why}
 
 
 @contextlib.contextmanager
