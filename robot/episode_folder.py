@@ -1,5 +1,6 @@
 """A folder of episodes as a place to record into: its lock, its next number, and whether it holds the same body."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -27,20 +28,40 @@ def next_index(folder: Path) -> int:
 def lock_folder(folder: Path) -> int:
     """Make sure that nobody else records into the folder; return the descriptor that holds the lock.
 
-    Raises EpisodeError when somebody does.
+    Raises EpisodeError when somebody does, naming their process, and OSError.
     """
     descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
+    while not _taken(descriptor):
+        if time.monotonic() >= deadline:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
             os.close(descriptor)
-            raise EpisodeError(f"another recorder is writing to {folder}; stop it or choose another folder") from None
-        return descriptor
+            raise EpisodeError(
+                f"another recorder is writing to {folder} (process {holder}); stop it or choose another folder"
+            )
+        time.sleep(0.05)
+    with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, it only names nobody
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep recorders out of a folder for as long as the block runs. Raises EpisodeError and OSError as the above."""
+    descriptor = lock_folder(folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def check_same_body(folder: Path, spec: Spec) -> None:

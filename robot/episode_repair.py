@@ -1,12 +1,15 @@
 """Finishing what a crash interrupted, and saving what is whole of a damaged file. Originals are kept."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from robot.episode_folder import locked
 from robot.episode_info import END, End, unpack_facts
 from robot.episode_records import HEAD, MAGIC, Block, Chunk, Op, blocks, take_metadata, text
 from robot.episode_scan import body_is_whole, messages, scan
@@ -47,37 +50,54 @@ def seal(path: Path, reason: str) -> int:
 def recover(path: Path) -> Recovered:
     """Make a valid episode of whatever is whole in a damaged or unfinished one; the original moves to `originals/`.
 
-    Raises EpisodeError when there is nothing to repair, or nothing to save.
+    Raises EpisodeError when there is nothing to repair or to save, the disk fails, or somebody records into the folder.
     """
+    try:
+        with locked(path.parent):
+            return _recover(path)
+    except OSError as error:
+        raise EpisodeError(f"cannot recover {path}: {error.strerror}") from None
+
+
+def _recover(path: Path) -> Recovered:
     target = path.with_name(path.name.split(".")[0] + ".mcap")
     if path != target and target.exists():
         raise EpisodeError(f"{target} exists already; move it or {path} to another folder first")
-    data = _read(path)
-    start = scan(data).start
     if not verify(path):
         raise EpisodeError(f"{path} is whole; there is nothing to recover")
-    workshop = path.parent / ".recovery"
-    workshop.mkdir(exist_ok=True)
-    writer = EpisodeWriter(workshop / target.name, start)
-    for block in _whole_chunks(data):
-        writer.copy(Chunk([message for message, _ in messages(data, block)]))
-    if not writer.ticks:
-        writer.discard()
-        workshop.rmdir()
-        raise EpisodeError(f"no tick of {path} is whole")
-    end = _find_end(data) or End(reason="recovered")
-    finished = writer.finish(msgspec.structs.replace(end, dropped=writer.number + 1 - writer.ticks))
-    original = _put_aside(path)
-    finished.rename(target)
-    workshop.rmdir()
+    with _workshop(path.parent) as workshop:
+        writer = _rebuild(path.read_bytes(), workshop / target.name)
+        if not writer.ticks:
+            raise EpisodeError(f"no tick of {path} is whole")
+        original = _put_aside(path)
+        writer.path.rename(target)
     return Recovered(target, writer.ticks, original)
 
 
-def _read(path: Path) -> bytes:
+@contextmanager
+def _workshop(folder: Path) -> Iterator[Path]:
+    """An empty folder for one repair; what an interrupted one left in it goes. Under the folder's lock only."""
+    workshop = folder / ".recovery"
+    shutil.rmtree(workshop, ignore_errors=True)
+    workshop.mkdir()
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise EpisodeError(f"cannot read {path}: {error.strerror}") from None
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _rebuild(data: bytes, path: Path) -> EpisodeWriter:
+    """Write what is whole into a new file; the writer, done. Raises EpisodeError and OSError."""
+    writer = EpisodeWriter(path, scan(data).start)
+    try:
+        for block in _whole_chunks(data):
+            writer.copy(Chunk([message for message, _ in messages(data, block)]))
+        end = _find_end(data) or End(reason="recovered")
+        writer.finish(msgspec.structs.replace(end, dropped=writer.number + 1 - writer.ticks))
+    except OSError:
+        writer.close()
+        raise
+    return writer
 
 
 def _put_aside(path: Path) -> Path:

@@ -13,6 +13,7 @@ LeashError                a user can act on it: one line that names the value, t
 ├── OperatorError         an input device that is missing, or keys that contradict one another
 ├── PolicyError           a policy file that does not fit this robot, or cannot be read
 ├── ServerError           the policy server is missing, refused us or did not answer
+├── LabelError            labels beside recordings that cannot be read or written
 └── EpisodeError          a recording that is damaged, foreign or cannot be written
 
 `launch` prints a LeashError as one line and exits with 2; anything else is our defect and shows its traceback.
@@ -69,6 +70,10 @@ class PolicyError(LeashError):
 
 class ServerError(LeashError):
     """The policy server is missing, refused us or did not answer."""
+
+
+class LabelError(LeashError):
+    """Labels beside recordings that cannot be read or written; the recordings themselves may be whole."""
 
 
 class EpisodeError(LeashError):

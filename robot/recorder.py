@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -38,6 +39,8 @@ class Finished:
     outcome: Outcome
     reason: str
     """Why it ended."""
+    dropped: int
+    """Ticks of it that are not in the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +88,20 @@ class Recorder:
         self.last: Finished | None = None
         """The newest complete episode, as far as we have heard."""
         self.notes: list[str] = []
-        """What the recorder had to tell: interrupted episodes that it completed."""
+        """What the recorder had to tell: interrupted episodes that it completed, what it could not write."""
+        self.cut_short: dict[int, str] = {}
+        """Episodes that the disk ended early, and why in one line, as far as we have heard."""
 
     def __enter__(self) -> Self:
-        """Raises EpisodeError when the folder holds episodes of another body, or somebody else records into it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = lock_folder(self.folder)
-        try:
-            check_same_body(self.folder, self._spec)
-        except EpisodeError:
-            os.close(self._lock)
-            raise
-        self._next = next_index(self.folder)
+        """Raises EpisodeError when nothing can be written to the folder, it holds episodes of another body, or somebody
+        else records into it.
+        """
+        _check_text({"folder": str(self.folder), **self._setup.info})
         _ = self._layout.blank  # made here, so that the first tick need not wait for it
-        self._link = Link(self._setup, self._lock)
+        try:
+            self._open()
+        except OSError as error:
+            raise EpisodeError(f"cannot record into {self.folder}: {error.strerror}; choose another folder") from None
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -114,7 +117,8 @@ class Recorder:
         """Start an episode; return its number. Raises EpisodeError when one is running or the disk is nearly full."""
         if self._recording:
             raise EpisodeError(f"episode {self._next - 1} is still running; end it before another begins")
-        free = shutil.disk_usage(self.folder).free
+        _check_text(info or {})
+        free = self._free()
         if free < self._room:
             raise EpisodeError(
                 f"{free >> 20} MB are free in {self.folder}, an episode may need {self._room >> 20} MB; make room first"
@@ -139,8 +143,13 @@ class Recorder:
             self._dropped += 1
 
     def end(self, outcome: Outcome = "unlabelled", reason: str = "ended") -> None:
-        """End the running episode, if any. It is completed in the background; `wait` or `last` tell when."""
+        """End the running episode, if any. It is completed in the background; `wait` or `last` tell when.
+
+        One that the disk cut short stays unlabelled, unless it is discarded.
+        """
         if self._begin is not None and self._recording:
+            if self._begin.index in self.cut_short and outcome != "discarded":
+                outcome = "unlabelled"
             self._link.finish(self._begin, Finish(0, outcome, reason, self._ticks))
         self._recording = False
 
@@ -165,6 +174,24 @@ class Recorder:
         error = self._error or self._link.error
         return Status(self._recording, index, self._ticks, self._dropped, self._link.restarts, error)
 
+    def _open(self) -> None:
+        """Take hold of the folder and start the process that writes; let go of the folder if that fails."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(self.folder)
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
+            check_same_body(self.folder, self._spec)
+            self._next = next_index(self.folder)
+            self._link = Link(self._setup, self._lock)
+            undo.pop_all()
+
+    def _free(self) -> int:
+        """Bytes that may still be written."""
+        try:
+            return shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise EpisodeError(f"cannot record into {self.folder}: {error.strerror}") from None
+
     def _new_frames(self, tick: Tick) -> dict[str, float]:
         """Capture times of the frames that the recorder has not got yet, by camera."""
         images = {name: tick.obs.images[name] for name in self._cameras if name in tick.obs.images}
@@ -177,8 +204,24 @@ class Recorder:
     def _hear(self, reply: Done | Failed | Note) -> None:
         if isinstance(reply, Done):
             path = self.folder / f"episode_{reply.index:06d}.mcap"
-            self.last = Finished(reply.index, path, reply.ticks, reply.outcome, reply.reason)
+            self.last = Finished(reply.index, path, reply.ticks, reply.outcome, reply.reason, reply.dropped)
         elif isinstance(reply, Failed):
-            self._error = reply.error if self._begin and reply.index == self._begin.index else self._error
+            self.cut_short[reply.index] = f"episode {reply.index} is cut short: {reply.error}"
+            self._error = self.cut_short.get(self._begin.index, "") if self._begin else ""
         else:
             self.notes.append(reply.text)
+
+
+def _check_text(facts: Mapping[str, str]) -> None:
+    """Raise EpisodeError for bytes of a command line that are no UTF-8: an episode could not keep them."""
+    for name, value in facts.items():
+        if not _is_text(value):
+            raise EpisodeError(f"{name} {value!r} is not UTF-8 text; spell it otherwise")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -86,7 +86,9 @@ class Link:
         self._hand_over(begin, [encode(msgspec.structs.replace(end, item=self._number))])
 
     def replies(self, wait: float = 0.0) -> Iterator[Done | Failed | Note]:
-        """What the process had to say since last time, waiting for it at most `wait` seconds; restarts a dead one."""
+        """What the process had to say since last time, after at most `wait` seconds; restarts a dead one."""
+        if self._socket.closed:
+            return
         patience = int(wait * 1000)
         while self._socket.poll(patience):
             reply = decode_reply(self._socket.recv())

@@ -1,5 +1,6 @@
 """The recorder process's work, without its sockets: requests in, episode files out, replies to the control process."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ import msgspec
 import numpy as np
 
 from robot.episode_info import NANO, End, Start
-from robot.episode_labels import add_label
 from robot.episode_layout import Layout
 from robot.episode_repair import leftovers, seal
 from robot.episode_scan import map_file, scan
@@ -23,6 +23,8 @@ FLUSH = 0.25
 """A tick is with the kernel this long after it arrived, at most [s]."""
 SYNC = 0.5
 """A tick is on the disk about this long after it arrived, at most [s]."""
+FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What the operating system calls a full disk."""
 RESERVE = 4 << 20
 """Bytes held back, so that an episode can be completed on a disk that became full: an hour's index."""
 
@@ -38,6 +40,10 @@ class Scribe:
         self._writer: EpisodeWriter | None = None
         self._over = True
         """Nothing more is taken for the current episode."""
+        self._cut = ""
+        """Why the disk ended it early, if it did."""
+        self._end: End | None = None
+        """How it ended, once it is complete or given up."""
         self._item = self._safe = -1
         self._flushed = self._synced = 0.0
         if setup.tidy:
@@ -50,8 +56,10 @@ class Scribe:
     def begin(self, begin: Begin) -> None:
         """Turn to an episode: a new one, one that a crash interrupted, or one completed just before a crash."""
         self._index, self._info = begin.index, self._setup.info | begin.info
-        self._writer, self._over = None, self._path.exists()
+        self._writer, self._over, self._cut, self._end = None, self._path.exists(), "", None
         with self._disk():
+            if self._over:
+                self._end = scan(map_file(self._path)).end
             self._hold_back()
             if partial(self._path).exists():
                 self._resume()
@@ -68,14 +76,10 @@ class Scribe:
                 self._writer.add(row, frames)
 
     def finish(self, request: Finish) -> None:
-        """Complete the episode; if that was done before its outcome was known, keep the outcome as a label."""
+        """Complete the episode. One that the disk cut short is nobody's success or failure, at most discarded."""
         self._item = request.item
-        self._complete(End(request.outcome, request.reason), request.total)
-        with self._disk():
-            end = self._recorded()
-            if end.ticks and end.outcome != request.outcome:
-                add_label(self._path, request.outcome)
-            self._reply(Done(self._index, end.ticks, request.outcome, end.reason))
+        end = self._complete(End(request.outcome, request.reason), request.total)
+        self._reply(Done(self._index, end.ticks, end.outcome, end.reason, end.dropped))
         self._confirm()
 
     def close(self, reason: str) -> None:
@@ -128,16 +132,38 @@ class Scribe:
         )
         return EpisodeWriter(self._path, start)
 
-    def _complete(self, end: End, total: int) -> None:
-        with self._disk():
-            if self._writer and not self._over:
-                self._writer.finish(msgspec.structs.replace(end, dropped=total - self._writer.ticks))
+    def _complete(self, end: End, total: int) -> End:
+        """Complete the file unless that is done, and return how the episode ended; without a tick there is no file."""
+        if self._end is None:
+            self._end = self._write_end(end, total)
             self._over = True
+        return self._end
 
-    def _recorded(self) -> End:
-        """How the file says that the episode ended; an episode without a tick has no file."""
-        found = scan(map_file(self._path)).end if self._path.exists() else None
-        return found or End(ticks=self._writer.ticks if self._writer else 0)
+    def _write_end(self, end: End, total: int) -> End:
+        with self._disk():
+            if not self._cut:
+                end = self._counted(end, total)
+                if self._writer:
+                    self._writer.finish(end)
+                return end
+        return self._finish_cut(msgspec.structs.replace(end, reason=self._cut), total)
+
+    def _finish_cut(self, end: End, total: int) -> End:
+        """Note: only now, so that `total` counts what came after the cut too. Done in the room that was held back."""
+        self._reserve.unlink(missing_ok=True)
+        if end.outcome != "discarded":
+            end = msgspec.structs.replace(end, outcome="unlabelled")
+        end = self._counted(end, total)
+        if self._writer:
+            try:
+                self._writer.finish(end)
+            except OSError:
+                self._writer.close()
+        return end
+
+    def _counted(self, end: End, total: int) -> End:
+        ticks = self._writer.ticks if self._writer else 0
+        return msgspec.structs.replace(end, ticks=ticks, dropped=total - ticks)
 
     def _confirm(self) -> None:
         if self._item > self._safe:
@@ -157,7 +183,7 @@ class Scribe:
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
-        """Turn a failing disk into an episode that ends here, complete and valid, and a message."""
+        """Turn a failing disk into an episode that is cut short here, to be completed when it ends, and a message."""
         try:
             yield
         except OSError as error:
@@ -166,15 +192,7 @@ class Scribe:
                 self._reply(Note(text))
             else:
                 self._over = True
-                self._cut_short(text)
+                self._cut = "disk full" if error.errno in FULL else f"disk failed: {error.strerror}"
+                if self._writer:
+                    self._writer.forget()
                 self._reply(Failed(self._index, text))
-
-    def _cut_short(self, reason: str) -> None:
-        self._reserve.unlink(missing_ok=True)
-        if self._writer is None:
-            return
-        self._writer.forget()
-        try:
-            self._writer.finish(End(reason=reason, dropped=self._writer.number + 1 - self._writer.ticks))
-        except OSError:
-            self._writer.close()

@@ -60,6 +60,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     ticks: int
     outcome: Outcome
     reason: str
+    dropped: int = 0
+    """Ticks of the episode that are not in the file."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -11,10 +11,11 @@ from mcap.reader import make_reader
 from recordings import blind_spec, fill, flip, record, small_spec, start, ticks
 from test_episode_reading import same_ticks
 
+from robot import episode_folder, episode_write
 from robot import episode_records as mcap
-from robot import episode_write
 from robot.episode import read_episode
 from robot.episode_append import AppendFile
+from robot.episode_folder import locked
 from robot.episode_info import End
 from robot.episode_repair import leftovers, recover, seal
 from robot.episode_scan import scan
@@ -271,3 +272,41 @@ def test_ticks_out_of_order_are_noticed(tmp_path: Path) -> None:
     fill(writer, [made[0], made[2], made[1], made[3]])
     writer.finish(End())
     assert [fault.what for fault in verify(path)] == ["the time of tick 2 does not follow that of the one before"]
+
+
+def test_recovery_keeps_its_hands_off_a_folder_that_somebody_records_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode_folder, "PATIENCE", 0.1)
+    path = interrupted(tmp_path)
+    before = partial(path).read_bytes()
+    with locked(tmp_path), pytest.raises(EpisodeError, match=rf"another recorder .* \(process {os.getpid()}\)"):
+        recover(partial(path))
+    assert partial(path).read_bytes() == before
+    assert recover(partial(path)).path == path
+
+
+def test_an_interrupted_recovery_is_done_again(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    workshop = tmp_path / ".recovery"
+    workshop.mkdir()
+    (workshop / partial(path).name).touch()
+    (workshop / path.name).touch()
+    assert recover(partial(path)).path == path
+    assert not workshop.exists()
+
+
+def test_a_recovery_that_the_disk_refuses_is_one_line_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = interrupted(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(EpisodeError, match=r"cannot recover .*\.partial: No space left on device"):
+        recover(partial(path))
+    monkeypatch.undo()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", partial(path).name]
+    assert recover(partial(path)).path == path

@@ -11,10 +11,10 @@ from recordings import blind_spec, record, small_spec
 
 from robot import episode_folder
 from robot.episode import load_dataset, read_episode
-from robot.episode_folder import check_same_body, lock_folder, next_index
+from robot.episode_folder import check_same_body, lock_folder, locked, next_index
 from robot.episode_info import OUTCOMES, Outcome
 from robot.episode_labels import LABELS, add_label, read_labels
-from robot.errors import EpisodeError
+from robot.errors import EpisodeError, LabelError
 from robot.spec import Spec
 
 
@@ -33,10 +33,8 @@ def test_numbers_go_on_after_the_highest_ever_used(tmp_path: Path) -> None:
 
 def test_a_second_recorder_is_refused_until_the_first_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(episode_folder, "PATIENCE", 0.2)
-    first = lock_folder(tmp_path)
-    with pytest.raises(EpisodeError, match="another recorder is writing to"):
+    with locked(tmp_path), pytest.raises(EpisodeError, match=rf"another recorder is .* \(process {os.getpid()}\)"):
         lock_folder(tmp_path)
-    os.close(first)
     os.close(lock_folder(tmp_path))
 
 
@@ -100,3 +98,23 @@ def test_a_torn_label_line_costs_only_itself(tmp_path: Path) -> None:
 
 def test_labels_of_a_folder_without_any(tmp_path: Path) -> None:
     assert read_labels(tmp_path) == {}
+
+
+def test_labels_that_cannot_be_read_or_written_are_named_and_no_episode_is_called_damaged(tmp_path: Path) -> None:
+    path = record(tmp_path, 3)
+    (tmp_path / LABELS).mkdir()
+    for action in (lambda: add_label(path, "failure"), lambda: read_episode(path), lambda: load_dataset(tmp_path)):
+        with pytest.raises(LabelError, match=r"cannot (read|write) .*labels\.jsonl: Is a directory"):
+            action()
+
+
+def test_a_label_of_which_only_a_part_fits_on_the_disk_is_not_called_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write = tmp_path / "episode_000000.mcap", os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:9]))
+    with pytest.raises(LabelError, match="No space left on device"):
+        add_label(path, "success")
+    monkeypatch.undo()
+    add_label(path, "failure")
+    assert read_labels(tmp_path) == {path.name: "failure"}

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +19,14 @@ from test_episode_reading import same_ticks
 from robot import recorder as recorder_module
 from robot import recorder_link
 from robot.episode import load_dataset, read_episode
-from robot.episode_info import OUTCOMES
+from robot.episode_info import OUTCOMES, End
 from robot.episode_verify import verify
 from robot.episode_write import partial
 from robot.errors import EpisodeError
 from robot.fake import FakeRobot
 from robot.loop import run
 from robot.recorder import Recorder
+from robot.recorder_wire import Failed
 from robot.types import Action, Observation, Tick
 
 SPEC = small_spec()
@@ -314,9 +316,9 @@ with Recorder(Path(sys.argv[1]), small_spec(), room=5 << 20) as recorder:
             recorder.wait()
     assert recorder.wait()
     print(recorder.status.error)
-    recorder.end("failure")
+    recorder.end("success")
     assert recorder.wait()
-    print(recorder.last.reason)
+    print(recorder.last.reason, recorder.last.dropped)
     try:
         recorder.begin()
     except Exception as error:
@@ -330,18 +332,18 @@ def test_a_full_disk_ends_the_episode_whole_and_the_loop_goes_on(tmp_path: Path)
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f"mount -t tmpfs -o size=8m none {disk} && {sys.executable} {script} {disk} {Path(__file__).parent}"
-    copy = f"{mount} && cp {disk}/*.mcap {disk}/labels.jsonl {tmp_path}"
+    copy = f"{mount} && cp {disk}/*.mcap {tmp_path}"
     ran = subprocess.run(["unshare", "-rm", "sh", "-c", copy], check=False, capture_output=True, text=True)
     if "unshare:" in ran.stderr or "permission denied" in ran.stderr:
         pytest.skip(f"no tmpfs of our own here: {ran.stderr}")
     assert ran.returncode == 0, ran.stderr
     error, reason, refusal = ran.stdout.splitlines()
-    assert error == reason == f"cannot write to {disk}: No space left on device"
+    assert error == f"episode 0 is cut short: cannot write to {disk}: No space left on device"
     assert "make room first" in refusal
     (episode,) = load_dataset(tmp_path)
-    assert episode.outcome == "failure"
-    assert episode.end is not None
-    assert episode.end.outcome == "unlabelled"
+    assert episode.outcome == "unlabelled"
+    assert episode.end == End(reason="disk full", ticks=len(episode), dropped=1500 - len(episode))
+    assert reason == f"disk full {episode.end.dropped}"
     assert verify(episode.path) == []
     same_ticks(episode, ticks(1500)[: len(episode)])
     assert len(episode) > 300
@@ -353,3 +355,64 @@ def test_a_recorder_runs_at_the_priority_asked_for_and_never_above_its_parent(tm
         feed(one, ticks(2))
         assert one.wait()
         assert os.getpriority(os.PRIO_PROCESS, one.process) == max(7, os.getpriority(os.PRIO_PROCESS, 0))
+
+
+def test_a_recorder_that_dies_after_the_disk_was_full_makes_no_success_of_the_rest(tmp_path: Path) -> None:
+    with recorder(tmp_path) as one:
+        one.begin()
+        feed(one, ticks(5))
+        assert one.wait()
+        one._hear(Failed(0, "cannot write"))
+        kill(one)
+        one.end("success")
+        assert one.wait()
+        assert one.last is not None
+        assert (one.last.outcome, one.last.ticks) == ("unlabelled", 5)
+
+
+def test_what_a_recorder_said_can_be_read_after_it_was_closed(tmp_path: Path) -> None:
+    with recorder(tmp_path) as one:
+        one.begin()
+        feed(one, ticks(5))
+    assert (one.status.ticks, one.status.error) == (5, "")
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [("file", "File exists"), ("file/folder", "Not a directory"), ("/proc/nope", "No such file")]
+)
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path, place: str, what: str) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(EpisodeError, match=f"cannot record into {tmp_path / place}: {what}"),
+        recorder(tmp_path / place),
+    ):
+        pass
+
+
+def test_a_recorder_that_finds_no_place_for_its_socket_lets_go_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nope")
+    with pytest.raises(EpisodeError, match="cannot record into"), recorder(tmp_path):
+        pass
+    monkeypatch.undo()
+    with recorder(tmp_path):
+        pass
+
+
+def test_a_folder_that_vanished_begins_no_episode(tmp_path: Path) -> None:
+    with recorder(tmp_path / "folder") as one:
+        shutil.rmtree(tmp_path / "folder")
+        with pytest.raises(EpisodeError, match="No such file"):
+            one.begin()
+
+
+def test_facts_that_are_no_text_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(EpisodeError, match=r"task 'a\\udcff' is not UTF-8 text"),
+        Recorder(tmp_path / "folder", SPEC, info={"task": os.fsdecode(b"a\xff")}),
+    ):
+        pass
+    assert not (tmp_path / "folder").exists()
+    with recorder(tmp_path) as one, pytest.raises(EpisodeError, match="who"):
+        one.begin({"who": os.fsdecode(b"\xff")})

@@ -10,7 +10,6 @@ from test_episode_reading import same_ticks
 
 from robot.episode import read_episode
 from robot.episode_info import End, Outcome
-from robot.episode_labels import read_labels
 from robot.episode_layout import Layout
 from robot.episode_repair import leftovers
 from robot.episode_scan import scan
@@ -42,11 +41,11 @@ class Rig:
         return [reply for reply in self.replies if isinstance(reply, kind)]
 
 
-def broken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a call of the operating system fail as on a full disk."""
+def broken(name: str, monkeypatch: pytest.MonkeyPatch, number: int = errno.ENOSPC) -> None:
+    """Let a call of the operating system fail, as on a full disk unless another error is named."""
 
     def fail(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, name, fail)
 
@@ -82,7 +81,7 @@ def test_a_disk_that_is_full_from_the_start_is_told_and_nothing_is_taken(
     rig.scribe.due(1e9)
     rig.scribe.finish(Finish(5, "success", "ended", 5))
     assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
-    assert rig.heard(Done) == [Done(0, 0, "success", "ended")]
+    assert rig.heard(Done) == [Done(0, 0, "unlabelled", "disk full", dropped=5)]
     assert rig.heard(Safe)[-1] == Safe(5)
     monkeypatch.undo()
     rig.scribe.begin(Begin(1, {}))
@@ -91,8 +90,9 @@ def test_a_disk_that_is_full_from_the_start_is_told_and_nothing_is_taken(
     assert rig.heard(Done)[-1] == Done(1, 3, "success", "ended")
 
 
-def test_a_disk_that_fails_to_sync_ends_the_episode_whole(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("asked", "outcome"), [("success", "unlabelled"), ("discarded", "discarded")])
+def test_an_episode_that_a_failing_disk_cut_short_is_whole_counts_what_it_lacks_and_is_never_a_success(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Outcome, outcome: Outcome
 ) -> None:
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
@@ -101,12 +101,22 @@ def test_a_disk_that_fails_to_sync_ends_the_episode_whole(
     assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
     rig.feed(9, first=5)
     rig.scribe.due(2e9)
-    rig.scribe.finish(Finish(20, "failure", "ended", 9))
+    rig.scribe.finish(Finish(20, asked, "ended", 120))
     path = tmp_path / "episode_000000.mcap"
     assert verify(path) == []
     same_ticks(read_episode(path), ticks(5))
-    assert read_episode(path).outcome == "failure"
-    assert rig.heard(Done) == [Done(0, 5, "failure", message(tmp_path))]
+    assert read_episode(path).end == End(outcome, "disk full", 5, dropped=115)
+    assert rig.heard(Done) == [Done(0, 5, outcome, "disk full", dropped=115)]
+
+
+def test_a_disk_that_breaks_is_not_called_full(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    broken("fdatasync", monkeypatch, errno.EIO)
+    rig.scribe.due(1e9)
+    rig.scribe.close("control lost")
+    rig.scribe.close("control lost")
+    assert read_episode(tmp_path / "episode_000000.mcap").end == End(reason="disk failed: Input/output error", ticks=5)
 
 
 def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
@@ -119,37 +129,32 @@ def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
     broken("pwrite", monkeypatch)
     rig.scribe.finish(Finish(9, "success", "ended", 9))
     monkeypatch.undo()
-    assert rig.heard(Done) == [Done(0, 5, "success", "ended")]
+    assert rig.heard(Done) == [Done(0, 5, "unlabelled", "disk full", dropped=4)]
     path = tmp_path / "episode_000000.mcap"
     assert leftovers(tmp_path) == [path]
     after = Rig(tmp_path)
     assert after.replies == [Note(f"{path.name} was interrupted by a crash; its 5 ticks are kept")]
     same_ticks(read_episode(path), ticks(5))
-    assert read_episode(path).outcome == "success"
+    assert read_episode(path).outcome == "unlabelled"
 
 
-def test_a_label_that_cannot_be_written_is_told(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record(tmp_path, 5, outcome="success")
+def test_trouble_that_costs_no_tick_is_told_too(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(tmp_path, 5)
+    broken("posix_fallocate", monkeypatch)
     rig.scribe.begin(Begin(0, {}))
-    rig.feed(5)
-    broken("fsync", monkeypatch)
-    rig.scribe.finish(Finish(9, "failure", "ended", 5))
-    assert rig.replies[-2:] == [Note(message(tmp_path)), Safe(9)]
+    rig.scribe.finish(Finish(9, "success", "ended", 5))
+    assert rig.replies == [Note(message(tmp_path)), Done(0, 5, "success", "ended"), Safe(9)]
 
 
-@pytest.mark.parametrize(("outcome", "labels"), [("success", {}), ("failure", {"episode_000000.mcap": "failure"})])
-def test_an_episode_completed_just_before_a_crash_is_not_written_again(
-    rig: Rig, tmp_path: Path, outcome: Outcome, labels: dict[str, str]
-) -> None:
+def test_an_episode_completed_just_before_a_crash_is_not_written_again(rig: Rig, tmp_path: Path) -> None:
     path = record(tmp_path, 5, outcome="success")
     before = path.read_bytes()
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
     rig.scribe.due(1e9)
-    rig.scribe.finish(Finish(5, outcome, "ended", 5))
+    rig.scribe.finish(Finish(5, "success", "ended", 5))
     assert path.read_bytes() == before
-    assert read_labels(tmp_path) == labels
-    assert rig.heard(Done) == [Done(0, 5, outcome, "ended")]
+    assert rig.heard(Done) == [Done(0, 5, "success", "ended")]
 
 
 def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig, tmp_path: Path) -> None:
