@@ -14,6 +14,13 @@ Condition = Literal["always", "cameras", "learned", "recording"]
 KINDS = ("sim", "twin", "pupper")
 
 
+class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A process that always runs before ordinary ones where that is permitted, and is paced by the firmware."""
+
+    when: Condition = "always"
+    """Under what condition it runs at all."""
+
+
 class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A process that is paced by what it answers to: telemetry, requests, ticks."""
 
@@ -35,13 +42,13 @@ class Paced(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Processes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The processes that leash knows how to start. The gate has no niceness: it always goes as far first as it may."""
+    """The processes that leash knows how to start."""
 
     control: Paced
     """The loop: observe, act, send, log. Its rate must be the spec's."""
-    gate: Process | None = None
+    gate: Prompt | None = None
     """Owns the serial port."""
-    twin: Process | None = None
+    twin: Prompt | None = None
     """The simulated robot behind a serial port."""
     camera: Paced | None = None
     """One for each camera; its rate caps the spec's."""
@@ -60,7 +67,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cameras: dict[str, str] = {}
     """Sources by camera name, used when cameras are asked for: /dev/video0, a URL, a file, `synthetic`."""
 
-    def running(self, conditions: set[Condition]) -> dict[str, Process | Paced]:
+    def running(self, conditions: set[Condition]) -> dict[str, Prompt | Process | Paced]:
         """The processes that run when these conditions hold."""
         listed = {name: getattr(self.processes, name) for name in self.processes.__struct_fields__}
         return {

@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 from msgspec.structs import replace as replace_struct
 
 from launch.plan import Plan, load_plan
-from launch.priority import renice
 from robot.calibration import Calibration, load_calibration
 from robot.camera import CameraProcess, open_camera
 from robot.errors import CameraError, PortError, SpecError, UsageError
@@ -129,9 +128,6 @@ def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool) -> Iter
         TwinProcess(config) as twin,
         _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened,
     ):
-        # The robot that the twin stands in for is never late, so it runs before others where that is permitted.
-        if frame.plan.processes.twin:
-            renice(twin.pid, frame.plan.processes.twin.nice)
         yield replace(opened, referee=twin)
 
 
