@@ -17,6 +17,11 @@ from teleop.session_states import LABELS, TRANSITIONS, Effect, State, Timer
 class Recorder(Protocol):
     """Where episodes are written."""
 
+    @property
+    def cut_short(self) -> Mapping[int, str]:
+        """Episodes that the disk ended early, and why."""
+        ...
+
     def begin(self) -> int:
         """Open the next episode and return its number. Raises EpisodeError."""
         ...
@@ -71,7 +76,8 @@ class Session:
     """Fits `Log`. Hands the ticks of episodes to the recorder, as the operator's events say.
 
     An episode is complete on its end, whatever follows; a label given or undone later is a second thought, and goes to
-    `relabel`. Undoing reaches the last episode that ended, also while the next one runs.
+    `relabel`. Undoing reaches the last episode that ended, also while the next one runs. An episode that the disk cut
+    short ends at once and stays unlabelled, unless it is discarded.
     """
 
     def __init__(
@@ -96,6 +102,8 @@ class Session:
         self._warnings: tuple[str, ...] = ()
         self.notes: list[tuple[int | None, float, str]] = []
         """Notes: episode number, seconds into it, text."""
+        self.refusals: list[str] = []
+        """Why episodes could not begin."""
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +119,7 @@ class Session:
     @property
     def status(self) -> SessionStatus:
         """What the person needs to see."""
+        self._heed()
         outcome = self._judged.labels[-1] if self._judged.labels else "unlabelled"
         left = max(0.0, self._judged.until - self._now)
         counts = dict(self._counts)
@@ -119,6 +128,7 @@ class Session:
     def add(self, tick: Tick) -> None:
         """Take one tick, after the events that came with it."""
         self._now = tick.obs.time
+        self._heed()
         intent = self._intent()
         for event in intent.events:
             self._hear(event, intent, tick)
@@ -136,10 +146,12 @@ class Session:
             self._on(event)
 
     def _record(self, tick: Tick) -> None:
-        """Keep a tick; one at which a soft stop was asked for, or time ran out, is the last."""
+        """Keep a tick; one at which a soft stop was asked for, time ran out or the disk was full, is the last."""
         self._recorder.add(tick)
         self._watch.add(tick)
-        if tick.wanted.source == "safety":
+        if self._index in self._recorder.cut_short:
+            self._on(Timer.CUT)
+        elif tick.wanted.source == "safety":
             self._on(Event.ESTOP)
         elif self.quality.seconds >= self._config.longest:
             self._on(Timer.LIMIT)
@@ -151,7 +163,7 @@ class Session:
                 self._begin()
             case Effect.END:
                 self._end(LABELS.get(trigger, "unlabelled"))
-            case Effect.LABEL:
+            case Effect.LABEL if not self._judged.cut or trigger is Event.DISCARD:
                 self._judge([*self._judged.labels, LABELS[trigger]])
                 self._judged.until = self._now + self._config.undo
             case Effect.UNDO if len(self._judged.labels) > 1 and self._now < self._judged.until:
@@ -162,15 +174,30 @@ class Session:
             self._index = self._recorder.begin()
         except EpisodeError as error:
             self._state, self._warnings = State.IDLE, (str(error),)
+            self.refusals.append(str(error))
             return
         self._watch, self._warnings = Watch(), ()
 
     def _end(self, outcome: Outcome) -> None:
+        cut = self._recorder.cut_short.get(self._index or 0, "")
+        if cut and outcome != "discarded":
+            outcome = "unlabelled"
         self._recorder.end(outcome)
         labels: list[Outcome] = ["unlabelled"] if outcome == "unlabelled" else ["unlabelled", outcome]
-        self._judged = _Judged(self._index or 0, labels, self._now + self._config.undo)
+        self._judged = _Judged(self._index or 0, labels, self._now + self._config.undo, bool(cut))
         self._counts[outcome] += 1
-        self._warnings = self.quality.warnings(self._config.rate, self._config.bounds)
+        self._warnings = (*filter(None, [cut]), *self.quality.warnings(self._config.rate, self._config.bounds))
+
+    def _heed(self) -> None:
+        """Take a label back when the disk turns out to have failed at the very end of the episode."""
+        judged, cut = self._judged, self._recorder.cut_short.get(self._judged.index)
+        if cut and not judged.cut:
+            judged.cut = True
+            self._warnings = (cut, *self._warnings)
+            if judged.labels[-1] != "discarded":
+                self._counts[judged.labels[-1]] -= 1
+                self._counts["unlabelled"] += 1
+                judged.labels = ["unlabelled"]
 
     def _judge(self, labels: list[Outcome]) -> None:
         """Change what the last episode was."""
@@ -188,3 +215,5 @@ class _Judged:
     labels: list[Outcome]
     until: float = -math.inf
     """When its label becomes final [s]."""
+    cut: bool = False
+    """Whether the disk ended it early."""

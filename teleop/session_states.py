@@ -25,6 +25,8 @@ class Timer(Enum):
     """The episode is as long as it may be."""
     EXPIRED = "expired"
     """The time for changing a label is over."""
+    CUT = "cut"
+    """The disk ended the episode."""
 
 
 class Effect(Enum):
@@ -53,6 +55,7 @@ TRANSITIONS: Mapping[tuple[State, Event | Timer], tuple[State, Effect | None]] =
     (State.RECORDING, Event.UNDO): (State.RECORDING, Effect.UNDO),
     (State.RECORDING, Event.QUIT): (State.DONE, Effect.END),
     (State.RECORDING, Timer.LIMIT): (State.STOPPED, Effect.END),
+    (State.RECORDING, Timer.CUT): (State.STOPPED, Effect.END),
     (State.STOPPED, Event.START): (State.RECORDING, Effect.BEGIN),
     (State.STOPPED, Event.SUCCESS): (State.STOPPED, Effect.LABEL),
     (State.STOPPED, Event.FAIL): (State.STOPPED, Effect.LABEL),

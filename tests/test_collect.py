@@ -168,6 +168,7 @@ class Nowhere:
 
     def __init__(self) -> None:
         self.count = 0
+        self.cut_short: dict[int, str] = {}
 
     def begin(self) -> int:
         self.count += 1

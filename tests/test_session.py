@@ -37,6 +37,7 @@ class Folder:
         self.episodes: list[tuple[list[float], Outcome | None]] = []
         self.running = False
         self.full = False
+        self.cut_short: dict[int, str] = {}
 
     def begin(self) -> int:
         assert not self.running
@@ -197,8 +198,47 @@ def test_a_full_disk_begins_no_episode_and_says_why() -> None:
     status = desk.press(Event.START)
     assert status.state is State.IDLE
     assert "make room" in status.warnings[0]
+    assert desk.session.refusals == list(status.warnings)
     desk.folder.full = False
     assert desk.press(Event.START).warnings == ()
+
+
+CUT = "episode 0 is cut short: No space left on device"
+
+
+@pytest.mark.parametrize("event", [Event.SUCCESS, Event.FAIL])
+def test_an_episode_that_the_disk_cuts_short_ends_at_once_and_is_neither_success_nor_failure(event: Event) -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.wait(2.0)
+    desk.folder.cut_short[0] = CUT
+    status = desk.press()
+    assert (status.state, status.warnings) == (State.STOPPED, (CUT,))
+    assert desk.press(event).outcome == "unlabelled"
+    assert desk.folder.outcomes == ["unlabelled"]
+    assert desk.press(Event.DISCARD).outcome == "discarded"
+    assert desk.press(Event.UNDO).outcome == "unlabelled"
+
+
+@pytest.mark.parametrize(("event", "outcome"), [(Event.SUCCESS, "unlabelled"), (Event.DISCARD, "discarded")])
+def test_a_judgement_at_the_tick_of_the_cut_counts_only_if_it_discards(event: Event, outcome: Outcome) -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.folder.cut_short[0] = CUT
+    status = desk.press(event)
+    assert (status.outcome, desk.folder.outcomes, dict(status.counts)) == (outcome, [outcome], {outcome: 1})
+
+
+@pytest.mark.parametrize(("event", "outcome"), [(Event.SUCCESS, "unlabelled"), (Event.DISCARD, "discarded")])
+def test_a_label_is_taken_back_when_the_disk_fails_at_the_very_end(event: Event, outcome: Outcome) -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.wait(2.0)
+    desk.press(event)
+    desk.folder.cut_short[0] = CUT
+    status = desk.session.status
+    assert (status.outcome, status.warnings[0]) == (outcome, CUT)
+    assert {key: count for key, count in status.counts.items() if count} == {outcome: 1}
 
 
 def test_leaving_the_session_closes_the_running_episode() -> None:
