@@ -33,7 +33,7 @@ RESTART_AFTER = 1.0
 BACKLOG = 1000
 """So many messages may wait for a loop that stands still."""
 
-FAREWELL = 1.0
+FAREWELL = 3.0
 """How long the process may take to say goodbye to its pages [s]."""
 
 

@@ -1,13 +1,16 @@
 """The person at the page, as an operator."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, Self
 
-from teleop.cockpit_wire import Asked, Hands, Upward
+from teleop.cockpit_wire import Asked, Hands, Held, Upward
 from teleop.operator import Deadman, Event, Intent
 from teleop.sticks import Speeds
+
+Key = tuple[str, int]
+"""A device: its name, and which connection of it."""
 
 
 class Hall(Protocol):
@@ -21,17 +24,19 @@ class Hall(Protocol):
 class BrowserOperator:
     """Fits `Operator`: whoever holds the cockpit's driver lease drives, anybody may stop.
 
-    A page out of sight or focus is let go of at once, and like another page, or the same one after it was away, must
-    rest before its dead-man counts again. A page or device that shows no sign of life grows stale, which is for
-    whoever reads the intent to judge.
+    Of several devices, the one that engages first drives until it is let go, also when it grows stale meanwhile: that
+    is for whoever reads the intent to judge. A device that was connected, and every device of a page that was out of
+    focus or takes the wheel, must rest before its dead-man counts.
     """
 
     def __init__(self, hall: Hall, speeds: Speeds | None = None) -> None:
         """`hall` is opened and closed by its owner."""
         self._hall = hall
         self._speeds = speeds or Speeds()
-        self._hands = Hands(0, -math.inf)
-        self._deadman = Deadman()
+        self._hands = Hands(0)
+        self._deadmen: dict[Key, Deadman] = {}
+        self._driver: Key | None = None
+        self._life = -math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -49,18 +54,32 @@ class BrowserOperator:
             elif isinstance(message, Asked):
                 events.append(message.event)
                 notes.extend([message.note] if message.note else [])
-        intent = replace(self._held(), events=tuple(events), note=" ".join(notes))
-        self._deadman = self._deadman.after(intent, now)
-        return intent if self._deadman.armed else intent.released()
+        return replace(self._driven(now), events=tuple(events), note=" ".join(notes))
 
     def _take(self, hands: Hands) -> None:
         """Note: every message counts, for a page that was away for less than a tick was away all the same."""
         if hands.grip != self._hands.grip or not hands.attentive:
-            self._deadman = Deadman()
+            self._deadmen = {}
         self._hands = hands
 
-    def _held(self) -> Intent:
-        hands = self._hands
-        command = self._speeds.velocity(hands.forward, hands.left, hands.turn)
-        intent = Intent(hands.time, command, hands.engaged)
-        return intent if hands.attentive else intent.released()
+    def _driven(self, now: float) -> Intent:
+        intents = {(held.name, held.serial): self._intent(held) for held in self._hands.devices}
+        if not self._hands.attentive:
+            intents = {key: intent.released() for key, intent in intents.items()}
+        self._deadmen = {key: self._deadmen.get(key, Deadman()).after(its, now) for key, its in intents.items()}
+        self._driver = self._next_driver(intents)
+        if self._driver is None:
+            self._life = max((intent.time for intent in intents.values()), default=self._life)
+            return Intent(self._life)
+        intent = intents[self._driver]
+        self._life = intent.time
+        return intent if self._deadmen[self._driver].armed else intent.released()
+
+    def _next_driver(self, intents: Mapping[Key, Intent]) -> Key | None:
+        held = [key for key, intent in intents.items() if intent.engaged]
+        if self._driver in held:
+            return self._driver
+        return next((key for key in held if self._deadmen[key].armed), None)
+
+    def _intent(self, held: Held) -> Intent:
+        return Intent(held.time, self._speeds.velocity(held.forward, held.left, held.turn), held.engaged)

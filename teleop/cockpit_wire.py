@@ -110,6 +110,8 @@ class Status(msgspec.Struct, frozen=True):
     """How long the policy server took for its last answer [s]; NaN where there is none."""
     policy_lost: float = float("nan")
     """Share of the answers that came too late; NaN where there is no server."""
+    shared: bool = False
+    """Whether a policy drives and a person may take over."""
     gate_stops: int = 0
     """How often the gate stopped the robot by itself."""
 
@@ -128,20 +130,30 @@ class View(msgspec.Struct, frozen=True):
     """Frames that were not in an earlier view; none while nobody watches."""
 
 
-class Hands(msgspec.Struct, frozen=True, tag="hands"):
-    """The driver's device."""
+class Held(msgspec.Struct, frozen=True):
+    """An input device of the driver's page."""
 
-    grip: int
-    """Changes whenever a device takes hold: another page, or the same one after it was away."""
+    name: str
+    """keyboard, touch or gamepad."""
+    serial: int
+    """Changes whenever the device is connected again."""
     time: float
-    """The device's own last sign of life [s]."""
-    attentive: bool = False
-    """Whether the page is in front of the person: visible and in focus."""
+    """Its own last sign of life [s]."""
     engaged: bool = False
-    """Whether the dead-man is held."""
+    """Whether its dead-man is held."""
     forward: Deflection = 0.0
     left: Deflection = 0.0
     turn: Deflection = 0.0
+
+
+class Hands(msgspec.Struct, frozen=True, tag="hands"):
+    """What the driver holds."""
+
+    grip: int
+    """Changes whenever the wheel comes into other hands, be it the same page after it was away."""
+    attentive: bool = False
+    """Whether the page is in front of the person: visible and in focus."""
+    devices: tuple[Held, ...] = ()
 
 
 class Asked(msgspec.Struct, frozen=True, tag="asked"):
