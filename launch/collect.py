@@ -44,14 +44,14 @@ class Collect:
 
 
 def main(args: list[str]) -> int:
-    """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C."""
+    """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
     config = tyro.cli(Collect, prog="leash collect", args=args)
     figures = collect(config)
     if config.json:
         emit(figures)
     else:
-        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items()))
-    return 0
+        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
+    return 1 if figures["losses"] else 0
 
 
 def short(value: object) -> str:
@@ -72,4 +72,4 @@ def collect(config: Collect) -> dict[str, object]:
 
         with rigged(config, counts, wire) as rig:
             rig.run()
-            return {"folder": str(config.folder), **rig.figures()}
+        return {"folder": str(config.folder), **rig.figures()}

@@ -16,10 +16,11 @@ from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.output import console, emit
 from launch.priority import first_in_line
-from launch.recording import recorder_of
+from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.steer import Steer
 from robot.loop import run
+from robot.recorder import Recorder
 from robot.types import Log, Tick
 
 
@@ -59,23 +60,32 @@ def main(args: list[str]) -> int:
         console.print(" · ".join(f"{key} {value:.4g}" for key, value in figures.items() if not isinstance(value, str)))
     if figures["stopped"]:
         console.print(f"stopped: {figures['stopped']}", style="bold red")
-    return 1 if figures["stopped"] else 0
+    return 1 if figures["stopped"] or figures.get("dropped") or figures.get("cut_short") else 0
 
 
 def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int | str]:
-    """Stand up, drive, and return the figures of the run; `stopped` says why it was stopped, if it was."""
+    """Stand up, drive, and return the figures of the run; `stopped` says why it was stopped, if it was.
+
+    With a recording, also what `taped` says of it.
+    """
     policy = Steer(brain.policy, config.command)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     opened.robot.reset()
     with contextlib.ExitStack() as stack:
-        log: Log = stack.enter_context(recorded(opened, lateness, config)) if config.record else lateness
+        tape = stack.enter_context(one_episode(_recorder(opened, config, config.record))) if config.record else None
+        log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         with contextlib.suppress(KeyboardInterrupt):
             run(opened.robot, policy, log, ticks=ticks, done=stopped)
         # Before the recorder closes, since without commands the gate soon stops, as it must.
         stops, why = opened.gate_stops(), cause(opened, brain)
-    return {**lateness.figures(), "gate_stops": stops, "stopped": why}
+    kept = taped(tape.recorder) if tape else {}
+    return {**lateness.figures(), "gate_stops": stops, "stopped": why, **kept}
+
+
+def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
+    return recorder_of(opened, folder, {"task": "deploy", "policy": config.policy})
 
 
 def cause(opened: Opened, brain: Brain) -> str:
@@ -88,19 +98,6 @@ def cause(opened: Opened, brain: Brain) -> str:
 def stopped(tick: Tick) -> bool:
     """Whether somebody or something stopped the robot."""
     return tick.sent.source == "safety"
-
-
-@contextlib.contextmanager
-def recorded(opened: Opened, lateness: Lateness, config: Deploy) -> Iterator[Log]:
-    """Both logs: lateness, and one recorded episode."""
-    if config.record is None:
-        raise ValueError("nowhere to record to")
-    with recorder_of(opened, config.record, {"task": "deploy", "policy": config.policy}) as recorder:
-        recorder.begin()
-        try:
-            yield Logs(lateness, recorder)
-        finally:
-            recorder.end()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +11,12 @@ from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.operators import OperatorOptions
 from launch.priority import first_in_line
-from launch.recording import recorder_of
+from launch.recording import Crier, recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.screen import Screen
-from launch.session_files import keep_notes, relabelling
+from launch.session_files import Relabel, keep_notes
 from robot.episode_info import Outcome
+from robot.fake import NoLog
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Log, Policy, Tick
@@ -80,6 +81,12 @@ class Rig:
     live: bool
     request: Callable[[], str] = str
     """Why a person's help is asked; empty when it is not."""
+    aloud: Log = field(default_factory=NoLog)
+    """Says at once what goes wrong with the recording."""
+    losses: Callable[[], list[str]] = list
+    """What was not recorded though somebody wanted it, a line each."""
+    gate_stops: int = 0
+    """How often the gate had stopped the robot when the loop ended."""
     refused: int = 0
     """For how many ticks in a row nothing went out."""
 
@@ -124,18 +131,23 @@ class Rig:
     def run(self, *beside: Log) -> None:
         """Loop until the session is complete, or Ctrl-C; whatever else wants the ticks stands `beside`."""
         with contextlib.suppress(KeyboardInterrupt), Screen(lambda: self.status, self.enough) as screen:
-            log = Logs(self.session, *beside, self.lateness, screen)
+            log = Logs(self.session, *beside, self.lateness, screen, self.aloud)
             while not self.complete:
                 self.ready()
                 run(self.opened.robot, self.policy, log, done=self.over)
+        # Before the recorder closes, since without commands the gate soon stops, as it must.
+        self.gate_stops = self.opened.gate_stops()
 
     def figures(self) -> dict[str, object]:
-        """Episodes in the folder by outcome, how punctual the loop was, and how often the gate stopped the robot."""
+        """Once all is closed: episodes in the folder by outcome, how punctual the loop was, how often the gate stopped
+        the robot, and what was lost.
+        """
         status = self.session.status
         figures: dict[str, object] = {"episodes": status.kept}
         figures |= {str(outcome): count for outcome, count in status.counts.items()}
         figures |= self.lateness.figures() if self.lateness.late.size else {}
-        return figures | {"gate_stops": self.opened.gate_stops()}
+        missing = self.session.refusals if status.kept < self.enough else []
+        return figures | {"gate_stops": self.gate_stops, "losses": [*self.losses(), *dict.fromkeys(missing)]}
 
 
 Wiring = Callable[[Opened, Policy], tuple[Drive, Policy]]
@@ -144,7 +156,9 @@ Wiring = Callable[[Opened, Policy], tuple[Drive, Policy]]
 
 @contextlib.contextmanager
 def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iterator[Rig]:
-    """Open everything that a session needs; `counts` is what the folder holds already."""
+    """Open everything that a session needs; `counts` is what the folder holds already. Its figures are final once
+    the block is left.
+    """
     with contextlib.ExitStack() as stack:
         imu = needs_imu(config.policy, config.robot)
         opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
@@ -152,11 +166,15 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iter
         recorder = stack.enter_context(_recorder(config, opened))
         drive, policy = wire(opened, brain.policy)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)
-        relabel = stack.enter_context(relabelling(config.folder))
+        relabel = stack.enter_context(Relabel(config.folder))
         session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))
         stack.callback(keep_notes, config.folder, session)
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
-        yield Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+        crier = Crier(recorder, lambda: [*relabel.lost, *session.refusals])
+        rig = Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+        rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost]
+        yield rig
+    crier.cry()
 
 
 def _recorder(config: Sitting, opened: Opened) -> Recorder:
