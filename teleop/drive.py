@@ -63,11 +63,17 @@ class Drive:
         self._stopped = self._rearmed = False
         self._target: Array | None = None
         self._walking_until = -np.inf
+        self._read_at = -np.inf
 
     @property
     def intent(self) -> Intent:
         """What the person asked at the last tick, after the dead-man's rules."""
         return self._intent
+
+    @property
+    def silence(self) -> float:
+        """How long the device had given no sign of life when it was last read [s]; infinite before that."""
+        return self._read_at - self._intent.time if np.isfinite(self._read_at) else np.inf
 
     @property
     def command(self) -> Array:
@@ -108,7 +114,8 @@ class Drive:
 
     def act(self, obs: Observation) -> Action:
         """Read the person, then let the wrapped policy realise what they ask."""
-        self._intent = self._operator.read(obs.time if self._clock is None else self._clock.now())
+        self._read_at = obs.time if self._clock is None else self._clock.now()
+        self._intent = self._operator.read(self._read_at)
         self._listen()
         self._command = self._slewed(obs.time)
         if self._stopped:
