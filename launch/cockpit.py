@@ -2,24 +2,24 @@
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from launch.brain import Brain
 from launch.operators import OperatorOptions
 from launch.output import console
-from launch.robots import Opened
+from launch.rig import Rig
 from robot.errors import OperatorError
 from robot.pupper import Pupper
-from robot.recorder import Recorder
 from robot.types import Log
 from teleop.cockpit_link import LOOPBACK, Cockpit, CockpitOptions
 from teleop.cockpit_log import CockpitLog
 from teleop.cockpit_wire import Status
-from teleop.drive import Drive
 from teleop.keymap import KeyMap
-from teleop.session import Session
+from teleop.takeover import TakeoverStatus
 
 
 @contextlib.contextmanager
@@ -44,57 +44,66 @@ def open_cockpit(who: OperatorOptions, folder: Path) -> Iterator[Cockpit | None]
 
 @dataclass
 class Panel:
-    """The parts of a session that the page shows; `status` is what `CockpitLog` asks for."""
+    """Gathers what the page shows of a session; `status` is what `CockpitLog` asks for at every tick."""
 
-    opened: Opened
-    brain: Brain
-    drive: Drive
-    session: Session
-    recorder: Recorder
-    name: str
-    """What walks or decides."""
-    enough: int = 0
-    """How many episodes are wanted."""
+    rig: Rig
+    takeover: Callable[[], TakeoverStatus] | None = None
+    """Who drives and why, where a policy and a person share the robot."""
 
     def log(self, cockpit: Cockpit | None) -> tuple[Log, ...]:
-        """The log that shows ticks on the page, or nothing without a page; to be put into `Logs`."""
-        return () if cockpit is None else (CockpitLog(cockpit, self.opened.spec, self.status),)
+        """The log that shows ticks on the page, or none without a page: `rig.run(*Panel(rig).log(cockpit))`."""
+        return () if cockpit is None else (CockpitLog(cockpit, self.rig.opened.spec, self.status),)
 
     def status(self) -> Status:
         """What a person must know now, besides the tick."""
-        session = self.session.status
-        policy_time, policy_lost = answering(self.brain)
+        rig, session = self.rig, self.rig.session.status
+        policy_time, policy_lost = answering(rig.brain)
         return Status(
             state=session.state,
             index=session.index,
             seconds=session.seconds,
             outcome=session.outcome,
             kept=session.kept,
-            enough=self.enough,
+            enough=rig.enough,
             undo_left=session.undo_left,
-            warnings=(*session.warnings, *self._troubles()),
-            armed=self.drive.armed,
-            stopped=self.drive.stopped,
-            policy=self.name,
+            warnings=tuple(dict.fromkeys((*session.warnings, *self._troubles()))),
+            armed=rig.drive.armed,
+            stopped=rig.drive.stopped,
+            policy=rig.name,
             policy_time=policy_time,
             policy_lost=policy_lost,
-            gate_stops=self.opened.gate_stops(),
+            gate_stops=rig.opened.gate_stops(),
+            **self._shared(),
         )
+
+    def _shared(self) -> dict[str, Any]:
+        """What only a session has in which a policy drives and a person may take over."""
+        if self.takeover is None:
+            return {}
+        now = self.takeover()
+        return {
+            "shared": True,
+            "takeover": now.takeover_id,
+            "taken": now.taken,
+            "reason": now.reason,
+            "request": now.request,
+        }
 
     def _troubles(self) -> Iterator[str]:
         """What is wrong beside the session's own warnings."""
-        if error := self.recorder.status.error:
+        rig = self.rig
+        if rig.recorder is not None and (error := rig.recorder.status.error):
             yield error
-        robot = self.opened.robot
+        robot = rig.opened.robot
         if isinstance(robot, Pupper) and (report := robot.gate).latched:
             yield f"the gate stopped the robot: {report.cause}; see to it, then re-arm"
-        if self.brain.remote is not None and self.brain.remote.trouble:
-            yield f"policy server: {self.brain.remote.trouble}"
+        if rig.brain is not None and rig.brain.remote is not None and rig.brain.remote.trouble:
+            yield f"policy server: {rig.brain.remote.trouble}"
 
 
-def answering(brain: Brain) -> tuple[float, float]:
+def answering(brain: Brain | None) -> tuple[float, float]:
     """Time that the policy server's last answer took [s], and the share that came too late; NaN without a server."""
-    if brain.remote is None or not brain.remote.stats.round_trip:
-        return float("nan"), float("nan")
+    if brain is None or brain.remote is None or not brain.remote.stats.round_trip:
+        return math.nan, math.nan
     stats = brain.remote.stats
     return stats.round_trip[-1], stats.late / max(1, stats.asked)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, make_operator
 from launch.output import console, emit
@@ -64,12 +65,16 @@ def collect(config: Collect) -> dict[str, object]:
     counts = outcomes(config.folder)
     kept = counts.total() - counts["discarded"]
     script = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
-    with terminable(), make_operator(config.who, *script) as operator:
+    with (
+        terminable(),
+        open_cockpit(config.who, config.folder) as cockpit,
+        make_operator(config.who, *script, cockpit) as operator,
+    ):
 
         def wire(opened: Opened, policy: Policy) -> tuple[Drive, Policy]:
             drive = Drive(operator, policy, clock=config.who.clock)
             return drive, Noise(drive, config.disturb, seed=config.robot.seed)
 
         with rigged(config, counts, wire) as rig:
-            rig.run()
+            rig.run(*Panel(rig).log(cockpit))
         return {"folder": str(config.folder), **rig.figures()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from launch.brain import needs_imu, open_brain
+from launch.brain import Brain, needs_imu, open_brain
 from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.operators import OperatorOptions
@@ -79,6 +79,11 @@ class Rig:
     lateness: Lateness
     enough: int
     live: bool
+    name: str = ""
+    """What walks or decides."""
+    brain: Brain | None = None
+    """The policy as it was opened, with its server's figures."""
+    recorder: Recorder | None = None
     request: Callable[[], str] = str
     """Why a person's help is asked; empty when it is not."""
     aloud: Log = field(default_factory=NoLog)
@@ -172,6 +177,7 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iter
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         crier = Crier(recorder, lambda: [*relabel.lost, *session.refusals])
         rig = Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
+        rig.name, rig.brain, rig.recorder = config.policy, brain, recorder
         rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost]
         yield rig
     crier.cry()

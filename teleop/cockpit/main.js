@@ -1,0 +1,217 @@
+// Puts the page together: input goes out 50 times a second, what comes in is shown.
+
+import { Cameras } from "./cameras.js";
+import { Keyboard } from "./keyboard.js";
+import { Link } from "./link.js";
+import { Pads } from "./pads.js";
+import { $, Panel } from "./panel.js";
+import { Plots } from "./plots.js";
+import { Sound } from "./sound.js";
+import { Touch } from "./touch.js";
+
+const SAMPLING = 20; // ms; a timer, not requestAnimationFrame, which pauses with the screen
+const SURE = 3000; // ms within which a second press counts as being sure
+const SECOND_THOUGHTS = { quit: "End the session? Press again" };
+const CAPTIONS = { success: "Success", fail: "Fail", discard: "Discard", undo: "Undo", takeover: "Take over", handback: "Hand back", rearm: "Re-arm", note: "Note", quit: "End", start: "Record", stop: "Stop rec", estop: "STOP" };
+const NO_CAMERA = "No camera. To see through the robot's eyes, start again with --camera on, or with --camera head=/dev/video0.";
+
+const link = new Link();
+const panel = new Panel(link);
+const cameras = new Cameras($("cameras"), link);
+const plots = new Plots($("speed-plot"), $("joint-plots"));
+const sound = new Sound($("sound"));
+const keyboard = new Keyboard(request);
+const pads = new Pads(request);
+const touch = new Touch($("left-stick"), $("right-stick"));
+let free = [];
+let keys = {};
+let over = "";
+let mode = null;
+let since = performance.now();
+
+const attentive = () => document.visibilityState === "visible" && document.hasFocus();
+const drives = () => panel.view?.driver === "you";
+
+// What a person asks once, by key, button or pad.
+function request(event) {
+  if (event === "note") openNote();
+  else if (event === "quit") sure("quit", () => ask("quit"));
+  else ask(event === "takeover" && panel.view?.status?.taken ? "handback" : event);
+}
+
+function ask(event, note = "") {
+  if (!link.open) toast("no link: nothing was sent");
+  link.send({ kind: "asking", event, note });
+  if (event === "estop") sound.play(220, 165);
+}
+
+function hold() {
+  const devices = [keyboard.device(), touch.device(), ...pads.devices()];
+  if (!attentive()) letGo();
+  if (drives()) link.send({ kind: "holding", now: performance.now(), attentive: attentive(), devices });
+}
+
+function letGo() {
+  keyboard.clear();
+  touch.clear();
+}
+
+function away() {
+  letGo();
+  hold();
+}
+
+keyboard.moved = touch.moved = () => hold();
+setInterval(hold, SAMPLING);
+addEventListener("blur", away);
+addEventListener("pagehide", away);
+document.addEventListener("visibilitychange", away);
+
+link.addEventListener("hello", ({ detail }) => {
+  free = detail.free;
+  keys = detail.keys;
+  keyboard.learn(detail);
+  pads.learn(detail);
+  showKeys(detail);
+});
+
+link.addEventListener("view", ({ detail: view }) => {
+  if (view.body) {
+    plots.learn(view.body);
+    document.title = `leash · ${view.body.name}`;
+  }
+  plots.add(view.samples);
+  panel.take(view);
+  show();
+});
+
+link.addEventListener("refused", ({ detail }) => toast(detail.text));
+link.addEventListener("bye", ({ detail }) => ((over = detail.text), show()));
+link.addEventListener("closed", show);
+link.addEventListener("open", () => ((since = performance.now()), show()));
+
+function show() {
+  panel.render({ attentive: attentive(), scale: keyboard.scale });
+  const trouble = panel.trouble(over);
+  const alert = $("alert");
+  alert.hidden = !trouble;
+  if (trouble && alert.textContent !== trouble[1]) alert.textContent = trouble[1];
+  alert.className = trouble?.[0] ?? "";
+  if (over || !link.open) {
+    $("mode").className = "wait";
+    $("mode-name").textContent = over ? "SESSION OVER" : "NO LINK";
+    $("mode-why").textContent = "";
+  }
+  sound.call(trouble?.[0] === "help");
+  announce();
+  buttons();
+  const waited = performance.now() - since > 2000;
+  cameras.explain(panel.view?.status ? (waited ? NO_CAMERA : "") : "Waiting for the robot.");
+}
+
+// Say aloud what changes hands.
+function announce() {
+  if (panel.mode === mode) return;
+  const known = mode !== null;
+  mode = panel.mode;
+  if (known) sound.play(...({ human: [660], policy: [520, 780], safety: [330, 220, 165] }[mode] ?? []));
+}
+
+function buttons() {
+  const status = panel.view?.status;
+  for (const button of document.querySelectorAll("button[data-event]")) {
+    const event = button.dataset.event;
+    if (status && event.match(/^(start|stop)$/)) button.dataset.event = status.state === "recording" ? "stop" : "start";
+    if (status && event.match(/^(takeover|handback)$/)) {
+      button.dataset.event = status.taken ? "handback" : "takeover";
+      button.hidden = !status.shared;
+    }
+    if (event === "rearm") button.classList.toggle("wanted", Boolean(status?.stopped));
+    if (event === "takeover") button.classList.toggle("wanted", Boolean(status?.request));
+    button.disabled = event !== "estop" && (!link.open || over !== "" || !(drives() || free.includes(event)));
+    caption(button);
+  }
+}
+
+function caption(button) {
+  const event = button.dataset.event;
+  const asked = button.dataset.sure ? SECOND_THOUGHTS[event] : CAPTIONS[event];
+  const said = `${asked} ${keys[event] ?? ""}`;
+  if (button.dataset.said === said) return;
+  button.dataset.said = said;
+  const [name, key] = [document.createElement("b"), document.createElement("kbd")];
+  [name.textContent, key.textContent] = [asked, keys[event] ?? ""];
+  button.replaceChildren(name, key);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-event]");
+  if (button && button.id !== "estop") request(button.dataset.event);
+  if (event.detail > 0) event.target.closest("button")?.blur();
+});
+// The stop counts from the moment it is touched.
+$("estop").addEventListener("pointerdown", () => ask("estop"));
+$("estop").addEventListener("click", (event) => event.detail === 0 && ask("estop"));
+
+$("wheel").addEventListener("click", () => {
+  const driver = panel.view?.driver;
+  if (driver === "other") sure("wheel", () => link.send({ kind: "wheel", want: "steal" }));
+  else link.send({ kind: "wheel", want: driver === "you" ? "give" : "take" });
+});
+
+// Ask for a second press, on the button that it is about.
+function sure(what, act) {
+  const button = what === "wheel" ? $("wheel") : document.querySelector(`button[data-event=${what}]`);
+  if (button.dataset.sure) {
+    delete button.dataset.sure;
+    act();
+  } else {
+    button.dataset.sure = "asked";
+    setTimeout(() => (delete button.dataset.sure, show()), SURE);
+  }
+  show();
+}
+
+function openNote() {
+  letGo();
+  $("note").hidden = false;
+  $("note-text").focus();
+}
+
+function closeNote() {
+  $("note").hidden = true;
+  $("note-text").value = "";
+  $("note-text").blur();
+}
+
+$("note").addEventListener("submit", (event) => {
+  event.preventDefault();
+  ask("note", $("note-text").value);
+  toast("noted");
+  closeNote();
+});
+$("note-away").addEventListener("click", closeNote);
+$("note").addEventListener("keydown", (event) => event.key === "Escape" && closeNote());
+
+let toasting = 0;
+function toast(text) {
+  $("toast").textContent = text;
+  $("toast").hidden = false;
+  clearTimeout(toasting);
+  toasting = setTimeout(() => ($("toast").hidden = true), 4000);
+}
+
+function showKeys({ keys: by, pad }) {
+  const rows = Object.entries(by).map(([action, key]) => [key, action.replace("_", " ")]);
+  const buttons = Object.entries(pad.events).map(([button, event]) => [`pad ${button}`, event]);
+  const all = [["shift", "hold at standstill"], ["arrows", "drive"], ...rows, [`pad ${pad.deadman.join(" or ")}`, "hold to drive"], ["pad left stick", "walk"], ["pad right stick", "turn"], ...buttons];
+  $("keys").replaceChildren(...all.map(([key, does]) => {
+    const row = document.createElement("div");
+    const [name, action] = [document.createElement("kbd"), document.createElement("span")];
+    [name.textContent, action.textContent] = [key, does];
+    row.append(name, action);
+    return row;
+  }));
+}
+
+setInterval(show, 500);

@@ -1,0 +1,160 @@
+// Everything that is told in words: who decides, what is recorded, how all is doing, what to do about it.
+
+const MODES = {
+  hold: ["■ HOLD", "hold"],
+  policy: ["▶ POLICY", "policy"],
+  human: ["● HUMAN", "human"],
+  safety: ["▲ SOFT STOP", "safety"],
+};
+const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "finished" };
+const SILENT = 0.5; // s without a tick
+const LOOKBACK = 5; // s over which lost ticks are counted
+const ROOM = 10; // minutes of disk that are worth a warning
+
+export const $ = (id) => document.getElementById(id);
+
+export class Panel {
+  constructor(link) {
+    this.link = link;
+    this.ticks = [];
+    this.facts = new Map();
+    this.view = null;
+    this.sample = null;
+  }
+
+  // Take in a view; the latest sample stays when a view carries none.
+  take(view) {
+    this.view = view;
+    this.sample = view.samples.at(-1) ?? this.sample;
+    this.ticks.push({ time: view.time, tick: view.tick ?? 0, got: view.samples.length, late: Math.max(0, ...view.samples.map(({ late }) => late)) });
+    this.ticks = this.ticks.filter(({ time }) => time > view.time - LOOKBACK);
+  }
+
+  get mode() {
+    return this.sample?.source ?? null;
+  }
+
+  render(steering) {
+    if (!this.view) return;
+    const { view } = this, status = view.status;
+    this.seat(view);
+    if (!status || !this.sample) return;
+    this.who(status, view.driver, steering);
+    this.recording(status);
+    this.figures(view, status, steering);
+    this.past(view);
+  }
+
+  who(status, driver, steering) {
+    const [name, kind] = MODES[this.mode];
+    $("mode").className = kind;
+    text("mode-name", name);
+    text("mode-why", this.why(status, driver, steering));
+  }
+
+  why(status, driver, steering) {
+    if (this.mode === "safety" || status.stopped) return "see to the robot, then re-arm";
+    if (status.taken) return `takeover ${status.takeover}${status.reason ? `: ${status.reason}` : ""}`;
+    if (this.mode === "policy") return status.policy;
+    if (driver !== "you") return driver === "other" ? "another page drives" : "nobody drives";
+    if (!steering.attentive) return "click this page to drive";
+    if (!status.armed) return "let go of everything for a moment";
+    return this.mode === "human" ? "let go to stop" : "hold a key, a stick or LB to drive";
+  }
+
+  recording(status) {
+    $("episode").className = status.state;
+    text("state", STATES[status.state] ?? status.state);
+    const number = status.kept + (status.state === "recording" ? 1 : 0);
+    text("count", `episode ${number}${status.enough ? ` of ${status.enough}` : ""} · ${status.seconds.toFixed(1)} s`);
+    const undo = status.undo_left > 0 && status.outcome !== "unlabelled" ? ` · undo ${Math.ceil(status.undo_left)} s` : "";
+    text("label", status.state === "recording" || status.index === null ? "" : `last: ${status.outcome}${undo}`);
+  }
+
+  figures(view, status, { scale }) {
+    const { sample } = this;
+    const late = Math.max(0, ...this.ticks.filter(({ time }) => time > view.time - 1).map((each) => each.late)) * 1e3;
+    this.fact("loop late", `${late.toFixed(1)} ms`, late > 50 ? "bad" : late > 10 ? "warn" : "");
+    this.fact("robot link", `${(sample.age * 1e3).toFixed(0)} ms`, sample.age > 0.1 ? "bad" : "");
+    const lost = this.lost();
+    this.fact("page link", `${(view.trip * 1e3).toFixed(0)} ms, ${(lost * 100).toFixed(0)} % lost`, view.trip > 0.2 || lost > 0.2 ? "warn" : "");
+    this.fact("policy", status.policy_time === null ? `${status.policy}, in the loop` : `${(status.policy_time * 1e3).toFixed(0)} ms, ${(status.policy_lost * 100).toFixed(0)} % late`, status.policy_time > 0.045 ? "warn" : "");
+    this.fact("risk", number(sample.risk, 2), sample.risk > 0.5 ? "warn" : "");
+    this.fact("tilt", sample.tilt === null ? "no IMU" : `${((sample.tilt * 180) / Math.PI).toFixed(0)}°`, sample.tilt > 0.5 ? "bad" : "");
+    this.fact("disk", view.disk === null ? "–" : time(view.disk), view.disk < ROOM ? "bad" : "");
+    this.fact("speed", `${(scale * 100).toFixed(0)} %`, "");
+    this.fact("gate stops", String(status.gate_stops), status.gate_stops ? "warn" : "");
+    this.fact("pages", String(view.pages), "");
+  }
+
+  // Share of the ticks of the last seconds that never came here.
+  lost() {
+    const [first, last] = [this.ticks[0], this.ticks.at(-1)];
+    const made = last.tick - first.tick;
+    const got = this.ticks.slice(1).reduce((sum, each) => sum + each.got, 0);
+    return made > 0 ? Math.max(0, 1 - got / made) : 0;
+  }
+
+  fact(name, value, kind) {
+    let entry = this.facts.get(name);
+    if (!entry) {
+      const box = document.createElement("div");
+      entry = { box, value: document.createElement("dd") };
+      const term = document.createElement("dt");
+      term.textContent = name;
+      box.append(term, entry.value);
+      $("facts").append(box);
+      this.facts.set(name, entry);
+    }
+    if (entry.value.textContent !== value) entry.value.textContent = value;
+    entry.box.className = kind;
+  }
+
+  past(view) {
+    const now = this.link.now();
+    const lines = view.past.map(({ number, reason, time, seconds }) => `${number}: ${reason || "pressed"} · ${ago(now - time)} · ${seconds.toFixed(1)} s`);
+    $("takeovers").hidden = !view.status.shared && lines.length === 0;
+    const list = $("past");
+    if (list.dataset.shown === lines.join("\n")) return;
+    list.dataset.shown = lines.join("\n");
+    list.replaceChildren(...(lines.length ? lines : ["none yet"]).map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+  }
+
+  seat(view) {
+    const words = { you: "you drive", other: "watching: another page drives", nobody: "watching: nobody drives" };
+    text("seat-text", words[view.driver]);
+    const wheel = $("wheel");
+    wheel.textContent = { you: "Let go", other: wheel.dataset.sure ? "Really? Press again" : "Steal the wheel", nobody: "Take the wheel" }[view.driver];
+    $("seat").className = view.driver;
+  }
+
+  // The one thing that a person must know now; null when there is none.
+  trouble(over) {
+    if (over) return ["bad", over];
+    if (!this.link.open) return ["bad", "No link to the robot's computer: it was told to let go. Trying again; check the network or the tunnel."];
+    const { view } = this;
+    if (!view?.status) return ["warn", "The robot is being started; this takes some seconds."];
+    if (view.status.request) return ["help", `Help is asked: ${view.status.request}. Hold a key, a stick or LB, or press Take over.`];
+    if (view.since > SILENT) return ["warn", `No tick for ${view.since.toFixed(0)} s: the robot is being made ready, or the program hangs.`];
+    const lines = [...view.status.warnings];
+    if (view.disk !== null && view.disk < ROOM) lines.push(`the disk is full in ${time(view.disk)} of recording: make room`);
+    return lines.length ? [this.mode === "safety" ? "bad" : "warn", lines.join(" · ")] : null;
+  }
+}
+
+function text(id, value) {
+  const element = $(id);
+  if (element.textContent !== value) element.textContent = value;
+}
+
+function number(value, digits) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits);
+}
+
+function time(minutes) {
+  return minutes >= 120 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes)} min`;
+}
+
+function ago(seconds) {
+  return seconds < 90 ? `${Math.max(0, seconds).toFixed(0)} s ago` : `${(seconds / 60).toFixed(0)} min ago`;
+}
