@@ -126,9 +126,9 @@ function buttons() {
       button.dataset.event = status.taken ? "handback" : "takeover";
       button.hidden = !status.shared;
     }
-    if (event === "rearm") button.classList.toggle("wanted", Boolean(status?.stopped));
-    if (event === "takeover") button.classList.toggle("wanted", Boolean(status?.request));
     button.disabled = event !== "estop" && (!link.open || over !== "" || !(drives() || free.includes(event)));
+    const wanted = (event === "rearm" && status?.stopped) || (event === "takeover" && status?.request);
+    button.classList.toggle("wanted", Boolean(wanted) && !button.disabled);
     caption(button);
   }
 }

@@ -53,7 +53,7 @@ export class Panel {
   }
 
   why(status, driver, steering) {
-    if (this.mode === "safety" || status.stopped) return "see to the robot, then re-arm";
+    if (this.mode === "safety" || status.stopped) return driver === "you" ? "see to the robot, then re-arm" : "the driver may re-arm";
     if (status.taken) return `takeover ${status.takeover}${status.reason ? `: ${status.reason}` : ""}`;
     if (this.mode === "policy") return status.policy;
     if (driver !== "you") return driver === "other" ? "another page drives" : "nobody drives";
@@ -65,8 +65,9 @@ export class Panel {
   recording(status) {
     $("episode").className = status.state;
     text("state", STATES[status.state] ?? status.state);
-    const number = status.kept + (status.state === "recording" ? 1 : 0);
-    text("count", `episode ${number}${status.enough ? ` of ${status.enough}` : ""} · ${status.seconds.toFixed(1)} s`);
+    const of = status.enough ? ` of ${status.enough}` : "";
+    const running = `episode ${status.kept + 1}${of} · ${status.seconds.toFixed(1)} s`;
+    text("count", status.state === "recording" ? running : `${status.kept}${of} episodes kept`);
     const undo = status.undo_left > 0 && status.outcome !== "unlabelled" ? ` · undo ${Math.ceil(status.undo_left)} s` : "";
     text("label", status.state === "recording" || status.index === null ? "" : `last: ${status.outcome}${undo}`);
   }
@@ -77,8 +78,10 @@ export class Panel {
     this.fact("loop late", `${late.toFixed(1)} ms`, late > 50 ? "bad" : late > 10 ? "warn" : "");
     this.fact("robot link", `${(sample.age * 1e3).toFixed(0)} ms`, sample.age > 0.1 ? "bad" : "");
     const lost = this.lost();
-    this.fact("page link", `${(view.trip * 1e3).toFixed(0)} ms, ${(lost * 100).toFixed(0)} % lost`, view.trip > 0.2 || lost > 0.2 ? "warn" : "");
-    this.fact("policy", status.policy_time === null ? `${status.policy}, in the loop` : `${(status.policy_time * 1e3).toFixed(0)} ms, ${(status.policy_lost * 100).toFixed(0)} % late`, status.policy_time > 0.045 ? "warn" : "");
+    this.fact("page link", `${(view.trip * 1e3).toFixed(0)} ms`, view.trip > 0.1 ? "warn" : "");
+    this.fact("ticks lost", `${(lost * 100).toFixed(0)} %`, lost > 0.2 ? "warn" : "");
+    this.fact("policy", status.policy_time === null ? "in the loop" : `${(status.policy_time * 1e3).toFixed(0)} ms`, status.policy_time > 0.045 ? "warn" : "");
+    if (status.policy_lost !== null) this.fact("late answers", `${(status.policy_lost * 100).toFixed(1)} %`, status.policy_lost > 0.05 ? "warn" : "");
     this.fact("risk", number(sample.risk, 2), sample.risk > 0.5 ? "warn" : "");
     this.fact("tilt", sample.tilt === null ? "no IMU" : `${((sample.tilt * 180) / Math.PI).toFixed(0)}°`, sample.tilt > 0.5 ? "bad" : "");
     this.fact("disk", view.disk === null ? "–" : time(view.disk), view.disk < ROOM ? "bad" : "");
