@@ -99,7 +99,7 @@ class Gate:
         for text in self._parser.take_lines():
             self._text = text
             if any(alarm in text for alarm in ALARMS):
-                self._step(Fault(f"the firmware says {text!r}"))
+                self._step(Fault(f"the firmware says {text!r}", alarm=True))
 
     def _read_driver(self) -> None:
         """Take in what the driver asks."""
@@ -179,7 +179,7 @@ class Gate:
             self._driver.send(_encoder.encode(message))
 
     def _cut(self) -> None:
-        """The last resort: whatever happened, damp, then idle."""
+        """The last resort: whatever happened, damp, then idle. Nothing to a robot that may be homing."""
         if self._line is None:
             return
         with contextlib.suppress(OSError):
@@ -194,7 +194,7 @@ def _decode(packet: bytes) -> Event:
     try:
         event: Arm | Command | Stop = _from_driver.decode(packet)
     except msgspec.DecodeError as error:
-        return Stop(f"the driver sent something unreadable: {error}")
+        return Fault(f"the driver sent something unreadable: {error}")
     return event
 
 

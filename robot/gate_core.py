@@ -21,10 +21,8 @@ FLUSH = 30
 """Idle frames before anything else: they complete whatever truncated frame the firmware still waits for."""
 STILL = 1.0
 """How long the joints must rest before the first frame may go out [s]."""
-STILL_SPEED = 0.3
-"""[rad/s]"""
-STILL_ANGLE = 0.03
-"""[rad]"""
+STILL_SPEED, STILL_ANGLE = 0.3, 0.03
+"""What still counts as rest [rad/s], [rad]."""
 BOOT = 20_000.0
 """A Teensy younger than this has just homed, so the robot must lie in its rest pose [ms]."""
 HEALTHY = 1.0
@@ -44,11 +42,13 @@ SINK = 1.0
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Something below the gate failed."""
+    """Something that the gate depends on failed."""
 
     cause: str
     homed: bool = True
     """False when the robot may have to home again: the port or the firmware went away."""
+    alarm: bool = False
+    """True when the firmware says that it has switched the motors off."""
 
 
 class Leave(msgspec.Struct, frozen=True):
@@ -86,6 +86,8 @@ class State(msgspec.Struct, frozen=True):
     malformed: tuple[float, ...] = ()
     """When the latest malformed commands came."""
     frame: Telemetry | None = None
+    alarm: tuple[float, str] = (-math.inf, "")
+    """When the firmware's latest alarm came, and what it was."""
     healthy_since: float = math.inf
     still_since: float = math.inf
     still_pose: Angles = ()
@@ -246,7 +248,8 @@ def _stop(
 def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
     state, writes = _stop(state, now, config, fault.cause)
     if fault.homed:
-        return replace(state, healthy_since=now), writes
+        alarm = (now, fault.cause) if fault.alarm else state.alarm
+        return replace(state, healthy_since=now, alarm=alarm), writes
     return replace(state, ready=False, frame=None, healthy_since=math.inf, still_since=math.inf), ()
 
 
@@ -262,7 +265,8 @@ def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[Stat
 def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
     """Begin a session. Unless armed already, the robot is first told to stay exactly where it is."""
     if refusal := _why_not_arm(state, arm, now, config):
-        return state, (), Ack(arm.session, 0, refusal, state.target)
+        cure = (IDLE,) if state.ready and refusal == _alarm(state, now) else ()
+        return state, cure, Ack(arm.session, 0, refusal, state.target)
     armed = replace(state, session=arm.session, seq=0, phase="armed", armed_at=now, latched=False, cause="")
     writes: Writes = ()
     if state.phase != "armed" and state.frame is not None:
@@ -290,9 +294,15 @@ def _why_not_move(state: State, now: float, config: Config) -> str:
     if not state.ready or state.frame is None:
         return f"homing is not over: {waiting(state, config, now)}"
     if not _fresh(state, now, config) or now - state.healthy_since < HEALTHY:
-        return f"telemetry has not been healthy for {HEALTHY:.0f} s"
+        return _alarm(state, now) or f"telemetry has not been healthy for {HEALTHY:.0f} s"
     lower = tuple(low - OUTSIDE for low in config.lower)
     return _misplaced(state.frame.pos, lower, tuple(high + OUTSIDE for high in config.upper), config)
+
+
+def _alarm(state: State, now: float) -> str:
+    """The firmware's latest alarm. One idle frame ends its ERROR, in which no current flows anyway."""
+    when, alarm = state.alarm
+    return f"{alarm}; it is told to idle and may be armed {HEALTHY:.0f} s later" if now - when < HEALTHY else ""
 
 
 def _command(state: State, command: Command, now: float, config: Config) -> Output:

@@ -72,6 +72,7 @@ class Pupper:
         self._consent = True
         self._session = self._seq = 0
         self._target: tuple[float, ...] = ()
+        self._answered = True
         self._frame = UNSEEN
 
     @property
@@ -198,8 +199,12 @@ class Pupper:
         return self.gate.frame or self._frame
 
     def _held(self) -> Array:
-        """(n,) the target that the gate holds [rad]; where the joints are before there was one."""
-        return self._calibration.to_joints(np.array(self._target or self._newest().pos))
+        """(n,) the target that the gate holds [rad]; where the joints are before there was one.
+
+        After an answer that was late, only the gate's report says whether the command went out.
+        """
+        target = self._target if self._answered else self.gate.target
+        return self._calibration.to_joints(np.array(target or self._newest().pos))
 
     def _orientation(self, frame: Telemetry) -> tuple[Array, Array]:
         """Gravity (3,) and gyro (3,) in the body frame; NaN without an IMU."""
@@ -231,6 +236,7 @@ class Pupper:
 
     def _ask(self, question: Arm | Command) -> Ack | None:
         ack = self._gate.ask(question, ANSWER)
+        self._answered = ack is not None
         self._target = self._target if ack is None else ack.target
         return ack
 

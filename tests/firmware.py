@@ -33,6 +33,9 @@ class Firmware:
         self.writes: list[bytes] = []
         """What each read brought."""
         self.pos = [0.0] * JOINTS if homing else list(REST)
+        self.vel = [0.0] * JOINTS
+        self.broken = False
+        """Whether it is in its ERROR mode, which any of the host's modes ends."""
         self.imu: tuple[float, ...] = (0.0,) * 6
         self.optional: dict[str, object] = {}
         self.silent = False
@@ -41,7 +44,7 @@ class Firmware:
         self.target: list[float] = list(REST)
         self.gains = (8.0, 2.0, 6.0)
         self.speed = 1.5 if homing else SPEED
-        self._born = time.monotonic() - age
+        self._age, self._ticks = age, 0
         self._homed_at = time.monotonic() + homing
         self._random = random.Random(0)
         self._text = b""
@@ -69,9 +72,9 @@ class Firmware:
     def reboot(self, homing: float = 1.0) -> None:
         """Forget everything and home again; the port stays."""
         with self._lock:
-            self._born, self._homed_at = time.monotonic(), time.monotonic() + homing
+            self._age, self._ticks, self._homed_at = 0.0, 0, time.monotonic() + homing
             self.mode, self.speed, self.target = "homing", 1.5, list(REST)
-            self.pos = [0.0] * JOINTS
+            self.pos, self.vel = [0.0] * JOINTS, [0.0] * JOINTS
 
     def unplug(self) -> None:
         """Close the port under its user."""
@@ -125,26 +128,32 @@ class Firmware:
         self.frames.append((time.monotonic(), fields))
         with self._lock:
             if "idle" in fields:
-                self.mode = "idle"
+                self.mode, self.broken = "idle", False
             if "pos" in fields:
+                self.broken = False
                 self.mode, self.target, self.speed = "position", fields["pos"], SPEED
             kp, kd, most = self.gains
             self.gains = (fields.get("kp", kp), fields.get("kd", kd), fields.get("max_current", most))
 
     def _move(self) -> None:
         if self.mode == "homing" and time.monotonic() > self._homed_at:
-            self.mode, self.pos = "position", list(REST)
-        goal = self.target if self.mode in {"homing", "position"} and self.gains[0] > 0 else self.pos
-        reach = self.speed * PERIOD
-        moved = [angle + min(max(want - angle, -reach), reach) for angle, want in zip(self.pos, goal, strict=True)]
-        self.vel = [(after - before) / PERIOD for after, before in zip(moved, self.pos, strict=True)]
-        self.pos = moved
+            self.mode, self.pos, self.vel = "position", list(REST), [0.0] * JOINTS
+        free = self.broken or self.mode not in {"homing", "position"} or self.gains[0] <= 0
+        errors = [want - angle for want, angle in zip(self.pos if free else self.target, self.pos, strict=True)]
+        speeds = [min(max(error / (2 * PERIOD), -self.speed), self.speed) for error in errors]
+        # Note: speeds may change at once, but angles follow from them, or no one would believe this robot
+        self.pos = [
+            angle + (before + after) / 2 * PERIOD
+            for angle, before, after in zip(self.pos, self.vel, speeds, strict=True)
+        ]
+        self.vel = speeds
 
     def _speak(self) -> None:
         text, self._text = self._text, b""
-        ts = (time.monotonic() - self._born) * 1e3
+        self._ticks += 1
+        ts = self._age * 1e3 + self._ticks * PERIOD * 1e3
         state = b"" if self.silent else encode_telemetry(ts, self.pos, self.vel, self.imu, **self.optional)
-        data = bytearray(text + state)
+        data = bytearray(text + (b"ERROR\r\n" * 10 if self.broken else b"") + state)
         for bit in self._flips(len(data) * 8):
             data[bit // 8] ^= 1 << bit % 8
         with contextlib.suppress(OSError):

@@ -195,6 +195,37 @@ def test_a_joint_far_outside_its_range_is_not_armed() -> None:
     assert "front_right_abduction" in bench.arm()
 
 
+def test_a_firmware_in_its_error_mode_is_named_and_told_to_idle_then_armed() -> None:
+    bench = ready()
+    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    bench.writes.clear()
+    assert bench.arm().startswith("the firmware says 'ERROR'; it is told to idle")
+    assert bench.writes == [Write("idle")]
+    bench.live(HEALTHY + 0.1)
+    assert bench.arm() == ""
+
+
+def test_an_alarm_is_not_answered_while_homing_may_go_on_or_without_consent() -> None:
+    bench = Bench()
+    bench.live(0.5)
+    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    assert "homing is not over" in bench.arm()
+    bench = driving()
+    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    bench.live(0.6)
+    bench.writes.clear()
+    assert "latched" in bench.arm(person=False)
+    assert Write("idle") not in bench.writes
+
+
+def test_telemetry_that_failed_without_an_alarm_is_named_and_nothing_is_written() -> None:
+    bench = ready()
+    bench.do(Fault("joint 3 leapt"))
+    bench.writes.clear()
+    assert bench.arm() == "telemetry has not been healthy for 1 s"
+    assert bench.writes == []
+
+
 def test_a_session_must_be_newer_than_every_other() -> None:
     bench = armed()
     bench.session -= 1

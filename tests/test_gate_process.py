@@ -280,6 +280,24 @@ def test_an_alarm_of_the_firmware_latches_and_other_text_is_passed_on(firmware: 
         assert report.ready
 
 
+def test_a_firmware_found_in_its_error_mode_is_armed_once_it_has_been_told_to_idle(firmware: Firmware) -> None:
+    firmware.broken = True
+    with running(firmware) as (driver, _, _):
+        driver.ready()
+        driver.wait(lambda: driver.report.line == "ERROR")
+        driver.session = 1
+        assert "'ERROR'" in driver.ask(Arm(driver.session, person=True)).refusal
+        wait_for(lambda: not firmware.broken)
+        wait_for(lambda: driver.arm().refusal == "")
+
+
+def test_a_line_full_of_bit_errors_is_a_soft_stop(firmware: Firmware) -> None:
+    with running(firmware) as (driver, _, _):
+        driver.drive()
+        firmware.ber = 1e-3
+        assert driver.until("soft_stop").latched
+
+
 def test_a_soft_stop_can_be_asked_for(firmware: Firmware) -> None:
     with running(firmware) as (driver, _, _):
         driver.drive(2)
@@ -292,7 +310,9 @@ def test_an_unreadable_message_is_a_soft_stop(firmware: Firmware) -> None:
     with running(firmware) as (driver, _, _):
         driver.drive(2)
         driver.socket.send(b"\xc1 garbage")
-        assert "unreadable" in driver.until("soft_stop").cause
+        report = driver.until("soft_stop")
+        assert "unreadable" in report.cause
+        assert report.stops == 1
 
 
 def test_a_driver_that_does_not_listen_does_not_hold_up_the_gate(firmware: Firmware) -> None:

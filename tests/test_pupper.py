@@ -302,6 +302,22 @@ def test_a_gate_that_does_not_answer_is_held_for_and_one_that_dies_is_an_error(f
 
 
 @pytest.mark.usefixtures("brisk")
+def test_after_a_late_answer_hold_means_what_the_gate_really_sent(
+    firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with standing(firmware) as robot:
+        robot.observe()
+        aim = SPEC.stand + 0.1
+        with monkeypatch.context() as impatient:
+            impatient.setattr(pupper, "ANSWER", 0.0)
+            assert robot.send(Action(aim)).source == "hold"
+        wait_for(lambda: abs(np.array(robot.gate.target) - aim).max() < 1e-6)
+        robot.observe()
+        sent = robot.send(Action(SPEC.stand, source="hold"))
+        np.testing.assert_allclose(sent.joint_pos, aim, atol=1e-9)
+
+
+@pytest.mark.usefixtures("brisk")
 def test_after_a_stop_only_a_person_goes_on(firmware: Firmware) -> None:
     with standing(firmware) as robot:
         robot.observe()
