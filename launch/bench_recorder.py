@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from rich.progress import track
 
 from launch.output import console
 from robot.clock import MonotonicClock
@@ -66,8 +67,7 @@ def measure_kills(kills: int, folder: Path) -> dict[str, float | int | bool]:
     hashes: dict[Path, str] = {}
     missing = whole = 0
     with FakeRobot(spec, MonotonicClock()) as robot, Recorder(folder / "kills", spec, room=0) as recorder:
-        for kill in range(kills):
-            console.print(f"kill {kill + 1} of {kills}", end="\r")
+        for _ in track(range(kills), "kills", console=console):
             path = recorder.folder / f"episode_{recorder.begin():06d}.mcap"
             ticks = int(random.integers(30, 60))
             killer = Killer(recorder, path, random.uniform(0.1, ticks * spec.period))

@@ -1,6 +1,7 @@
 """`leash data`: list, show, verify, recover, label and replay recordings."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,10 @@ from rich.table import Table
 from launch.data_plot import plot
 from launch.data_replay import ReplayEpisode
 from launch.data_summary import describe, find_episodes, summarize
+from launch.data_table import table
 from launch.output import console, emit
 from robot.episode import read_episode
+from robot.episode_folder import locked
 from robot.episode_info import Outcome
 from robot.episode_labels import add_label
 from robot.episode_repair import recover
@@ -35,7 +38,7 @@ class List:
     def run(self) -> int:
         """Print a table."""
         rows = [summarize(path) for path in find_episodes(self.paths)]
-        console.print(_table(rows))
+        console.print(table(rows, console.width))
         for row in rows:
             if row["state"] == "damaged":
                 console.print(row["error"], highlight=False, markup=False, soft_wrap=True)
@@ -59,10 +62,10 @@ class Show:
         """Print figures; draw."""
         episode = read_episode(self.path)
         figures = describe(episode)
-        table = Table("fact", "value")
+        facts = Table("fact", "value")
         for name, value in figures.items():
-            table.add_row(name, escape(_say(value)))
-        console.print(table)
+            facts.add_row(name, escape(_say(value)))
+        console.print(facts)
         if self.plot:
             plot(episode, self.plot)
             console.print(f"drew {self.plot}", highlight=False)
@@ -111,7 +114,9 @@ class Recover:
         """Recover, and say what came of it."""
         done: list[dict[str, object]] = []
         failed: list[dict[str, object]] = []
-        for path in [path for path in find_episodes(self.paths) if path in self.paths or _faults(path)]:
+        paths = find_episodes(self.paths)
+        _insist_on_peace({path.parent for path in paths})
+        for path in [path for path in paths if path in self.paths or _faults(path)]:
             try:
                 saved = recover(path)
             except EpisodeError as error:
@@ -163,32 +168,19 @@ def main(args: list[str]) -> int:
     return code
 
 
+def _insist_on_peace(folders: Iterable[Path]) -> None:
+    """Refuse at once when somebody records into one of the folders; what else is wrong with them shows at each file."""
+    for folder in folders:
+        with contextlib.suppress(OSError), locked(folder):
+            pass
+
+
 def _faults(path: Path) -> list[tuple[int, str]]:
     """What is wrong with a file and where, also when it is no episode at all."""
     try:
         return [(fault.byte, fault.what) for fault in verify(path)]
     except EpisodeError as error:
         return [(0, str(error).removeprefix(f"{path}: "))]
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    """Episodes, for people."""
-    table = Table()
-    for name in ("episode", "ticks", "s", "outcome", "driven by", "late p99", "frames", "MB", "state"):
-        table.add_column(name, no_wrap=name in ("episode", "outcome"))
-    for row in rows:
-        name, size = (
-            escape(Path(row["file"]).name.removesuffix(".mcap").removeprefix("episode_")),
-            f"{row['size_mb']:.1f}",
-        )
-        if row["state"] == "damaged":
-            table.add_row(name, "", "", "", "", "", "", size, "[red]damaged")
-            continue
-        driver = max(row["drove"], key=row["drove"].get, default="")
-        figures = (f"{row['seconds']:.1f}", row["outcome"], f"{driver} {row['drove'].get(driver, 0):.0%}")
-        late, frames = f"{row['late_p99_ms']:.1f} ms", str(sum(row["cameras"].values()))
-        table.add_row(name, str(row["ticks"]), *figures, late, frames, size, row["state"])
-    return table
 
 
 def _say(value: object) -> str:

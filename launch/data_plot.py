@@ -19,7 +19,9 @@ COMMANDS = ("forward m/s", "left m/s", "turn rad/s")
 
 
 def plot(episode: Episode, path: Path) -> None:
-    """Draw an episode into a file of one of `KINDS`. Raises EpisodeError for another, or without matplotlib."""
+    """Draw an episode into a file of one of `KINDS`. Raises EpisodeError for another, without matplotlib, or
+    where nothing can be written.
+    """
     if path.suffix not in KINDS:
         raise EpisodeError(f"cannot draw into {path}; name a file that ends in {', '.join(KINDS)}")
     try:
@@ -36,7 +38,10 @@ def plot(episode: Episode, path: Path) -> None:
         draw(axis, episode)
     axes[0].set_title(f"{episode.path.name}: {len(episode)} ticks, {episode.outcome}")
     axes[-1].set_xlabel("s")
-    _save(figure, path)
+    try:
+        _save(figure, path)
+    except OSError as error:
+        raise EpisodeError(f"cannot draw into {path}: {error.strerror}; name a file in a folder that exists") from None
 
 
 def _save(figure: "Figure", path: Path) -> None:

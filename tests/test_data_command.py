@@ -9,11 +9,14 @@ from recordings import fill, flip, record, start, ticks
 
 from launch.data import main
 from launch.data_plot import KINDS
+from launch.output import console
+from robot import episode_folder
 from robot.episode import read_episode
+from robot.episode_folder import locked
 from robot.episode_info import End
 from robot.episode_scan import scan
 from robot.episode_write import EpisodeWriter, partial
-from robot.errors import EpisodeError
+from robot.errors import EpisodeError, LabelError
 from robot.fake import FakeRobot
 from robot.spec import load_spec
 from robot.types import Action, Tick
@@ -157,3 +160,58 @@ def test_unfinished_episodes_are_shown_too(tmp_path: Path, capsys: pytest.Captur
     folder_of_three(tmp_path)
     assert main(["show", str(partial(tmp_path / "episode_000002.mcap")), "--json"]) == 0
     assert told(capsys)["ticks"] == 10
+
+
+def test_the_list_names_episodes_by_number_and_wraps_nothing_at_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_of_three(tmp_path)
+    record(tmp_path, 23, index=123456, outcome="unlabelled")
+    for width, dropped in ((200, ()), (80, ("frames",)), (60, ("frames", "MB", "late p99"))):
+        monkeypatch.setattr(console, "width", width)
+        assert main(["list", str(tmp_path)]) == 0
+        lines = capsys.readouterr().err.splitlines()
+        rows = [line.strip("│ ") for line in lines if line.startswith("│")]
+        assert [row.split()[0] for row in rows] == ["000000", "000001", "000002", "123456"]
+        assert "unlabelled" in rows[3]
+        assert max(len(line) for line in lines if line[0] in "┏┃│└") <= width
+        assert "…" not in "".join(rows)
+        assert all((name in lines[1]) == (name not in dropped) for name in ("frames", "MB", "late p99"))
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    for kind in KINDS:
+        with pytest.raises(EpisodeError, match=r"cannot draw into /proc/nope/x.*: No such file or directory"):
+            main(["show", str(path), "--plot", f"/proc/nope/x{kind}"])
+
+
+@pytest.mark.parametrize("command", [["list"], ["show"], ["label", "failure"]])
+def test_labels_that_cannot_be_read_are_one_line(tmp_path: Path, command: list[str]) -> None:
+    path = record(tmp_path)
+    (tmp_path / "labels.jsonl").mkdir()
+    with pytest.raises(LabelError, match=r"labels\.jsonl: Is a directory"):
+        main([command[0], str(path), *command[1:]])
+
+
+def test_a_folder_that_somebody_records_into_is_not_recovered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episode_folder, "PATIENCE", 0.1)
+    folder_of_three(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with locked(tmp_path), pytest.raises(EpisodeError, match=r"another recorder is writing to .* \(process \d+\)"):
+        main(["recover", str(tmp_path)])
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / ".lock"])
+
+
+def test_a_file_that_cannot_be_recovered_does_not_keep_the_others_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder_of_three(tmp_path)
+    (tmp_path / "episode_000000.mcap").unlink()
+    (tmp_path / "episode_000000.mcap").mkdir()
+    assert main(["recover", str(tmp_path), "--json"]) == 1
+    result = told(capsys)
+    assert [done["ticks"] for done in result["recovered"]] == [18, 10]
+    assert "episode_000000.mcap: Is a directory" in result["failed"][0]["error"]
