@@ -45,10 +45,20 @@ function ask(event, note = "") {
   if (event === "estop") sound.play(220, 165);
 }
 
+let complained = 0;
 function hold() {
   const devices = [keyboard.device(), touch.device(), ...pads.devices()];
   if (!attentive()) letGo();
+  complain(devices);
   if (drives()) link.send({ kind: "holding", now: performance.now(), attentive: attentive(), devices });
+}
+
+// Tell somebody who tries to drive from a page that may only watch.
+function complain(devices) {
+  const tried = !drives() && devices.some(({ engaged }) => engaged);
+  if (!tried || performance.now() - complained < SURE) return;
+  complained = performance.now();
+  toast("this page only watches: take the wheel first");
 }
 
 function letGo() {
@@ -92,6 +102,7 @@ link.addEventListener("open", () => ((since = performance.now()), show()));
 
 function show() {
   panel.render({ attentive: attentive(), scale: keyboard.scale });
+  document.body.classList.toggle("watching", !drives());
   const trouble = panel.trouble(over);
   const alert = $("alert");
   alert.hidden = !trouble;
@@ -202,6 +213,8 @@ function toast(text) {
 }
 
 function showKeys({ keys: by, pad }) {
+  const pairs = [["forward", "back", "ahead, back"], ["turn_left", "turn_right", "turn"], ["arc_left", "arc_right", "arcs"], ["step_left", "step_right", "sideways"], ["faster", "slower", "faster, slower"]];
+  $("drive-keys").replaceChildren("hold to drive: ", ...pairs.flatMap(([one, other, does]) => [...[one, other].map((action) => Object.assign(document.createElement("kbd"), { textContent: by[action] })), ` ${does}  `]));
   const rows = Object.entries(by).map(([action, key]) => [key, action.replace("_", " ")]);
   const buttons = Object.entries(pad.events).map(([button, event]) => [`pad ${button}`, event]);
   const all = [["shift", "hold at standstill"], ["arrows", "drive"], ...rows, [`pad ${pad.deadman.join(" or ")}`, "hold to drive"], ["pad left stick", "walk"], ["pad right stick", "turn"], ...buttons];
