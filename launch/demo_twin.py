@@ -80,5 +80,6 @@ def one_walk(opened: Opened, policy: Steer, result: Walk) -> dict[str, float]:
 
 
 def progress() -> Progress:
-    """A bar that says what is done and what is left."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console)
+    """A bar that says what is done and what is left; without a thread, which would keep the loop waiting."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, auto_refresh=False)

@@ -65,7 +65,8 @@ def measure(config: Eval) -> dict[str, float | int]:
         first_in_line(opened.plan.processes.control.nice),
     ):
         scores = evaluate(opened, Steer(brain.policy, config.command), trial)
-        done = list(track(scores, "episodes", total=trial.episodes, console=console))
+        # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
+        done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
         return summary(done, opened.gate_stops())
 
 

@@ -34,4 +34,4 @@ def test_a_frozen_policy_server_does_not_outlive_the_command(tmp_path: Path) -> 
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
         os.kill(process.pid, signal.SIGSTOP)
         end(process)
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode in {-signal.SIGTERM, -signal.SIGKILL}, "it is gone, by whichever came first"
