@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from policies.features import FeatureConfig
+from policies.sight import PixelsConfig
 from robot.errors import PolicyError
 from robot.spec import Gains, Spec
 
@@ -27,7 +28,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy, as a robot must know it before trusting it."""
 
     kind: Annotated[str, Meta(min_length=1, max_length=32)]
-    """How it decides: `bc`, `trot`, `stand`."""
+    """How it decides: `bc`, `pixels`, `trot`, `stand`."""
     spec: Annotated[str, Meta(max_length=64)]
     spec_hash: Annotated[str, Meta(max_length=64)]
     joints: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)]
@@ -48,6 +49,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: FeatureConfig | None = None
     """What a network sees."""
     network: NetworkConfig | None = None
+    pixels: PixelsConfig | None = None
+    """What a policy that steers by a camera sees; a gait below it walks."""
+    body: Spec | None = None
+    """The whole spec, where a gait needs the legs; the one that `spec_hash` names."""
     box: Row = ()
     """(n,) half-range of the targets around `stand` [rad]."""
     filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 0.0
@@ -124,3 +129,7 @@ def _check(manifest: Manifest) -> None:
             raise PolicyError(f"the manifest's {name} has {len(row)} entries for {n} joints")
     if (manifest.network is None) != (manifest.features is None):
         raise PolicyError("the manifest has only one of `network` and `features`")
+    if (manifest.pixels is None) != (manifest.body is None):
+        raise PolicyError("the manifest has only one of `pixels` and `body`")
+    if manifest.body is not None and manifest.body.hash != manifest.spec_hash:
+        raise PolicyError(f"the manifest's body is {manifest.body.hash}, not the {manifest.spec_hash} that it names")

@@ -23,9 +23,9 @@ class CourseShape:
 
     length: tuple[float, float] = (2.6, 3.4)
     """From start to finish [m]."""
-    sharpest: float = 1.8
+    sharpest: float = 3.0
     """Largest curvature [1/m]."""
-    bend: float = 0.45
+    bend: float = 0.4
     """Distance over which the curvature goes from one drawn value to the next [m]."""
     turn: float = 1.9
     """Largest angle between the line and its beginning [rad]."""

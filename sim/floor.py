@@ -20,7 +20,7 @@ SCALE = 200
 SIDE = round(EXTENT * SCALE)
 TILE = 400
 """Pixels after which a floor's pattern repeats."""
-CONTRAST = 55.0
+CONTRAST = 40.0
 """Least distance between the line's colour and the floor's, in CIE Lab."""
 
 
@@ -52,10 +52,10 @@ class Floor:
         return np.asarray(lit, np.uint8)
 
 
-def draw_floor(rng: np.random.Generator, width: tuple[float, float] = (0.018, 0.045)) -> Floor:
+def draw_floor(rng: np.random.Generator, width: tuple[float, float] = (0.014, 0.04)) -> Floor:
     """Draw a floor, and a line that stands out from it."""
     base = _colour(rng, saturation=(0, 90), value=(60, 235))
-    other = np.clip(base + rng.normal(0, 28, 3), 15, 245)
+    other = np.clip(base + rng.normal(0, 40, 3), 15, 245)
     kind = PATTERNS[int(rng.integers(len(PATTERNS)))]
     mask = kind(rng)[..., None]
     grain = rng.normal(0, rng.uniform(1, 9), (TILE, TILE, 1))

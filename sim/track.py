@@ -29,11 +29,11 @@ class TrackRanges:
     """What tracks are drawn from."""
 
     shape: CourseShape = field(default_factory=CourseShape)
-    width: tuple[float, float] = (0.018, 0.045)
+    width: tuple[float, float] = (0.014, 0.04)
     """Of the line [m]."""
-    aside: float = 0.03
+    aside: float = 0.05
     """Largest distance of the robot from the line at the start [m]."""
-    askew: float = 0.15
+    askew: float = 0.25
     """Largest angle between the robot and the line at the start [rad]."""
     body: Ranges = field(
         default_factory=lambda: Ranges(
@@ -113,7 +113,7 @@ def whereabouts(robot: SimPupper) -> tuple[float, float, float]:
 class Rules:
     """When a track counts as completed."""
 
-    astray: float = 0.25
+    astray: float = 0.2
     """Further from the line than this is lost [m]."""
     slowest: float = 0.09
     """Mean speed along the line that the time limit allows [m/s]."""

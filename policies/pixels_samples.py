@@ -1,0 +1,98 @@
+"""From recordings with a camera to training pairs: what was seen, and the body velocity that was wanted then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.features import Float32
+from policies.sight import MIRROR_COMMAND, PixelsConfig, state
+from robot.episode import Episode
+from robot.episode_images import ImageCache
+from robot.errors import EpisodeError
+from robot.types import SOURCES, Array
+
+HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """N training pairs."""
+
+    pictures: NDArray[np.uint8]
+    """(N, h, w, 3) RGB"""
+    states: Float32
+    """(N, s)"""
+    commands: Float32
+    """(N, 3) in units of the scale."""
+    weight: Float32
+    """(N,) how often a pair is drawn, relative to the others."""
+    episode: NDArray[np.int64]
+    """(N,) which episode it comes from."""
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def of(self, kept: NDArray[np.bool_]) -> "Views":
+        """Those pairs (N,) that are kept."""
+        return Views(*(getattr(self, part.name)[kept] for part in fields(self)))
+
+
+def taught(episode: Episode) -> Array:
+    """What each tick (T, 3) teaches: the command that the person asked for, else the policy's that was followed; NaN
+    where neither was.
+    """
+    person = (episode.human.source == HUMAN)[:, None]
+    own = (episode.wanted.source == POLICY)[:, None]
+    wanted: Array = np.where(person, episode.human.command, np.where(own, episode.policy.command, np.nan))
+    return wanted
+
+
+def views_of(episodes: Sequence[Episode], config: PixelsConfig, weights: Sequence[Array]) -> Views:
+    """The pairs of these episodes; `weights` (T,) of each say how much its ticks count, 0 leaves one out.
+
+    Raises EpisodeError when there is nothing to learn from.
+    """
+    parts = [
+        _of_episode(episode, config, weight, number)
+        for number, (episode, weight) in enumerate(zip(episodes, weights, strict=True))
+    ]
+    if not sum(map(len, parts)):
+        raise EpisodeError(
+            f"no tick of {len(episodes)} episodes has a frame of camera {config.camera!r} and a command to learn"
+        )
+    return Views(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Views)))
+
+
+def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: int) -> Views:
+    wanted = taught(episode)
+    frame = episode.image_index(config.camera)
+    past = _asked_before(episode.wanted.command, config.commands)
+    felt = state(config, episode.gravity, episode.gyro, past)
+    whole = np.isfinite(wanted).all(axis=1) & np.isfinite(felt).all(axis=1)
+    use = (weight > 0) & (frame >= 0) & whole
+    cache = ImageCache(episode.path.parent, (config.height, config.width))
+    return Views(
+        pictures=cache.images(episode, config.camera)[frame[use]],
+        states=felt[use],
+        commands=(wanted[use] / config.scale).astype(np.float32),
+        weight=weight[use].astype(np.float32),
+        episode=np.full(int(use.sum()), number),
+    )
+
+
+def _asked_before(commands: Array, count: int) -> Array:
+    """The commands (T, count, 3) of the ticks before each, oldest first; zero where there were none."""
+    padded = np.concatenate([np.zeros((count, 3)), np.nan_to_num(commands)])
+    past: Array = padded[np.arange(len(commands))[:, None] + np.arange(count)]
+    return past
+
+
+def mirrored(config: PixelsConfig, views: Views, turned: NDArray[np.bool_]) -> Views:
+    """The same, with those pairs (N,) that are `turned` seen in a mirror: Pupper's left is like its right."""
+    pictures, flip = views.pictures.copy(), turned[:, None]
+    pictures[turned] = pictures[turned, :, ::-1]
+    states = np.where(flip, views.states * config.mirror, views.states)
+    commands = np.where(flip, views.commands * MIRROR_COMMAND, views.commands)
+    return Views(pictures, states, commands, views.weight, views.episode)
