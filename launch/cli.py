@@ -9,6 +9,7 @@ from robot.errors import LeashError
 COMMANDS = {
     "demo": "everything at once on the twin: drive, record, clone, and drive with the clone",
     "collect": "drive a robot and record demonstrations",
+    "intervene": "let a policy drive, take over when it errs, and record both",
     "train": "train a policy: `leash train bc`",
     "serve": "run a policy behind a server, away from the motors",
     "deploy": "let a policy drive a robot",
@@ -22,7 +23,7 @@ COMMANDS = {
 
 def usage() -> str:
     """What `leash --help` prints."""
-    rows = "\n".join(f"  {name:<9}{summary}" for name, summary in COMMANDS.items())
+    rows = "\n".join(f"  {name:<11}{summary}" for name, summary in COMMANDS.items())
     return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest."
 
 

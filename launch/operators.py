@@ -1,5 +1,6 @@
 """Opens the operator that `--operator keyboard|gamepad|browser|scripted` names, several at once if asked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -15,8 +16,11 @@ from teleop.gamepad import Gamepad
 from teleop.keyboard import HELP, Keyboard
 from teleop.keymap import KeyMap
 from teleop.operator import Merged, Operator
-from teleop.scripted import Box, Hand, Scripted, demonstrations
+from teleop.scripted import Box, Hand, Scripted, Segment, demonstrations
 from teleop.sticks import Speeds
+
+Script = Callable[[int, float, int, Box | None], list[Segment]]
+"""What a scripted operator does in so many episodes of so many seconds, drawn from a seed and a box of velocities."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,28 @@ class OperatorOptions:
 
 
 def make_operator(
-    options: OperatorOptions, episodes: int, seconds: float, seed: int, cockpit: Cockpit | None = None
+    options: OperatorOptions,
+    episodes: int,
+    seconds: float,
+    seed: int,
+    cockpit: Cockpit | None = None,
+    *,
+    script: Script = demonstrations,
 ) -> Operator:
-    """The operator to be entered; a scripted one drives `episodes` of `seconds` each, `browser` is at the cockpit.
+    """The operator to be entered; a scripted one follows the `script` for `episodes` of `seconds` each, `browser` is at
+    the cockpit.
 
     Raises OperatorError.
     """
     if not options.operator:
         raise OperatorError("nobody drives; give --operator keyboard, gamepad, browser or scripted")
-    script = (episodes, seconds, seed)
-    made = [
-        _page(cockpit, options) if name == "browser" else _device(name, options, *script) for name in options.operator
-    ]
+
+    def device(name: str) -> Operator:
+        if name == "scripted":
+            return _scripted(options, script, (episodes, seconds, seed))
+        return _page(cockpit, options) if name == "browser" else _device(name, options)
+
+    made = [device(name) for name in options.operator]
     return made[0] if len(made) == 1 else Merged(made)
 
 
@@ -70,13 +84,15 @@ def _page(cockpit: Cockpit | None, options: OperatorOptions) -> Operator:
     return BrowserOperator(cockpit, options.speeds)
 
 
-def _device(name: str, options: OperatorOptions, episodes: int, seconds: float, seed: int) -> Operator:
+def _scripted(options: OperatorOptions, script: Script, size: tuple[int, float, int]) -> Operator:
+    full = (options.speeds.forward, options.speeds.side, options.speeds.turn)
+    box = Box((0.0, -options.speeds.side, -options.speeds.turn), full)
+    hand = Hand(options.reaction, options.noise, full, blend=0.3)
+    return Scripted(script(*size, box), hand, seed=size[-1])
+
+
+def _device(name: str, options: OperatorOptions) -> Operator:
     speeds = options.speeds
-    if name == "scripted":
-        full = (speeds.forward, speeds.side, speeds.turn)
-        box = Box((0.0, -speeds.side, -speeds.turn), full)
-        hand = Hand(options.reaction, options.noise, full, blend=0.3)
-        return Scripted(demonstrations(episodes, seconds, seed, box), hand, seed)
     if name == "gamepad":
         pad = Gamepad(speeds=speeds)
         console.print(keys("gamepad", pad.pad.table()))

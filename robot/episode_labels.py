@@ -28,7 +28,7 @@ def add_label(path: Path, outcome: Outcome, operator: str = "") -> None:
     """Say what became of an episode; the last word counts. Raises LabelError."""
     label = Label(path.name, outcome, operator, datetime.now(UTC).isoformat(timespec="seconds"))
     try:
-        _append(path.with_name(LABELS), msgspec.json.encode(label) + b"\n")
+        append_line(path.with_name(LABELS), msgspec.json.encode(label))
     except OSError as error:
         raise LabelError(f"cannot write {path.with_name(LABELS)}: {error.strerror}") from None
 
@@ -51,13 +51,16 @@ def read_labels(folder: Path) -> dict[str, Outcome]:
     return labels
 
 
-def _append(path: Path, line: bytes) -> None:
-    """Note: what follows a line that a crash or a full disk left torn begins on a line of its own."""
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file and wait for the disk. Raises OSError.
+
+    Note: what follows a line that a crash or a full disk left torn begins on a line of its own.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         size = os.fstat(descriptor).st_size
         torn = size and os.pread(descriptor, 1, size - 1) != b"\n"
-        data = b"\n" * bool(torn) + line
+        data = b"\n" * bool(torn) + line + b"\n"
         if os.write(descriptor, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)

@@ -160,3 +160,21 @@ def demonstrations(episodes: int, seconds: float, seed: int = 0, box: Box | None
         script.append(Segment(0.5, events=(Event.SUCCESS,), engaged=False))
     script.append(Segment(0.0, events=(Event.QUIT,), engaged=False))
     return script
+
+
+def interventions(episodes: int, seconds: float, seed: int = 0, box: Box | None = None) -> list[Segment]:
+    """A whole session beside a policy: start, and by turns watch and take over at random; success; then quit."""
+    rng = np.random.default_rng(seed)
+    script: list[Segment] = []
+    for _ in range(episodes):
+        asks: tuple[Event, ...] = (Event.START,)
+        left = seconds
+        while left > 0:
+            watch, drive = float(rng.uniform(1.0, 3.0)), float(rng.uniform(0.8, 2.0))
+            script.append(Segment(min(watch, left), events=asks, engaged=False))
+            script.extend(wander(rng, min(drive, left - watch), box))
+            left -= watch + drive
+            asks = (Event.HANDBACK,)
+        script.append(Segment(0.5, events=(Event.SUCCESS, Event.HANDBACK), engaged=False))
+    script.append(Segment(0.0, events=(Event.QUIT,), engaged=False))
+    return script

@@ -1,0 +1,185 @@
+"""`leash intervene`: a policy drives, a person watches, takes over, and labels; both proposals are recorded."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Self
+
+import tyro
+from msgspec import Meta
+
+from launch.checked import Command, Count, Seconds, checked
+from launch.cockpit import Panel, open_cockpit
+from launch.collect import short
+from launch.deploy import terminable
+from launch.operators import OperatorOptions, make_operator
+from launch.output import console, emit
+from launch.rig import rigged
+from launch.robots import Opened, RobotOptions
+from launch.session_files import outcomes
+from launch.steer import Steer
+from launch.takeover_log import Keeper, TakeoverLog
+from policies.gait import Trot
+from policies.remote import RemotePolicy
+from robot.errors import UsageError
+from robot.types import Policy, Tick
+from teleop.answering import Answer, Answering
+from teleop.drive import Drive
+from teleop.help import Limits
+from teleop.operator import Operator
+from teleop.scripted import demonstrations, interventions
+from teleop.session import Session
+from teleop.session_states import State
+from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Degrees = Annotated[float, Meta(gt=0, le=180)]
+
+FITTED = "ask_risk"
+"""Under this name a policy's `training` notes keep the risk from which it shall ask for help."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """When the policy calls for help."""
+
+    risk: Share | None = None
+    """From this doubt on, 0..1; left out, the policy's own fitted limit, or 0.5: the 99th percentile when it was
+    trained."""
+    tilt: Degrees = 22.5
+    """From this tilt on, degrees."""
+    answer: bool = False
+    """Whether a scripted operator takes over when called, and not at random."""
+
+
+@dataclass(frozen=True)
+class Intervene:
+    """Let a policy drive, and take over when it errs: `leash intervene runs/walk.safetensors data/dagger --robot twin`.
+
+    START lets the policy drive and records; holding the dead-man takes over at once; HANDBACK gives back. The same
+    command goes on where it left off.
+    """
+
+    policy: Annotated[str, tyro.conf.Positional]
+    """What drives: `trot`, a policy file, or a server's endpoint."""
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Where the episodes go; takeovers.jsonl beside them says why each takeover happened."""
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
+    calls: Annotated[Calls, tyro.conf.OmitArgPrefixes] = field(default_factory=Calls)
+    command: Command = (0.2, 0.0, 0.0)
+    """Body velocity that the policy follows, where it follows one: forward m/s, left m/s, turn rad/s."""
+    release: bool = False
+    """Whether letting go of the dead-man hands back, too."""
+    episodes: Count = 10
+    """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
+    seconds: Seconds = 60.0
+    """Longest episode; a scripted operator is busy for this long in each."""
+    task: str = ""
+    """A few words that are kept with each episode."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+class Supervised:
+    """The policy, and the person who watches it; what they share is known once the robot is open."""
+
+    def __init__(self, config: Intervene) -> None:
+        self._config = config
+        self._takeover: Takeover | None = None
+
+    def status(self) -> TakeoverStatus:
+        """Who drives and why."""
+        return TakeoverStatus() if self._takeover is None else self._takeover.status
+
+    def request(self) -> str:
+        """Why help is asked for, or nothing."""
+        return self.status().request
+
+    def wire(self, operator: Operator, opened: Opened, policy: Policy) -> tuple[Drive, Policy]:
+        """The person at the reins of a trot, and whoever decides."""
+        config = self._config
+        drive = Drive(operator, Trot(opened.spec), clock=config.who.clock)
+        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(policy)))
+        self._takeover = Takeover(Steer(policy, config.command), drive, opened.spec, how)
+        return drive, self._takeover
+
+    def between(self, session: Session) -> "Between":
+        """What keeps the policy from driving between episodes."""
+        return Between(session, self._takeover)
+
+
+class Between:
+    """Fits `Log`, to stand behind the session's: a policy drives only while it is recorded."""
+
+    def __init__(self, session: Session, takeover: Takeover | None) -> None:
+        self._session, self._takeover = session, takeover
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """See to it after one tick."""
+        if self._takeover is not None and self._session.status.state is not State.RECORDING:
+            self._takeover.hold()
+
+
+def notes_of(policy: Policy) -> Mapping[str, str | int | float]:
+    """What the training of a served policy noted; nothing for a scripted one."""
+    return policy.manifest.training if isinstance(policy, RemotePolicy) else {}
+
+
+def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:
+    """From where on help is asked for: as asked, else as fitted to the policy, else the default."""
+    fitted = notes.get(FITTED)
+    default = float(fitted) if isinstance(fitted, int | float) else Limits().risk
+    return Limits(default if calls.risk is None else calls.risk, math.radians(calls.tilt))
+
+
+def main(args: list[str]) -> int:
+    """Go on until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
+    config = checked(tyro.cli(Intervene, prog="leash intervene", args=args))
+    figures = intervene(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
+    return 1 if figures["losses"] else 0
+
+
+def intervene(config: Intervene) -> dict[str, object]:
+    """Run a session; returns its figures. Ctrl-C closes the running episode and stops the robot softly."""
+    if config.calls.answer and config.who.live:
+        raise UsageError("--answer is for --operator scripted alone; a person answers by themselves")
+    counts = outcomes(config.folder)
+    kept = counts.total() - counts["discarded"]
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
+    script = demonstrations if config.calls.answer else interventions
+    pair = Supervised(config)
+    with (
+        terminable(),
+        open_cockpit(config.who, config.folder) as cockpit,
+        make_operator(config.who, *size, cockpit, script=script) as person,
+        Keeper(config.folder) as keeper,
+    ):
+        operator = _answering(person, pair, config)
+        with (
+            rigged(config, counts, partial(pair.wire, operator)) as rig,
+            TakeoverLog(rig.session, pair.status, keeper) as log,
+        ):
+            rig.request = pair.request
+            rig.run(log, pair.between(rig.session), *Panel(rig, pair.status).log(cockpit))
+    figures = {"folder": str(config.folder), **rig.figures(), **log.figures(rig.opened.spec.period)}
+    return figures | {"losses": [*rig.losses(), *keeper.lost]}
+
+
+def _answering(person: Operator, pair: Supervised, config: Intervene) -> Operator:
+    """The person, or a script that waits to be called."""
+    if not config.calls.answer:
+        return person
+    return Answering(person, pair.request, Answer(reaction=max(config.who.reaction, 0.3)))

@@ -1,0 +1,92 @@
+"""Keeps why and how long a person took over in each recorded episode."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from msgspec.structs import replace
+
+from robot.episode_takeovers import Stretch, add_takeover
+from robot.types import Tick
+from teleop.session import Session
+from teleop.session_states import State
+from teleop.takeover import TakeoverStatus
+
+
+class TakeoverLog:
+    """Fits `Log`, to stand behind the session's: hands each stretch of a takeover to `keep` when it is over."""
+
+    def __init__(self, session: Session, status: Callable[[], TakeoverStatus], keep: Callable[[Stretch], None]) -> None:
+        self._session, self._status, self._keep = session, status, keep
+        self._running: Stretch | None = None
+        self._seen: tuple[int | None, int] = (None, 0)
+        self.ticks = 0
+        """Recorded ticks."""
+        self.human = 0
+        """Those at which the person had the authority."""
+        self.takeovers: set[int] = set()
+        """Numbers of the recorded takeovers."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end("episode")
+
+    def add(self, tick: Tick) -> None:
+        """Note one tick, which the session has recorded or not."""
+        now, index, ticks = self._status(), self._session.status.index, self._session.quality.ticks
+        recorded = (index, ticks) != self._seen and ticks > 0
+        self._seen = (index, ticks)
+        self.ticks += recorded
+        if recorded and now.taken:
+            self._grow(f"episode_{index:06d}.mcap", ticks - 1, now)
+        elif not now.taken:
+            self._end(now.ended)
+        if self._session.status.state is not State.RECORDING:
+            self._end("episode")
+
+    def figures(self, period: float) -> dict[str, float | int]:
+        """How much of what was recorded the person drove; `period` is the length of a tick [s]."""
+        share = self.human / self.ticks if self.ticks else 0.0
+        return {"takeovers": len(self.takeovers), "intervention_rate": share, "human_s": self.human * period}
+
+    def _grow(self, episode: str, number: int, now: TakeoverStatus) -> None:
+        running = self._running
+        if running is None or (running.episode, running.takeover) != (episode, now.takeover_id):
+            self._end("episode")
+            running = Stretch(episode, now.takeover_id, now.reason, number, 0, "")
+        self.human += 1
+        self.takeovers.add(now.takeover_id)
+        self._running = replace(running, ticks=number + 1 - running.first)
+
+    def _end(self, how: str) -> None:
+        if self._running is not None:
+            self._keep(replace(self._running, ended=how))
+        self._running = None
+
+
+class Keeper:
+    """Writes stretches beside the loop, for each waits on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer = ThreadPoolExecutor(1)
+        self.lost: list[str] = []
+        """Those that could not be written, and why, in one line each."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._writer.shutdown()
+
+    def __call__(self, stretch: Stretch) -> None:
+        """Keep one stretch; does not wait."""
+
+        def check(done: Future[None]) -> None:
+            if error := done.exception():
+                self.lost.append(f"{error}; takeover {stretch.takeover} of {stretch.episode} was for {stretch.reason}")
+
+        self._writer.submit(add_takeover, self._folder, stretch).add_done_callback(check)
