@@ -1,0 +1,49 @@
+"""A recorded drive through gait, limits and features gives the same numbers as the day it was recorded.
+
+Where a change means to alter them: `python tests/test_golden.py` records anew, and the commit says why.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from policies.features import FeatureConfig, Features
+from policies.gait import Trot
+from robot.fake import FakeRobot
+from robot.spec import load_spec
+from robot.types import Array
+
+GOLDEN = Path(__file__).with_name("golden") / "drive.npz"
+COMMANDS = ((0.0, 0.0, 0.0), (0.25, 0.0, 0.0), (0.1, 0.08, 0.0), (0.0, 0.0, 0.8), (-0.2, -0.05, -0.4), (0.0, 0.0, 0.0))
+TICKS = 20
+
+
+def drive() -> dict[str, Array]:
+    """Targets that went out (T, 12) and features (T, width), for each command in turn."""
+    spec = load_spec()
+    gait, features = Trot(spec), Features(FeatureConfig(), spec.stand)
+    targets, rows = [], []
+    with FakeRobot(spec) as robot:
+        robot.reset()
+        gait.reset()
+        features.reset()
+        for command in np.repeat(COMMANDS, TICKS, axis=0):
+            obs = replace(robot.observe(), command=command)
+            rows.append(features.step(obs))
+            sent = robot.send(gait.act(obs))
+            features.sent(sent.joint_pos)
+            targets.append(sent.joint_pos)
+    return {"targets": np.array(targets, np.float64), "features": np.array(rows, np.float64)}
+
+
+def test_the_golden_drive_is_repeated_to_the_last_digit_that_matters() -> None:
+    with np.load(GOLDEN) as golden:
+        now = drive()
+        assert now.keys() == set(golden.files)
+        for name, values in now.items():
+            np.testing.assert_allclose(values, golden[name], atol=1e-6, err_msg=name)
+
+
+if __name__ == "__main__":
+    np.savez_compressed(GOLDEN, **{name: values.astype(np.float32) for name, values in drive().items()})
