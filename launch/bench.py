@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import tyro
 from rich.table import Table
 
-from launch import bench_clone, bench_gait, bench_loop
+from launch import bench_clone, bench_gait, bench_loop, bench_takeover
 from launch.bench_clone import BenchClone
 from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
+from launch.bench_takeover import BenchTakeover
 from launch.checked import Count, Seconds, checked
 from launch.deploy import terminable
 from launch.output import console, emit
@@ -110,6 +111,15 @@ class Loop(BenchLoop):
 
 
 @dataclass(frozen=True)
+class Takeover(BenchTakeover):
+    """How soon a press has authority, how far hand-overs jump, and whether the labels are right, on the twin."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        return bench_takeover.measure(self)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -126,6 +136,7 @@ class BenchAll:
             "gait": Gait(seconds=10.0, settle=2.0, directions=("forward", "sideways", "turn")),
             "clone": Clone(demonstrations=6, demonstration_s=8.0, episodes=2),
             "recorder": BenchRecorder(kills=3),
+            "takeover": Takeover(takeovers=20),
         }
         figures = {}
         for name, bench in quick.items():
@@ -141,6 +152,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "gait": Gait,
     "clone": Clone,
     "recorder": BenchRecorder,
+    "takeover": Takeover,
     "all": BenchAll,
 }
 

@@ -1,0 +1,85 @@
+"""What `leash bench takeover` measures, and what it would find wrong."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from launch.bench_takeover import BenchTakeover, Findings, Presser, Stopwatch, figures, judge, measure
+from robot.episode import Episode, read_episode
+from robot.fake import FakeRobot
+from robot.recorder import Recorder
+from robot.spec import load_spec
+from robot.types import Action, Source, Tick
+from teleop.operator import Event
+
+SPEC = load_spec()
+POLICY: Source = "policy"
+HUMAN: Source = "human"
+TURN = [POLICY] * 10 + [HUMAN] * 10
+
+
+def test_every_label_is_right_and_no_hand_over_jumps_on_a_simulated_robot() -> None:
+    found = measure(BenchTakeover("sim", takeovers=2))
+    assert (found["takeovers"], found["handovers"], found["label_accuracy"]) == (2, 4, 1.0)
+    assert found["jump_max_rad"] <= 0.02
+    assert found["authority_p95_ms"] > 0.0
+
+
+def test_presses_and_hand_backs_alternate_at_the_instants_drawn() -> None:
+    presser = Presser(2, np.random.default_rng(0))
+    presser.begin(10.0)
+    seen = [presser.read(10.0 + 0.01 * tick) for tick in range(1000)]
+    pressed = [intent.time for before, intent in itertools.pairwise(seen) if intent.engaged > before.engaged]
+    assert pressed == pytest.approx(presser.presses, abs=0.011)
+    assert all(press <= noticed for press, noticed in zip(presser.presses, pressed, strict=True))
+    assert [event for intent in seen for event in intent.events] == [Event.HANDBACK] * 2
+    assert presser.held == [intent.engaged for intent in seen]
+
+
+def test_the_stopwatch_stops_at_the_first_action_of_the_person_that_went_out() -> None:
+    presser = Presser(1, np.random.default_rng(0))
+    watch = Stopwatch(presser)
+    with FakeRobot(SPEC) as robot:
+        obs = robot.observe()
+    watch.add(ticked("human", 0.0))
+    presser.presses.append(0.0)
+    watch.add(Tick(obs, Action(SPEC.stand, source="human"), Action(SPEC.stand, source="hold")))
+    assert watch.delays == []
+    watch.add(ticked("human", 0.0))
+    watch.add(ticked("human", 0.0))
+    assert len(watch.delays) == 1
+
+
+def ticked(source: Source, angle: float) -> Tick:
+    with FakeRobot(SPEC) as robot:
+        action = Action(SPEC.stand + angle, source=source)
+        return Tick(robot.observe(), action, action)
+
+
+def recorded(folder: Path, sources: list[Source], angles: list[float]) -> Episode:
+    with Recorder(folder, SPEC, room=0) as recorder:
+        recorder.begin()
+        for index, (source, angle) in enumerate(zip(sources, angles, strict=True)):
+            tick = ticked(source, angle)
+            recorder.add(replace(tick, obs=replace(tick.obs, time=100.0 + index * SPEC.period)))
+    return read_episode(folder / "episode_000000.mcap")
+
+
+def test_a_jump_at_a_hand_over_and_a_wrong_label_are_found(tmp_path: Path) -> None:
+    angles = [0.0] * 12 + [0.5] * 8
+    found = Findings(delays=[0.02])
+    judge(recorded(tmp_path, TURN, angles), [False] * 9 + [True] * 11, found)
+    made = figures(found, SPEC.period)
+    assert made["label_accuracy"] == pytest.approx(19 / 20)
+    assert made["handovers"] == 1
+    assert made["jump_max_rad"] == pytest.approx(0.1)
+    assert made["jump_first_max_rad"] == 0.0
+
+
+def test_what_happens_after_the_hand_over_is_no_jump(tmp_path: Path) -> None:
+    found = Findings(delays=[0.02])
+    judge(recorded(tmp_path, TURN, [0.0] * 16 + [0.7] * 4), [False] * 10 + [True] * 10, found)
+    assert figures(found, SPEC.period)["jump_max_rad"] == 0.0
