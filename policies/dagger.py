@@ -85,6 +85,32 @@ def weigh(episodes: Sequence[Episode], weighting: Weighting | None = None) -> li
     return [value[whom] * (used / total if total else 1.0) for whom in whose]
 
 
+@dataclass(frozen=True)
+class Supervision:
+    """What some recordings cost the person."""
+
+    human_s: float
+    """How long the person said what they wanted [s]."""
+    intervention_rate: float
+    """Part of the driven time in which the person drove, 0..1."""
+    switches_per_min: float
+    """How often the authority changed hands."""
+
+
+def supervision(episodes: Sequence[Episode]) -> Supervision:
+    """The person's part in recordings of one rate."""
+    said, drove, driven, switches, period = 0, 0, 0, 0, 0.0
+    for episode in episodes:
+        whose, period = roles(episode), episode.spec.period
+        said += int(((whose == Role.DEMONSTRATION) | (whose == Role.CORRECTION)).sum())
+        drivers = episode.wanted.source[np.isin(episode.wanted.source, (HUMAN, POLICY))]
+        drove += int((drivers == HUMAN).sum())
+        driven += len(drivers)
+        switches += int((np.diff(drivers) != 0).sum())
+    minutes = driven * period / 60
+    return Supervision(said * period, drove / driven if driven else 0.0, switches / minutes if minutes else 0.0)
+
+
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % interval of a success rate (Wilson 1927)."""
     if trials == 0:

@@ -1,7 +1,7 @@
 """Training of an image policy: an ensemble learns the commands that were asked for, from augmented pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ class PixelsTraining:
     """How to train."""
 
     sight: PixelsConfig = field(default_factory=PixelsConfig)
-    steps: int = 900
+    steps: int = 600
     batch: int = 64
     rate: float = 3e-3
     """Highest learning rate; see `policies.bc.schedule`."""
@@ -79,13 +79,15 @@ def train_pixels(
     *,
     weights: Sequence[Array],
     start: Weights | None = None,
+    steps: int | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> TrainedPixels:
-    """Train on one thread, reproducible from `config.seed`; from the weights `start`, if given.
+    """Train on one thread, reproducible from `config.seed`; from the weights `start`, and so many `steps`, if given.
 
     `weights` gives each episode's ticks (T,) their share. Raises EpisodeError when there is nothing to learn from.
     """
     torch.set_num_threads(1)
+    config = config if steps is None else replace(config, steps=steps)
     generator = torch.Generator().manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
     learned, held = split(views_of(episodes, config.sight, weights), config.held_out, rng)

@@ -12,15 +12,18 @@ from typing import Literal, Protocol, Self
 
 import numpy as np
 
-from robot.types import Array
+from robot.types import Action, Array, Observation, unknown
 from teleop.operator import ARMING, Event, Intent
 from teleop.scripted import TREMOR_TIME
 
 Place = tuple[float, float, float]
 """x, y [m] and heading [rad]."""
 
-Duty = Literal["drive", "watch", "answer"]
-"""Drive all the time; watch, and take over when the robot strays; or wait to be called, too."""
+Duty = Literal["drive", "watch", "answer", "alternate"]
+"""Drive all the time; watch, and take over when the robot strays; the same, and when called; or drive now and then."""
+
+TURN = 1.0
+"""How long one who drives now and then does so before thinking again [s]."""
 
 
 REST = 2 * ARMING
@@ -89,10 +92,13 @@ class Tracker:
         skill: Skill | None = None,
         *,
         called: Callable[[], bool] = lambda: False,
+        share: float = 0.5,
         seed: int = 0,
     ) -> None:
+        """`share` is the part of the time that somebody who alternates drives."""
         self._line, self._place, self._duty, self._called = line, place, duty, called
-        self._skill = skill or Skill()
+        self._skill, self._share = skill or Skill(), share
+        self._turn_ends = -math.inf
         self._rng = np.random.default_rng(seed)
         self._seen: deque[tuple[float, Place, bool]] = deque()
         self._arc = 0.0
@@ -152,6 +158,8 @@ class Tracker:
             return False
         if self._duty == "drive":
             return True
+        if self._duty == "alternate":
+            return self._alternate(now)
         if view.arc > self._best[0] + 0.03 or self._holding:
             self._best = (max(view.arc, self._best[0]), now)
         called = asked and self._duty == "answer"
@@ -161,6 +169,12 @@ class Tracker:
         well = abs(view.error) < self._skill.content and abs(view.aim) < self._skill.askew / 2 and not called
         self._well_since = min(self._well_since, now) if well else math.inf
         return now - self._well_since < self._skill.calm
+
+    def _alternate(self, now: float) -> bool:
+        if now < self._turn_ends:
+            return self._holding
+        self._turn_ends = now + TURN
+        return bool(self._rng.random() < self._share)
 
     def _worried(self, view: _View, now: float) -> bool:
         skill = self._skill
@@ -174,3 +188,18 @@ class Tracker:
         self._read = now
         self._tremor = keep * self._tremor + math.sqrt(1 - keep**2) * push
         return self._tremor
+
+
+class Adviser:
+    """Fits `Policy`, as an upper one: says at every tick what a tracker would ask for, without touching anything."""
+
+    def __init__(self, tracker: Tracker, joints: int) -> None:
+        self._tracker = tracker
+        self._joints = joints
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def act(self, obs: Observation) -> Action:
+        """The tracker's advice, with no joint target."""
+        return Action(unknown(self._joints), self._tracker.advice(), "human")

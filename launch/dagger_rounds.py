@@ -1,0 +1,202 @@
+"""The rounds of DAgger on tracks: collect, weigh, train, score. All of it is on disk, so a run can be resumed."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+from msgspec import to_builtins
+
+from launch.dagger_ledger import Ledger, Row
+from launch.track import Arena, Ran
+from launch.track_collect import Supervise, collect
+from launch.track_pool import TrackPool
+from policies.checkpoint import Weights, read_manifest, read_weights, save_policy
+from policies.convnet import shapes
+from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh, wilson
+from policies.loading import load_pixels
+from policies.pixels import config_of
+from policies.pixels_training import PixelsTraining, train_pixels
+from robot.episode import Episode, load_dataset
+from robot.types import Array, Policy
+from sim.track import Track
+from teleop.help import Limits, refit
+
+Method = Literal["hg", "thrifty", "classic"]
+Note = Callable[[str], None]
+UNSEEN = 900_000
+"""Seeds from here on are for tracks that nobody learns from."""
+PLAIN = 99
+"""In whose place among the rounds the plain demonstrations of the comparison are."""
+
+
+@dataclass(frozen=True)
+class RoundsConfig:
+    """What a run does."""
+
+    method: Method = "hg"
+    """hg: a person watches and takes over when the robot strays. thrifty: the policy also asks for help when it doubts.
+    classic: person and policy take turns, and the person says at every tick what they would do."""
+    rounds: int = 5
+    """Rounds after the demonstrations, at most."""
+    demonstrations: int = 20
+    """Tracks that the person drives at first."""
+    episodes: Annotated[int, tyro.conf.arg(help="Tracks driven under supervision in each round.")] = 16
+    tracks: int = 50
+    """Unseen tracks on which each round's policy drives alone."""
+    ask: float = 0.1
+    """Part of the time in which thrifty's policy shall ask for help."""
+    refine: int = 400
+    """Gradient steps in each round; the demonstrations get `--training.steps`."""
+    seed: int = 0
+    training: PixelsTraining = field(default_factory=PixelsTraining)
+    weighting: Weighting = field(default_factory=Weighting)
+    stop: StopRule = field(default_factory=StopRule)
+
+
+class Rounds:
+    """One run in one folder."""
+
+    def __init__(self, folder: Path, config: RoundsConfig, pool: TrackPool, note: Note) -> None:
+        """Go on where the folder's run ended. Raises EpisodeError when it was another one."""
+        self.folder, self.config, self._pool, self._note = folder, config, pool, note
+        self.ledger = Ledger(folder, to_builtins(config))
+        self.ran: dict[int, list[Ran]] = {}
+        """How policies drove the unseen tracks, by round, of those that were scored in this process."""
+
+    def play(self) -> Iterator[Row]:
+        """Play the rounds that are missing, until the rule says stop; yields the row of every round."""
+        yield from self.ledger.book.rounds
+        while not self.over:
+            row = self._round(len(self.ledger.book.rounds))
+            self.ledger.add(row)
+            yield row
+
+    @property
+    def over(self) -> bool:
+        """Whether all rounds are played, or the rule says stop."""
+        rows = self.ledger.book.rounds
+        if len(rows) < 2:
+            return len(rows) > self.config.rounds
+        return len(rows) > self.config.rounds or self.config.stop.met(rows[-1].success_high, rows[-1].intervention_rate)
+
+    def compare(self) -> Row:
+        """The row of a policy that learned as long from as many ticks, all of them demonstrated."""
+        row = self.ledger.book.plain or self._plain(self.ledger.book.rounds[-1])
+        if self.ledger.book.plain is None:
+            self.ledger.compare(row)
+        return row
+
+    def policy(self, number: int) -> Path:
+        """The file of the policy that came of a round."""
+        return self.folder / f"round_{number:02d}.safetensors"
+
+    def data(self, number: int) -> Path:
+        """The recordings of a round."""
+        return self.folder / f"round_{number:02d}"
+
+    def _round(self, number: int) -> Row:
+        """Collect under the last round's policy, learn from everything, and score."""
+        started = time.monotonic()
+        count = self.config.episodes if number else self.config.demonstrations
+        fresh = collect(
+            self.data(number), self._seeds(number), self._supervisor(number), lambda have: have >= count, self._note
+        )
+        before = [episode for earlier in range(number) for episode in load_dataset(self.data(earlier))]
+        steps = self.config.refine if number else self.config.training.steps
+        self._train(number, [*before, *fresh], steps, self._weights(number - 1) if number else None)
+        spent = sum(row.human_s for row in self.ledger.book.rounds)
+        return self._score(number, [*before, *fresh], supervision(fresh), spent, started)
+
+    def _plain(self, last: Row) -> Row:
+        """Demonstrate on more tracks until there are as many ticks as the last round learned from."""
+        started = time.monotonic()
+        first = load_dataset(self.data(0))
+        have = ticks_of(first)
+        mean = have / len(first)
+        more = max(1, round((last.ticks - have) / mean))
+        extra = collect(self.data(PLAIN), self._seeds(PLAIN), demonstrate, lambda have: have >= more, self._note)
+        steps = self.config.training.steps + last.round * self.config.refine
+        self._train(PLAIN, [*first, *extra], steps, None)
+        return self._score(PLAIN, [*first, *extra], supervision([*first, *extra]), 0.0, started)
+
+    def _seeds(self, number: int) -> int:
+        return self.config.seed * 10_000 + number * 100
+
+    def _supervisor(self, number: int) -> Supervise:
+        if number == 0:
+            return demonstrate
+        _, make = load_pixels(self.policy(number - 1))
+        method, limits = self.config.method, self._limits(number)
+
+        def supervise(arena: Arena, track: Track) -> Policy:
+            if method == "classic":
+                return arena.alternated(track, make(), beta(number))
+            return arena.answered(track, make(), limits) if method == "thrifty" else arena.watched(track, make())
+
+        return supervise
+
+    def _limits(self, number: int) -> Limits:
+        """From where on thrifty's policy asks: refitted to how much it doubted in the round before."""
+        if number < 2:
+            return Limits()
+        doubts: list[Array] = [episode.policy.risk for episode in load_dataset(self.data(number - 1))]
+        return refit(np.concatenate(doubts), self.config.ask)
+
+    def _weights(self, number: int) -> Weights:
+        manifest = read_manifest(self.policy(number))
+        return read_weights(self.policy(number), shapes(config_of(manifest)), manifest)
+
+    def _train(self, number: int, episodes: Sequence[Episode], steps: int, start: Weights | None) -> None:
+        """Train unless an earlier, interrupted run has done it already."""
+        if self.policy(number).exists():
+            return
+        weights = weigh(episodes, self._weighting)
+
+        def report(step: int, loss: float) -> None:
+            if step % 100 == 0 or step == steps:
+                self._note(f"{self.policy(number).name}: step {step} of {steps}, loss {loss:.4f}")
+
+        trained = train_pixels(
+            episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps, report=report
+        )
+        save_policy(self.policy(number), trained.manifest, trained.weights)
+
+    @property
+    def _weighting(self) -> Weighting:
+        """Note: where the person speaks at every tick, there is no part to give to corrections."""
+        return Weighting(corrections=0.0) if self.config.method == "classic" else self.config.weighting
+
+    def _score(self, number: int, episodes: Sequence[Episode], cost: Supervision, spent: float, started: float) -> Row:
+        seeds = range(UNSEEN, UNSEEN + self.config.tracks)
+        ran = [one for some in self._pool.attempt(self.policy(number), seeds) for one in some]
+        self.ran[number] = sorted(ran, key=lambda one: one.seed)
+        done = sum(one.verdict == "completed" for one in ran)
+        low, high = wilson(done, len(ran))
+        return Row(
+            round=number,
+            success=done / len(ran),
+            success_low=low,
+            success_high=high,
+            progress=float(np.mean([one.progress for one in ran])),
+            off_m=float(np.mean([one.off for one in ran])),
+            intervention_rate=cost.intervention_rate,
+            switches_per_min=cost.switches_per_min,
+            human_s=cost.human_s,
+            human_total_s=spent + cost.human_s,
+            ticks=ticks_of(episodes),
+            seconds=time.monotonic() - started,
+        )
+
+
+def demonstrate(arena: Arena, track: Track) -> Policy:
+    """The person drives all the way."""
+    return arena.demonstrator(track)
+
+
+def ticks_of(episodes: Sequence[Episode]) -> int:
+    """At how many ticks the person said what they wanted."""
+    return sum(round(supervision([episode]).human_s / episode.spec.period) for episode in episodes)

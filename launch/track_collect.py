@@ -1,0 +1,42 @@
+"""Recording runs on tracks, one episode file a track, as the robot's own recordings are made."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from launch.track import Arena
+from robot.episode import Episode, list_episodes, load_dataset
+from robot.episode_folder import next_index
+from robot.errors import EpisodeError
+from robot.recorder import Recorder
+from robot.types import Policy
+from sim.track import Track, draw_track
+
+Supervise = Callable[[Arena, Track], Policy]
+"""Who steers on a track."""
+
+
+def collect(
+    folder: Path, first_seed: int, supervise: Supervise, enough: Callable[[int], bool], note: Callable[[str], None]
+) -> list[Episode]:
+    """Drive and record tracks of consecutive seeds until there are `enough` ticks or episodes; return all recordings.
+
+    Goes on where an earlier, interrupted call ended. Raises EpisodeError when a tick was lost.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with Arena() as arena, Recorder(folder, arena.spec, info={"task": "track"}) as recorder:
+        while not enough(len(list_episodes(folder))):
+            track = draw_track(first_seed + next_index(folder))
+            ran = record(arena, track, supervise(arena, track), recorder)
+            note(f"{folder.name}: track {track.seed} {ran}")
+    return load_dataset(folder)
+
+
+def record(arena: Arena, track: Track, upper: Policy, recorder: Recorder) -> str:
+    """Drive one track and wait until it is safe on disk; how it went. Raises EpisodeError when a tick was lost."""
+    recorder.begin({"track": str(track.seed)})
+    ran = arena.drive(track, upper, recorder)
+    recorder.end("success" if ran.verdict == "completed" else "failure", ran.verdict)
+    safe, status = recorder.wait(), recorder.status
+    if status.dropped or not safe:
+        raise EpisodeError(f"{status.dropped} of {status.ticks} ticks were lost: {status.error or 'the disk is slow'}")
+    return ran.verdict

@@ -1,0 +1,51 @@
+"""Many tracks at once: processes of their own that each let an image policy drive some of them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from launch.track import Ran, attempt
+
+AT_ONCE = 5
+"""Tracks that a process is given at a time."""
+
+
+class TrackPool:
+    """Worker processes; use inside `with`, which ends them."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def attempt(self, file: Path, seeds: Sequence[int]) -> Iterator[list[Ran]]:
+        """Let the image policy in a file drive the tracks of these seeds; yields some results at a time."""
+        jobs = [self._pool.submit(attempt, file, seeds[at : at + AT_ONCE]) for at in range(0, len(seeds), AT_ONCE)]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
