@@ -101,6 +101,7 @@ class Cockpit:
     def heard(self) -> Iterator[Upward]:
         """What people did since the last time, oldest first. Starts a process that died again, in milliseconds."""
         if self._process.poll() is not None and time.monotonic() - self._started > RESTART_AFTER:
+            self._hang_up()
             self._start()
         with contextlib.suppress(zmq.Again):
             for _ in range(BACKLOG):
@@ -137,10 +138,13 @@ class Cockpit:
             self._lifeline.write(msgspec.json.encode(self._setup) + b"\n")
             self._lifeline.flush()
 
-    def _end(self) -> None:
+    def _hang_up(self) -> None:
         if self._lifeline is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._lifeline.close()
+
+    def _end(self) -> None:
+        self._hang_up()
         try:
             self._process.wait(FAREWELL)
         except subprocess.TimeoutExpired:

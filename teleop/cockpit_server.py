@@ -51,6 +51,7 @@ async def serve(setup: Setup, lifeline: BinaryIO) -> None:
     await server.serve(sockets=[socket.socket(fileno=setup.listener)])
     for chore in chores:
         chore.cancel()
+    views.close(linger=0)
     context.destroy(linger=0)
 
 

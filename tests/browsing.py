@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from websockets import Origin
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from policies.gait import Stand
@@ -128,7 +129,9 @@ class Visitor:
     def __init__(self, cockpit: Cockpit, origin: str | None = None) -> None:
         address = cockpit.url.replace("http://", "ws://") + "socket"
         own = cockpit.url.rsplit("/", 2)[0]
-        self.socket: ClientConnection = connect(address, origin=Origin(origin or own), max_size=None, compression=None)
+        opening = connect(address, origin=Origin(origin or own), max_size=None, compression=None)
+        self._open = contextlib.ExitStack()
+        self.socket: ClientConnection = self._open.enter_context(opening)
         self.views: list[dict[str, Any]] = []
         self.lines: list[dict[str, Any]] = []
         self.frames: list[tuple[dict[str, Any], bytes]] = []
@@ -137,7 +140,7 @@ class Visitor:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.socket.close()
+        self._open.close()
 
     def say(self, **message: object) -> None:
         self.socket.send(json.dumps(message))
@@ -161,7 +164,8 @@ class Visitor:
             (self.views if head["kind"] == "view" else self.lines).append(head)
         if acknowledge and "number" in head:
             echo = self.views[-1]["time"] if self.views else 0.0
-            self.say(kind="seen", numbers=[head["number"]], echo=echo, held=0.0)
+            with contextlib.suppress(ConnectionClosed):  # what came before the end can still be looked at
+                self.say(kind="seen", numbers=[head["number"]], echo=echo, held=0.0)
         return message if isinstance(message, bytes) else head
 
     def sees(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
