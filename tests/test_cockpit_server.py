@@ -15,13 +15,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browsing import PATIENCE, Show, Visitor, driven, released, show
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from robot.errors import OperatorError
 from teleop.cockpit_door import hostname
 from teleop.cockpit_link import Cockpit, CockpitOptions, listen
 from teleop.operator import Event
-from tests.browsing import PATIENCE, Show, Visitor, driven, released, show
 
 PAGE = Path(__file__).resolve().parent.parent / "teleop" / "cockpit"
 
