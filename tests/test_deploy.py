@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-LEASH = Path(sys.executable).with_name("leash")
+LEASH = str(Path(sys.executable).with_name("leash"))
 
 
 def test_a_server_that_dies_stops_the_robot_with_its_reason(tmp_path: Path) -> None:
