@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from launch.checked import Command
 from launch.plan import Plan, load_plan
 from launch.priority import renice
 from launch.robots import RobotOptions
+from launch.steer import Steer
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
 from policies.remote import RemotePolicy
@@ -30,6 +32,11 @@ class Brain:
     policy: Policy
     remote: RemotePolicy | None = None
     """The same policy when it runs behind a server; it counts round trips and late replies."""
+
+    def told(self, command: Command) -> Policy:
+        """The policy with a body velocity to follow; one that steers by a camera knows its own."""
+        itself = self.remote is not None and self.remote.manifest.pixels is not None
+        return self.policy if itself else Steer(self.policy, command)
 
 
 def needs_imu(name: str, options: RobotOptions, keys: Path | None = None) -> bool:

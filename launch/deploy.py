@@ -18,7 +18,6 @@ from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
-from launch.steer import Steer
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Log, Tick
@@ -68,7 +67,7 @@ def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int
 
     With a recording, also what `taped` says of it.
     """
-    policy = Steer(brain.policy, config.command)
+    policy = brain.told(config.command)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     opened.robot.reset()

@@ -16,7 +16,6 @@ from launch.evaluate import Trial, evaluate, summary
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
-from launch.steer import Steer
 from robot.errors import RobotError, UsageError
 
 
@@ -64,7 +63,7 @@ def measure(config: Eval) -> dict[str, float | int]:
         open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):
-        scores = evaluate(opened, Steer(brain.policy, config.command), trial)
+        scores = evaluate(opened, brain.told(config.command), trial)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
         return summary(done, opened.gate_stops())

@@ -55,8 +55,8 @@ def offer(policy: str, spec: str) -> Served:
         return Served(describe(policy, body), lambda: SCRIPTED[policy](body))
     if not Path(policy).is_file():
         raise PolicyError(f"no policy file {policy!r}; give a file or one of {sorted(SCRIPTED)}")
-    clone = importlib.import_module("policies.clone")
-    manifest, make = clone.load(Path(policy))
+    loading = importlib.import_module("policies.loading")
+    manifest, make = loading.load_policy(Path(policy))
     return Served(manifest, make)
 
 
