@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from rich.progress import Progress
 
+from launch.bench_lost import measure_lost
 from launch.brain import needs_imu, open_brain
 from launch.checked import Count
 from launch.lateness import Lateness
@@ -18,7 +19,6 @@ from launch.output import console
 from launch.priority import first_in_line
 from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
-from launch.steer import Steer
 from policies.gait import Trot
 from robot.clock import MonotonicClock
 from robot.episode import Episode, read_episode
@@ -44,6 +44,8 @@ class BenchTakeover:
     """twin: over the serial line and through the gate. sim: PyBullet, without either."""
     takeovers: Count = 200
     """How often the person takes over, and hands back; each takes about 1.7 s."""
+    losses: Count = 5
+    """How often the operator vanishes in the middle of a takeover; each takes about 5 s."""
     policy: str = "trot"
     """What is taken over from: `trot` or a policy file."""
     seed: int = 0
@@ -144,7 +146,8 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
     """Take over again and again; the labels are read back from the recording.
 
     `jump_max_rad` is how far the largest movement of a joint's target in a tick of a hand-over exceeded the slew limit
-    `slew_rad`; `jump_first_max_rad` is the largest movement at the very tick of one.
+    `slew_rad`; `jump_first_max_rad` is the largest movement at the very tick of one. `operator_lost_stop_max_ms` is the
+    longest time from a device's last sign of life in a takeover to the soft stop that went out.
     """
     options = RobotOptions(robot=config.robot, seed=config.seed)
     imu = needs_imu(config.policy, options)
@@ -155,8 +158,11 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
         first_in_line(opened.plan.processes.control.nice),
     ):
         found, lateness = Findings(), Lateness(opened.spec.period)
-        take_over(config, opened, Steer(brain.policy, (0.2, 0.0, 0.0)), Path(folder), found, lateness)
-        return figures(found, opened.spec.period) | lateness.figures() | {"gate_stops": opened.gate_stops()}
+        policy = brain.told((0.2, 0.0, 0.0))
+        take_over(config, opened, policy, Path(folder), found, lateness)
+        lost = measure_lost(opened, policy, Trot(opened.spec), config.losses, config.seed)
+        rest = {"operator_lost_stop_max_ms": max(lost) * 1e3, "gate_stops": opened.gate_stops()}
+        return figures(found, opened.spec.period) | lateness.figures() | rest
 
 
 def take_over(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from launch.brain import Brain
 from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, make_operator
@@ -71,8 +72,8 @@ def collect(config: Collect) -> dict[str, object]:
         make_operator(config.who, *script, cockpit) as operator,
     ):
 
-        def wire(opened: Opened, policy: Policy) -> tuple[Drive, Policy]:
-            drive = Drive(operator, policy, clock=config.who.clock)
+        def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
+            drive = Drive(operator, brain.policy, clock=config.who.clock)
             return drive, Noise(drive, config.disturb, seed=config.robot.seed)
 
         with rigged(config, counts, wire) as rig:

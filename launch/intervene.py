@@ -10,6 +10,7 @@ from typing import Annotated, Self
 import tyro
 from msgspec import Meta
 
+from launch.brain import Brain
 from launch.checked import Command, Count, Seconds, checked
 from launch.cockpit import Panel, open_cockpit
 from launch.collect import short
@@ -19,10 +20,8 @@ from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
 from launch.session_files import outcomes
-from launch.steer import Steer
 from launch.takeover_log import Keeper, TakeoverLog
 from policies.gait import Trot
-from policies.remote import RemotePolicy
 from robot.errors import UsageError
 from robot.types import Policy, Tick
 from teleop.answering import Answer, Answering
@@ -98,12 +97,12 @@ class Supervised:
         """Why help is asked for, or nothing."""
         return self.status().request
 
-    def wire(self, operator: Operator, opened: Opened, policy: Policy) -> tuple[Drive, Policy]:
+    def wire(self, operator: Operator, opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
         """The person at the reins of a trot, and whoever decides."""
         config = self._config
         drive = Drive(operator, Trot(opened.spec), clock=config.who.clock)
-        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(policy)))
-        self._takeover = Takeover(Steer(policy, config.command), drive, opened.spec, how)
+        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(brain)))
+        self._takeover = Takeover(brain.told(config.command), drive, opened.spec, how)
         return drive, self._takeover
 
     def between(self, session: Session) -> "Between":
@@ -129,9 +128,9 @@ class Between:
             self._takeover.hold()
 
 
-def notes_of(policy: Policy) -> Mapping[str, str | int | float]:
+def notes_of(brain: Brain) -> Mapping[str, str | int | float]:
     """What the training of a served policy noted; nothing for a scripted one."""
-    return policy.manifest.training if isinstance(policy, RemotePolicy) else {}
+    return brain.remote.manifest.training if brain.remote is not None else {}
 
 
 def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:

@@ -155,7 +155,7 @@ class Rig:
         return figures | {"gate_stops": self.gate_stops, "losses": [*self.losses(), *dict.fromkeys(missing)]}
 
 
-Wiring = Callable[[Opened, Policy], tuple[Drive, Policy]]
+Wiring = Callable[[Opened, Brain], tuple[Drive, Policy]]
 """Given the robot and the opened policy, who drives and what decides."""
 
 
@@ -169,7 +169,7 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iter
         opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
         recorder = stack.enter_context(_recorder(config, opened))
-        drive, policy = wire(opened, brain.policy)
+        drive, policy = wire(opened, brain)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)
         relabel = stack.enter_context(Relabel(config.folder))
         session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))

@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from launch import bench_lost
 from launch.bench_takeover import BenchTakeover, Findings, Presser, Stopwatch, figures, judge, measure
+from launch.plan import load_plan
+from launch.robots import Opened
+from policies.gait import Stand
+from robot.calibration import Calibration
 from robot.episode import Episode, read_episode
+from robot.errors import RobotError
 from robot.fake import FakeRobot
 from robot.recorder import Recorder
 from robot.spec import load_spec
-from robot.types import Action, Source, Tick
+from robot.types import Action, Observation, Source, Tick
 from teleop.operator import Event
+from teleop.takeover import Takeover
 
 SPEC = load_spec()
 POLICY: Source = "policy"
@@ -22,10 +29,10 @@ TURN = [POLICY] * 10 + [HUMAN] * 10
 
 
 def test_every_label_is_right_and_no_hand_over_jumps_on_a_simulated_robot() -> None:
-    found = measure(BenchTakeover("sim", takeovers=2))
+    found = measure(BenchTakeover("sim", takeovers=2, losses=1))
     assert (found["takeovers"], found["handovers"], found["label_accuracy"]) == (2, 4, 1.0)
     assert found["jump_max_rad"] <= 0.02
-    assert found["authority_p95_ms"] > 0.0
+    assert min(found["authority_p95_ms"], found["operator_lost_stop_max_ms"]) > 0.0
 
 
 def test_presses_and_hand_backs_alternate_at_the_instants_drawn() -> None:
@@ -51,6 +58,20 @@ def test_the_stopwatch_stops_at_the_first_action_of_the_person_that_went_out() -
     watch.add(ticked("human", 0.0))
     watch.add(ticked("human", 0.0))
     assert len(watch.delays) == 1
+
+
+class Deaf(Takeover):
+    """Hears nobody who takes over."""
+
+    def act(self, obs: Observation) -> Action:
+        return replace(Stand(SPEC).act(obs), source="policy")
+
+
+def test_a_robot_that_is_not_stopped_for_its_lost_operator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_lost, "Takeover", Deaf)
+    opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC))
+    with pytest.raises(RobotError, match="drove on"):
+        bench_lost.measure_lost(opened, Stand(SPEC), Stand(SPEC), 1, 0)
 
 
 def ticked(source: Source, angle: float) -> Tick:

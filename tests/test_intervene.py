@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from launch.brain import Brain
 from launch.intervene import FITTED, Between, Calls, Intervene, Supervised, intervene, limits, main, notes_of
 from launch.operators import OperatorOptions
 from launch.robots import RobotOptions
@@ -94,7 +95,7 @@ def test_bounds_are_checked(tmp_path: Path) -> None:
 
 
 def test_the_limit_of_risk_is_the_one_asked_for_or_the_fitted_one_or_the_default() -> None:
-    assert limits(Calls(), notes_of(Stand(SPEC))) == Limits()
+    assert limits(Calls(), notes_of(Brain(Stand(SPEC)))) == Limits()
     assert limits(Calls(), {FITTED: 0.6}).risk == 0.6
     assert limits(Calls(), {FITTED: "much"}).risk == Limits().risk
     assert limits(Calls(risk=0.7, tilt=45.0), {FITTED: 0.6}) == Limits(risk=0.7, tilt=np.pi / 4)

@@ -1,0 +1,72 @@
+"""How soon a robot stops whose operator vanishes in the middle of a takeover: a part of `leash bench takeover`."""
+
+import math
+import time
+from typing import Self
+
+import numpy as np
+
+from launch.robots import Opened
+from robot.clock import MonotonicClock
+from robot.errors import RobotError
+from robot.fake import NoLog
+from robot.loop import run
+from robot.types import Policy, Tick
+from teleop.drive import Drive
+from teleop.operator import ARMING, Intent
+from teleop.takeover import Takeover
+
+LONGEST = 10.0
+"""No robot takes so long to stop [s]."""
+
+
+class Vanishing:
+    """Fits `Operator`: presses the dead-man and is gone a moment later, repeating its last message for ever."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._press = math.inf
+        self.gone = math.inf
+        """When the device gave its last sign of life [s]."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def begin(self, now: float) -> None:
+        """Rest until the dead-man is armed; draw when to press and when to vanish."""
+        self._press = now + 2 * ARMING + float(self._rng.uniform(0.2, 0.6))
+        self.gone = self._press + float(self._rng.uniform(0.3, 0.8))
+
+    def read(self, now: float) -> Intent:
+        """Driving ahead since the press."""
+        held = now >= self._press
+        return Intent(min(now, self.gone), np.array([0.2, 0.0, 0.0]) * held, held)
+
+
+def measure_lost(opened: Opened, policy: Policy, gait: Policy, count: int, seed: int) -> list[float]:
+    """From the last sign of life to the soft stop that went out, so many times [s]. Raises RobotError without one."""
+    person = Vanishing(np.random.default_rng(seed))
+    drive = Drive(person, gait, clock=MonotonicClock())
+    takeover = Takeover(policy, drive, opened.spec)
+    return [_one(opened, person, drive, takeover) for _ in range(count)]
+
+
+def _one(opened: Opened, person: Vanishing, drive: Drive, takeover: Takeover) -> float:
+    opened.rearm()
+    opened.robot.reset()
+    drive.rearm()
+    person.begin(time.monotonic())
+    stopped: list[float] = []
+
+    def over(tick: Tick) -> bool:
+        if tick.sent.source == "safety":
+            stopped.append(time.monotonic())
+        return bool(stopped)
+
+    run(opened.robot, takeover, NoLog(), ticks=round(LONGEST * opened.spec.rate), done=over)
+    if not stopped or takeover.status.ended != "operator_lost":
+        raise RobotError(f"the robot was not stopped for its lost operator but {takeover.status.ended or 'drove on'}")
+    return stopped[0] - person.gone
