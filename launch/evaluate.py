@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from launch.logs import Logs
+from launch.output import console
 from launch.robots import Opened, Referee
 from launch.witness import Witness
 from robot.errors import RobotError
@@ -50,6 +51,8 @@ def witnessed(
     ticks = round(trial.seconds * opened.spec.rate)
     log = Logs(witness, *beside)
     ran = run(opened.robot, policy, log, ticks=ticks, done=lambda tick: over(witness, tick))
+    if why := opened.stopped():
+        console.print(f"stopped after {ran} ticks: {why}", highlight=False)
     score = witness.score(trial.settle)
     score["seconds"] = ran / opened.spec.rate
     score["no_fall"] *= float(ran == ticks and witness.sources[-1] != "safety")
