@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from launch.robots import Opened
+from launch.standing import stand
 from robot.clock import MonotonicClock
 from robot.errors import RobotError
 from robot.fake import NoLog
@@ -55,8 +56,7 @@ def measure_lost(opened: Opened, policy: Policy, gait: Policy, count: int, seed:
 
 
 def _one(opened: Opened, person: Vanishing, drive: Drive, takeover: Takeover) -> float:
-    opened.rearm()
-    opened.robot.reset()
+    stand(opened)
     drive.rearm()
     person.begin(time.monotonic())
     stopped: list[float] = []

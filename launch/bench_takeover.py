@@ -19,6 +19,7 @@ from launch.output import console
 from launch.priority import first_in_line
 from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
+from launch.standing import fallen, stand
 from policies.gait import Trot
 from robot.clock import MonotonicClock
 from robot.episode import Episode, read_episode
@@ -140,6 +141,8 @@ class Findings:
     """Ticks whose label is the script's."""
     ticks: int = 0
     falls: int = 0
+    stops: int = 0
+    """How often the gate stopped the robot by itself."""
 
 
 def measure(config: BenchTakeover) -> dict[str, Any]:
@@ -161,7 +164,7 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
         policy = brain.told((0.2, 0.0, 0.0))
         take_over(config, opened, policy, Path(folder), found, lateness)
         lost = measure_lost(opened, policy, Trot(opened.spec), config.losses, config.seed)
-        rest = {"operator_lost_stop_max_ms": max(lost) * 1e3, "gate_stops": opened.gate_stops()}
+        rest = {"operator_lost_stop_max_ms": max(lost) * 1e3}
         return figures(found, opened.spec.period) | lateness.figures() | rest
 
 
@@ -182,28 +185,18 @@ def take_over(
 
         while not presser.done:
             stand(opened)
-            index = recorder.begin()
+            stops, index = opened.gate_stops(), recorder.begin()
             presser.begin(time.monotonic())
             run(opened.robot, takeover, Logs(recorder, lateness, watch), done=over)
-            recorder.end()
+            if why := opened.stopped():
+                console.print(f"after {len(watch.delays)} takeovers the gate stopped the robot: {why}", highlight=False)
+            found.stops += opened.gate_stops() - stops
             found.falls += fallen(opened)
+            recorder.end()
             if not recorder.wait():
                 raise RobotError("the recording of the takeovers was not finished in time")
             judge(read_episode(folder / f"episode_{index:06d}.mcap"), presser.held, found)
     found.delays = watch.delays
-
-
-def fallen(opened: Opened) -> bool:
-    """Whether the robot lies on the floor."""
-    return opened.referee is not None and opened.referee.truth().fallen
-
-
-def stand(opened: Opened) -> None:
-    """Set a robot that fell on its feet, and stand it up."""
-    if opened.referee is not None and fallen(opened):
-        opened.referee.place()
-    opened.rearm()
-    opened.robot.reset()
 
 
 def judge(episode: Episode, held: list[bool], found: Findings) -> None:
@@ -236,4 +229,5 @@ def figures(found: Findings, period: float) -> dict[str, float | int]:
         "slew_rad": slew,
         "label_accuracy": found.right / found.ticks,
         "falls": found.falls,
+        "gate_stops": found.stops,
     }

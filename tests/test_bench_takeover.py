@@ -11,10 +11,11 @@ from launch import bench_lost
 from launch.bench_takeover import BenchTakeover, Findings, Presser, Stopwatch, figures, judge, measure
 from launch.plan import load_plan
 from launch.robots import Opened
+from launch.standing import TRIES, stand
 from policies.gait import Stand
 from robot.calibration import Calibration
 from robot.episode import Episode, read_episode
-from robot.errors import RobotError
+from robot.errors import GateLatched, RobotError
 from robot.fake import FakeRobot
 from robot.recorder import Recorder
 from robot.spec import load_spec
@@ -72,6 +73,30 @@ def test_a_robot_that_is_not_stopped_for_its_lost_operator_is_found(monkeypatch:
     opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC))
     with pytest.raises(RobotError, match="drove on"):
         bench_lost.measure_lost(opened, Stand(SPEC), Stand(SPEC), 1, 0)
+
+
+class Wobbly(FakeRobot):
+    """Is stopped by its gate whenever it stands up, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(SPEC)
+        self.times = times
+
+    def reset(self) -> None:
+        if self.times:
+            self.times -= 1
+            raise GateLatched("no valid command for 150 ms")
+        super().reset()
+
+
+def test_a_robot_that_the_gate_stops_while_it_stands_up_is_asked_again_but_not_for_ever() -> None:
+    for times in (TRIES - 1, TRIES):
+        opened = Opened(Wobbly(times), SPEC, load_plan("sim"), Calibration.identity(SPEC))
+        if times < TRIES:
+            stand(opened)
+        else:
+            with pytest.raises(GateLatched):
+                stand(opened)
 
 
 def ticked(source: Source, angle: float) -> Tick:
