@@ -61,6 +61,8 @@ class Cockpit:
         self._opened = contextlib.ExitStack()
         self.pages = 0
         """How many pages are open, as far as we have heard."""
+        self.armed = False
+        """Whether a device at the driver's page has rested, so that holding its dead-man drives."""
 
     def __enter__(self) -> Self:
         """Raises OperatorError when the address cannot be bound."""

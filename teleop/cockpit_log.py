@@ -23,6 +23,11 @@ class Stage(Protocol):
         """How many pages are open."""
         ...
 
+    @property
+    def armed(self) -> bool:
+        """Whether a device at the driver's page has rested."""
+        ...
+
     def show(self, view: View) -> None:
         """Hand over one view; never waits."""
         ...
@@ -49,6 +54,7 @@ class CockpitLog:
     def add(self, tick: Tick) -> None:
         """Show one tick; never blocks."""
         status = self._status()
+        status = replace(status, armed=status.armed and self._stage.armed)
         self._past = remembered(self._past, status, tick.obs.time)
         self._number += 1
         view = View(self._number, self._body, sample(tick), status, self._past, self._frames(tick))

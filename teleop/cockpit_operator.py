@@ -16,6 +16,9 @@ Key = tuple[str, int]
 class Hall(Protocol):
     """The part of the cockpit that people are heard through."""
 
+    armed: bool
+    """Set by who listens: whether a device at the page has rested, so that holding its dead-man drives."""
+
     def heard(self) -> Iterable[Upward]:
         """What they did since the last time, oldest first; never waits."""
         ...
@@ -67,6 +70,7 @@ class BrowserOperator:
         if not self._hands.attentive:
             intents = {key: intent.released() for key, intent in intents.items()}
         self._deadmen = {key: self._deadmen.get(key, Deadman()).after(its, now) for key, its in intents.items()}
+        self._hall.armed = any(deadman.armed for deadman in self._deadmen.values())
         self._driver = self._next_driver(intents)
         if self._driver is None:
             self._life = max((intent.time for intent in intents.values()), default=self._life)

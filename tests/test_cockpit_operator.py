@@ -35,6 +35,7 @@ class Hall:
 
     def __init__(self) -> None:
         self.said: list[Upward] = []
+        self.armed = False
 
     def heard(self) -> Iterator[Upward]:
         said, self.said = self.said, []
@@ -67,7 +68,9 @@ class Person:
 
 def test_a_rested_page_drives_at_once_and_lets_go_at_once() -> None:
     person = Person()
+    assert not person.hall.armed
     person.rests()
+    assert person.hall.armed
     intent = person.key(1.0)
     assert intent.engaged
     assert intent.command == pytest.approx([0.25, 0, 0])
@@ -182,6 +185,7 @@ class Stage:
 
     def __init__(self, pages: int = 1) -> None:
         self.pages = pages
+        self.armed = True
         self.views: list[View] = []
 
     def show(self, view: View) -> None:

@@ -150,7 +150,7 @@ def test_a_visitor_drives_is_seen_and_lets_go_by_leaving(shown: Show) -> None:
     key = {"name": "keyboard", "serial": 0}
     with Visitor(shown.cockpit) as visitor:
         visitor.sees(lambda view: view.get("driver") == "you")
-        while not shown.drive.armed:
+        while not (shown.drive.armed and shown.cockpit.armed):
             visitor.holds(key)
             visitor.looks()
         for _ in range(100):

@@ -56,6 +56,7 @@ class Stick {
   }
 
   drop() {
+    if (!this.held) return;
     this.pointer = null;
     this.put(0, 0);
   }
