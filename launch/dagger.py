@@ -11,11 +11,16 @@ import msgspec
 import tyro
 from rich.table import Table
 
-from launch.dagger_ledger import Row
-from launch.dagger_rounds import Rounds, RoundsConfig
+from launch.checked import checked
+from launch.dagger_ledger import COLUMNS, Row, cells
+from launch.dagger_rounds import UNSEEN, Rounds, RoundsConfig
 from launch.deploy import terminable
 from launch.output import console, emit
 from launch.track_pool import TrackPool
+from robot.episode import load_dataset
+
+DRAWN = 6
+"""Unseen tracks that the report shows."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Dagger:
 
 def main(args: list[str]) -> int:
     """Run all rounds, then print the table; a finished run is printed again."""
-    config = tyro.cli(Dagger, prog="leash dagger", args=args)
+    config = checked(tyro.cli(Dagger, prog="leash dagger", args=args))
     figures = learn(config)
     if config.json:
         emit(figures)
@@ -60,6 +65,7 @@ def learn(config: Dagger) -> dict[str, Any]:
         rounds = Rounds(config.out, run, pool, lambda line: console.print(line, style="dim", highlight=False))
         rows = [told(row) for row in rounds.play()]
         plain = rounds.compare() if config.compare else None
+        page = reported(config, rounds, pool, rows, plain)
     console.print(table(rows, plain))
     last = rows[-1]
     return {
@@ -69,6 +75,7 @@ def learn(config: Dagger) -> dict[str, Any]:
         "plain": None if plain is None else msgspec.structs.asdict(plain),
         "success": last.success,
         "human_total_s": last.human_total_s,
+        "report": str(page),
         "policy": str(rounds.policy(last.round)),
     }
 
@@ -92,17 +99,23 @@ def told(row: Row) -> Row:
 def table(rows: Sequence[Row], plain: Row | None) -> Table:
     """All rounds, for people."""
     made = Table(title="track: follow the line")
-    for column in ("round", "success", "95 % interval", "person drove", "switches/min", "person", "in all", "ticks"):
-        made.add_column(column, justify="right")
+    for column in COLUMNS:
+        made.add_column(column, justify="right", no_wrap=True)
     for row in (*rows, *([plain] if plain else [])):
-        made.add_row(
-            "plain" if row is plain else str(row.round),
-            f"{row.success:.0%}",
-            f"{row.success_low:.0%} to {row.success_high:.0%}",
-            f"{row.intervention_rate:.1%}",
-            f"{row.switches_per_min:.1f}",
-            f"{row.human_s:.0f} s",
-            f"{row.human_total_s:.0f} s",
-            str(row.ticks),
-        )
+        made.add_row(*cells(row))
     return made
+
+
+def reported(config: Dagger, rounds: Rounds, pool: TrackPool, rows: Sequence[Row], plain: Row | None) -> Path:
+    """Drive some unseen tracks with the first and the last policy again, and write the report; return the page."""
+    from launch.dagger_report import Story, write_report
+
+    seeds = range(UNSEEN, UNSEEN + DRAWN)
+    before, after = (
+        sorted(
+            (ran for some in pool.attempt(rounds.policy(row.round), seeds) for ran in some), key=lambda ran: ran.seed
+        )
+        for row in (rows[0], rows[-1])
+    )
+    seen = load_dataset(rounds.data(rows[-1].round))[0]
+    return write_report(config.out, Story(rows, plain, before, after, seen))

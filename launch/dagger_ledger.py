@@ -9,6 +9,7 @@ import msgspec
 from robot.errors import EpisodeError
 
 NAME = "run.json"
+COLUMNS = ("round", "success", "interval", "progress", "driven", "switches/min", "person s", "in all s", "ticks")
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,6 +17,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     round: int
     """0 is cloning of the demonstrations."""
+    method: str
+    """How its data came about: `demonstrations`, a method of DAgger, or `plain` for the comparison."""
     success: float
     """Part of the unseen tracks that were completed without anybody's help."""
     success_low: float
@@ -37,6 +40,21 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many ticks there are to learn from."""
     seconds: float
     """How long the round took."""
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of the table."""
+    return (
+        "plain" if row.method == "plain" else str(row.round),
+        f"{row.success:.0%}",
+        f"{row.success_low:.0%} to {row.success_high:.0%}",
+        f"{row.progress:.0%}",
+        f"{row.intervention_rate:.1%}",
+        f"{row.switches_per_min:.1f}",
+        f"{row.human_s:.0f}",
+        f"{row.human_total_s:.0f}",
+        str(row.ticks),
+    )
 
 
 class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -177,7 +177,8 @@ class Rounds:
         done = sum(one.verdict == "completed" for one in ran)
         low, high = wilson(done, len(ran))
         return Row(
-            round=number,
+            round=len(self.ledger.book.rounds) - 1 if number == PLAIN else number,
+            method={0: "demonstrations", PLAIN: "plain"}.get(number, self.config.method),
             success=done / len(ran),
             success_low=low,
             success_high=high,

@@ -23,7 +23,7 @@ class CourseShape:
 
     length: tuple[float, float] = (2.6, 3.4)
     """From start to finish [m]."""
-    sharpest: float = 3.0
+    sharpest: float = 2.1
     """Largest curvature [1/m]."""
     bend: float = 0.4
     """Distance over which the curvature goes from one drawn value to the next [m]."""

@@ -13,7 +13,7 @@ from robot.types import Array, Tick
 from sim.camera import HeadCamera
 from sim.course import Course, CourseShape, draw_course
 from sim.dynamics import Dynamics
-from sim.floor import EXTENT, Floor, draw_floor
+from sim.floor import EXTENT, SCALE, SIDE, Floor, draw_floor
 from sim.lens import Exposure, Lens, draw_exposure
 from sim.pupper import SimPupper
 from sim.randomize import Ranges, draw
@@ -168,12 +168,13 @@ class TrackReferee:
         return "late" if len(self.path) * self._robot.spec.period > limit else "running"
 
 
-def from_above(track: Track, path: Array, error: float = 0.6) -> Pixels:
-    """The painted floor around the course with a driven path (T, 2) [m] on it, x to the right, y up."""
-    scale = 200
-    floor = np.roll(track.floor.painted(track.course), round(EXTENT / 2 * scale), axis=(0, 1))
-    low, high = track.course.points.min(axis=0) - error, track.course.points.max(axis=0) + error
-    drawn = np.round((path + EXTENT / 2) * scale * 16).astype(np.int32)
-    cv2.polylines(floor, [drawn[:, None]], False, (255, 0, 255), 2, cv2.LINE_AA, 4)
-    (x0, y0), (x1, y1) = (np.round((corner + EXTENT / 2) * scale).astype(int) for corner in (low, high))
-    return np.ascontiguousarray(floor[y0:y1, x0:x1][::-1])
+def from_above(track: Track, *drives: tuple[Array, tuple[int, int, int]], margin: float = 0.5) -> Pixels:
+    """The painted floor around the course, x to the right and y up, with driven paths (T, 2) [m] in RGB colours."""
+    floor = np.roll(track.floor.painted(track.course), SIDE // 2, axis=(0, 1))
+    for path, colour in drives:
+        points = np.round((path + EXTENT / 2) * SCALE * 16).astype(np.int32)[:, None]
+        for paint, width in (((255, 255, 255), 6), (colour, 3)):
+            cv2.polylines(floor, [points], False, paint, width, cv2.LINE_AA, 4)
+    low = np.round((track.course.points.min(axis=0) - margin + EXTENT / 2) * SCALE).astype(int)
+    high = np.round((track.course.points.max(axis=0) + margin + EXTENT / 2) * SCALE).astype(int)
+    return np.ascontiguousarray(floor[low[1] : high[1], low[0] : high[0]][::-1])

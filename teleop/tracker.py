@@ -56,9 +56,9 @@ class Skill:
     """How far ahead of the body the person aims at the line [m]."""
     gain: float = 1.15
     """Yaw rate asked for, per yaw rate that would reach the aim; a walking robot slips."""
-    worried: float = 0.1
+    worried: float = 0.08
     """Further from the line than this, the person takes over [m]."""
-    askew: float = 0.7
+    askew: float = 0.55
     """Pointing further than this from where the person would aim, too [rad]."""
     bored: float = 2.5
     """A robot that has got nowhere for so long is taken over, too [s]."""
