@@ -9,12 +9,14 @@ from typing import Any, Protocol
 import tyro
 from rich.table import Table
 
-from launch import bench_clone, bench_gait, bench_loop, bench_takeover
+from launch import bench_clone, bench_cockpit, bench_gait, bench_loop, bench_takeover
 from launch.bench_clone import BenchClone
+from launch.bench_cockpit import BenchCockpit
 from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
 from launch.bench_takeover import BenchTakeover
 from launch.checked import Count, Seconds, checked
+from launch.chromium import missing
 from launch.deploy import terminable
 from launch.output import console, emit
 
@@ -120,6 +122,15 @@ class Takeover(BenchTakeover):
 
 
 @dataclass(frozen=True)
+class CockpitBench(BenchCockpit):
+    """How old the picture on the cockpit's page is, and what open pages cost the loop; needs Chromium."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        return bench_cockpit.measure(self)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -138,6 +149,8 @@ class BenchAll:
             "recorder": BenchRecorder(kills=3),
             "takeover": Takeover(takeovers=20),
         }
+        if not missing():
+            quick["cockpit"] = CockpitBench(seconds=8.0, rounds=1)
         figures = {}
         for name, bench in quick.items():
             console.print(f"bench {name} ...")
@@ -153,6 +166,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "clone": Clone,
     "recorder": BenchRecorder,
     "takeover": Takeover,
+    "cockpit": CockpitBench,
     "all": BenchAll,
 }
 
