@@ -187,7 +187,7 @@ def take_over(
             stand(opened)
             stops, index = opened.gate_stops(), recorder.begin()
             presser.begin(time.monotonic())
-            run(opened.robot, takeover, Logs(recorder, lateness, watch), done=over)
+            run(opened.robot, takeover, Logs(takeover, recorder, lateness, watch), done=over)
             if why := opened.stopped():
                 console.print(f"after {len(watch.delays)} takeovers the gate stopped the robot: {why}", highlight=False)
             found.stops += opened.gate_stops() - stops

@@ -111,7 +111,10 @@ class Supervised:
 
 
 class Between:
-    """Fits `Log`, to stand behind the session's: a policy drives only while it is recorded."""
+    """Fits `Log`, to stand behind the session's: a policy drives only while it is recorded.
+
+    It also lets the takeover know what really went out.
+    """
 
     def __init__(self, session: Session, takeover: Takeover | None) -> None:
         self._session, self._takeover = session, takeover
@@ -124,7 +127,10 @@ class Between:
 
     def add(self, tick: Tick) -> None:
         """See to it after one tick."""
-        if self._takeover is not None and self._session.status.state is not State.RECORDING:
+        if self._takeover is None:
+            return
+        self._takeover.add(tick)
+        if self._session.status.state is not State.RECORDING:
             self._takeover.hold()
 
 

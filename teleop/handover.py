@@ -30,6 +30,11 @@ class Handover:
         self._fade: Fade | None = None
         self._land_until = -np.inf
 
+    def went_out(self, sent: Action) -> None:
+        """Begin the next step from what really went out after the limits, where somebody tells."""
+        if self._level == "joints":
+            self._last = sent.joint_pos
+
     def land(self, now: float) -> None:
         """Let a person's gait put the feet down, even if nobody holds the dead-man."""
         self._land_until = now + LANDING

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from robot.spec import Spec
-from robot.types import Action, Observation, Policy
+from robot.types import Action, Observation, Policy, Tick
 from teleop.blend import Blend
 from teleop.handover import Handover, Level
 from teleop.help import Doubts, Gap, Help, Limits, command_gap, joint_gap, tilt
@@ -82,13 +82,16 @@ class TakeoverStatus:
 
 
 class Takeover:
-    """Fits `Policy`. A press of the dead-man, or TAKEOVER, gives the person the authority at that very tick.
+    """Fits `Policy`, and `Log` to be told what really went out.
+
+    A press of the dead-man, or TAKEOVER, gives the person the authority at that very tick.
 
     Both decide at every tick, and the action carries both proposals. Only HANDBACK or START, or letting go if so
     configured, gives the authority back, to a policy that was reset. A person whose device is lost during a takeover is
     replaced by a soft stop, and so is anybody by an e-stop, until the person re-arms and the robot is reset.
 
-    Targets go over from the one last commanded. The person's release, or a takeover without holding the dead-man, puts
+    Targets go over from the one last commanded: what this returned, after the limits, or what `add` says really went
+    out, which differs when the gate refused it. The person's release, or a takeover without holding the dead-man, puts
     the feet down in the person's name and then holds.
     """
 
@@ -112,6 +115,16 @@ class Takeover:
         self._gap: Gap = joint_gap if self._config.level == "joints" else command_gap
         self._status = TakeoverStatus()
         self._begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """Note what really went out."""
+        self._handover.went_out(tick.sent)
 
     @property
     def status(self) -> TakeoverStatus:

@@ -299,6 +299,19 @@ def policy_target(ticks: int) -> Array:
     return target
 
 
+def test_a_hand_over_goes_on_from_what_really_went_out() -> None:
+    human = Drive(Scripted([AWAY, HELD]), Trot(SPEC))
+    takeover = Takeover(Wave(0.5), human, SPEC)
+    held = SPEC.stand - 1.0
+    with FakeRobot(SPEC) as robot:
+        robot.reset()
+        takeover.reset()
+        while (action := takeover.act(obs := robot.observe())).source == "policy":
+            takeover.add(Tick(obs, action, Action(held, source="hold")))
+            robot.send(action)
+    assert np.abs(action.joint_pos - held).max() <= SLEW + 1e-9
+
+
 def test_a_policy_that_asks_for_a_soft_stop_gets_it_unless_the_person_drives() -> None:
     assert watched([AWAY], Wave(source="safety")).sources == ["safety"]
     seen = watched([Segment(2.0, vx=0.2)], Wave(source="safety"), TakeoverConfig(begin="nobody"), seconds=2.0)
