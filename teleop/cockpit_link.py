@@ -48,7 +48,7 @@ class CockpitOptions:
     port: int | None = None
     """Port to bind to; None takes 8420, or any other when that is in use."""
     keys: KeyMap = field(default_factory=KeyMap)
-    nice: int = 5
+    nice: int = 0
     """Scheduling niceness of the process."""
 
 

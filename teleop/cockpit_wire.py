@@ -185,7 +185,7 @@ class Setup(msgspec.Struct, frozen=True):
     """Where the recordings go, for the disk's sake."""
     keys: dict[str, str]
     """Key by action."""
-    nice: int = 5
+    nice: int = 0
 
 
 Upward = Hands | Asked | Audience

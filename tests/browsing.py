@@ -57,11 +57,15 @@ class Show:
     events: list[Event] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Self:
+    def renewed(self) -> Self:
+        """As if it had just begun: nothing was asked, the robot stands."""
+        self.status = Status()
+        self.drive.stop()
+        self.drive.rearm()
+        self.next(lambda tick: tick.wanted.source != "safety")
+        self.ticks.clear()
+        self.events.clear()
         return self
-
-    def __exit__(self, *exc: object) -> None:
-        return None
 
     def add(self, tick: Tick) -> None:
         self.ticks.append(tick)
@@ -108,19 +112,23 @@ def show(folder: Path, *, images: bool = True) -> Iterator[Show]:
         drive = Drive(BrowserOperator(cockpit), Walk(), clock=MonotonicClock())
         shown = Show(cockpit, drive)
         log = CockpitLog(cockpit, SPEC, shown.now)
-        robot.reset()
 
         def done(tick: Tick) -> bool:
             shown.add(tick)
-            return shown.over.is_set()
+            return shown.over.is_set() or drive.rearmed
 
-        loop = threading.Thread(target=run, args=(robot, drive, log), kwargs={"done": done})
-        loop.start()
+        def loop() -> None:
+            while not shown.over.is_set():
+                robot.reset()
+                run(robot, drive, log, done=done)
+
+        thread = threading.Thread(target=loop)
+        thread.start()
         try:
             yield shown
         finally:
             shown.over.set()
-            loop.join()
+            thread.join()
 
 
 class Visitor:

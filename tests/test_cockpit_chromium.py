@@ -50,10 +50,15 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     opened.close()
 
 
-@pytest.fixture
-def shown(tmp_path: Path) -> Iterator[Show]:
-    with show(tmp_path) as made:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
+    with show(tmp_path_factory.mktemp("episodes")) as made:
         yield made
+
+
+@pytest.fixture
+def shown(running: Show) -> Show:
+    return running.renewed()
 
 
 @pytest.fixture
@@ -278,11 +283,15 @@ def test_warnings_and_a_missing_camera_say_what_to_do(tmp_path: Path, context: B
         expect(page.locator("#alert")).to_have_text("200 MB are free in data; make room first")
 
 
-def test_the_age_of_a_picture_is_told_and_its_silence_too(page: Page, shown: Show) -> None:
-    expect(page.locator("#cameras figcaption")).to_contain_text(re.compile(r"head · \d+ ms old"))
-    shown.over.set()
-    expect(page.locator("#cameras figcaption")).to_contain_text("no new picture for")
-    expect(page.locator("#alert")).to_contain_text("No tick for")
+def test_the_age_of_a_picture_is_told_and_its_silence_too(tmp_path: Path, context: BrowserContext) -> None:
+    with show(tmp_path) as shown:
+        page = opened(context, shown)
+        expect(page.locator("#cameras figcaption")).to_contain_text(re.compile(r"head · \d+ ms old"))
+        shown.over.set()
+        expect(page.locator("#cameras figcaption")).to_contain_text("no new picture for")
+        expect(page.locator("#alert")).to_contain_text("No tick for")
+    expect(page.locator("#mode-name")).to_have_text("SESSION OVER")
+    expect(page.locator("#alert")).to_contain_text("start the command again")
 
 
 def test_a_page_without_its_server_says_so_and_comes_back(page: Page, shown: Show) -> None:
