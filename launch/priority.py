@@ -1,7 +1,6 @@
 """Asks the kernel to let the loop run first; does without where that is not permitted."""
 
 import contextlib
-import gc
 import os
 from collections.abc import Iterator
 
@@ -17,9 +16,6 @@ def first_in_line(nice: int) -> Iterator[str]:
     4 ms at nice -10, 0.07 ms under SCHED_FIFO.
     """
     policy, before = os.sched_getscheduler(0), os.sched_getparam(0)
-    # Note: a full collection over a process that has trained a network takes longer than the gate waits.
-    gc.collect()
-    gc.freeze()
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(FIFO_PRIORITY))
     except PermissionError:

@@ -1,5 +1,6 @@
 """The Stanford Pupper v2 as a `Robot`: on the machine, or on anything that speaks its firmware's protocol."""
 
+import gc
 import math
 import time
 from collections.abc import Mapping
@@ -116,6 +117,10 @@ class Pupper:
             raise GateLatched(
                 f"the gate stopped the robot: {report.cause}; see to the robot, then start again (rearm) to stand up"
             )
+        self.pause()
+        # Note: a full collection in a process that holds torch takes longer than the gate waits for a command.
+        gc.collect()
+        gc.freeze()
         self._arm()
         self._consent = False
         self._ramp(self._held(), self._spec.stand)
