@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "everything at once on the twin: drive, record, clone, and drive with the clone",
     "collect": "drive a robot and record demonstrations",
     "intervene": "let a policy drive, take over when it errs, and record both",
+    "dagger": "rounds of driving under supervision and learning from the corrections",
     "train": "train a policy: `leash train bc`",
     "serve": "run a policy behind a server, away from the motors",
     "deploy": "let a policy drive a robot",

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from launch.checked import checked
 from launch.dagger_ledger import COLUMNS, Row, cells
-from launch.dagger_rounds import UNSEEN, Rounds, RoundsConfig
+from launch.dagger_rounds import Rounds, RoundsConfig
 from launch.deploy import terminable
 from launch.output import console, emit
 from launch.track_pool import TrackPool
+from launch.track_score import attempts
 from robot.episode import load_dataset
 
 DRAWN = 6
@@ -110,12 +111,6 @@ def reported(config: Dagger, rounds: Rounds, pool: TrackPool, rows: Sequence[Row
     """Drive some unseen tracks with the first and the last policy again, and write the report; return the page."""
     from launch.dagger_report import Story, write_report
 
-    seeds = range(UNSEEN, UNSEEN + DRAWN)
-    before, after = (
-        sorted(
-            (ran for some in pool.attempt(rounds.policy(row.round), seeds) for ran in some), key=lambda ran: ran.seed
-        )
-        for row in (rows[0], rows[-1])
-    )
+    before, after = (attempts(pool, rounds.policy(row.round), DRAWN) for row in (rows[0], rows[-1]))
     seen = load_dataset(rounds.data(rows[-1].round))[0]
     return write_report(config.out, Story(rows, plain, before, after, seen))

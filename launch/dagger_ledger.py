@@ -1,6 +1,7 @@
 """What a run of DAgger has come to, on disk: what it was asked to do, and the row of every finished round."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Ledger:
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         """Go on with the run in this folder. Raises EpisodeError when it was asked for something else."""
         self._path = folder / NAME
+        asked = msgspec.json.decode(msgspec.json.encode(asked))
         folder.mkdir(parents=True, exist_ok=True)
         self.book = self._read() or Book(asked)
         if self.book.asked != asked:
@@ -107,5 +109,14 @@ class Ledger:
 
 
 def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    names = [name for name in ours if theirs.get(name) != ours[name]]
-    return ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in names[:3])
+    before, now = dict(_leaves(theirs)), dict(_leaves(ours))
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} {before.get(name)}, not {now.get(name)}" for name in names[:3])
+
+
+def _leaves(options: dict[str, Any], place: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{place}{name}.")
+        else:
+            yield place + name, value

@@ -11,12 +11,13 @@ import tyro
 from msgspec import to_builtins
 
 from launch.dagger_ledger import Ledger, Row
-from launch.track import Arena, Ran
+from launch.track import Arena
 from launch.track_collect import Supervise, collect
 from launch.track_pool import TrackPool
+from launch.track_score import attempts, score
 from policies.checkpoint import Weights, read_manifest, read_weights, save_policy
 from policies.convnet import shapes
-from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh, wilson
+from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh
 from policies.loading import load_pixels
 from policies.pixels import config_of
 from policies.pixels_training import PixelsTraining, train_pixels
@@ -27,8 +28,6 @@ from teleop.help import Limits, refit
 
 Method = Literal["hg", "thrifty", "classic"]
 Note = Callable[[str], None]
-UNSEEN = 900_000
-"""Seeds from here on are for tracks that nobody learns from."""
 PLAIN = 99
 """In whose place among the rounds the plain demonstrations of the comparison are."""
 
@@ -64,8 +63,6 @@ class Rounds:
         """Go on where the folder's run ended. Raises EpisodeError when it was another one."""
         self.folder, self.config, self._pool, self._note = folder, config, pool, note
         self.ledger = Ledger(folder, to_builtins(config))
-        self.ran: dict[int, list[Ran]] = {}
-        """How policies drove the unseen tracks, by round, of those that were scored in this process."""
 
     def play(self) -> Iterator[Row]:
         """Play the rounds that are missing, until the rule says stop; yields the row of every round."""
@@ -102,9 +99,7 @@ class Rounds:
         """Collect under the last round's policy, learn from everything, and score."""
         started = time.monotonic()
         count = self.config.episodes if number else self.config.demonstrations
-        fresh = collect(
-            self.data(number), self._seeds(number), self._supervisor(number), lambda have: have >= count, self._note
-        )
+        fresh = collect(self.data(number), self._seeds(number), self._supervisor(number), count, self._note)
         before = [episode for earlier in range(number) for episode in load_dataset(self.data(earlier))]
         steps = self.config.refine if number else self.config.training.steps
         self._train(number, [*before, *fresh], steps, self._weights(number - 1) if number else None)
@@ -118,7 +113,7 @@ class Rounds:
         have = ticks_of(first)
         mean = have / len(first)
         more = max(1, round((last.ticks - have) / mean))
-        extra = collect(self.data(PLAIN), self._seeds(PLAIN), demonstrate, lambda have: have >= more, self._note)
+        extra = collect(self.data(PLAIN), self._seeds(PLAIN), demonstrate, more, self._note)
         steps = self.config.training.steps + last.round * self.config.refine
         self._train(PLAIN, [*first, *extra], steps, None)
         return self._score(PLAIN, [*first, *extra], supervision([*first, *extra]), 0.0, started)
@@ -171,19 +166,15 @@ class Rounds:
         return Weighting(corrections=0.0) if self.config.method == "classic" else self.config.weighting
 
     def _score(self, number: int, episodes: Sequence[Episode], cost: Supervision, spent: float, started: float) -> Row:
-        seeds = range(UNSEEN, UNSEEN + self.config.tracks)
-        ran = [one for some in self._pool.attempt(self.policy(number), seeds) for one in some]
-        self.ran[number] = sorted(ran, key=lambda one: one.seed)
-        done = sum(one.verdict == "completed" for one in ran)
-        low, high = wilson(done, len(ran))
+        found = score(attempts(self._pool, self.policy(number), self.config.tracks))
         return Row(
             round=len(self.ledger.book.rounds) - 1 if number == PLAIN else number,
             method={0: "demonstrations", PLAIN: "plain"}.get(number, self.config.method),
-            success=done / len(ran),
-            success_low=low,
-            success_high=high,
-            progress=float(np.mean([one.progress for one in ran])),
-            off_m=float(np.mean([one.off for one in ran])),
+            success=found.success,
+            success_low=found.success_low,
+            success_high=found.success_high,
+            progress=found.progress,
+            off_m=found.off_m,
             intervention_rate=cost.intervention_rate,
             switches_per_min=cost.switches_per_min,
             human_s=cost.human_s,

@@ -1,8 +1,9 @@
 """`leash eval`: how often a policy falls, how well it follows a velocity command, how smoothly it moves."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from msgspec import Meta
@@ -16,7 +17,8 @@ from launch.evaluate import Trial, evaluate, summary
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
-from robot.errors import RobotError, UsageError
+from policies.checkpoint import read_manifest
+from robot.errors import PolicyError, RobotError, UsageError
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Eval:
 
     policy: Annotated[str, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server."""
+    task: Literal["walk", "track"] = "walk"
+    """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)
     """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
@@ -55,7 +59,9 @@ def main(args: list[str]) -> int:
 
 
 def measure(config: Eval) -> dict[str, float | int]:
-    """Run the episodes and return their figures; see `launch.evaluate.summary` for the keys."""
+    """Run the episodes and return their figures; see `launch.evaluate.summary` and `launch.track_score.Score`."""
+    if config.task == "track":
+        return _tracks(config)
     trial = Trial(config.episodes, config.seconds, config.settle)
     with (
         terminable(),
@@ -67,6 +73,19 @@ def measure(config: Eval) -> dict[str, float | int]:
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
         return summary(done, opened.gate_stops())
+
+
+def _tracks(config: Eval) -> dict[str, float | int]:
+    """Note: in PyBullet alone, whose floor can have a line."""
+    from launch.track_pool import TrackPool
+    from launch.track_score import attempts, score
+
+    if config.robot.robot != "sim":
+        raise UsageError(f"--task track has its lines in PyBullet; use --robot sim, not {config.robot.robot}")
+    if read_manifest(Path(config.policy)).pixels is None:
+        raise PolicyError(f"{config.policy} does not steer by a camera; make one that does with `leash dagger`")
+    with terminable(), TrackPool(min(2, os.cpu_count() or 1)) as pool:
+        return asdict(score(attempts(pool, Path(config.policy), config.episodes)))
 
 
 def table(config: Eval, figures: dict[str, float | int]) -> Table:

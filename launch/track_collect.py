@@ -16,15 +16,15 @@ Supervise = Callable[[Arena, Track], Policy]
 
 
 def collect(
-    folder: Path, first_seed: int, supervise: Supervise, enough: Callable[[int], bool], note: Callable[[str], None]
+    folder: Path, first_seed: int, supervise: Supervise, count: int, note: Callable[[str], None]
 ) -> list[Episode]:
-    """Drive and record tracks of consecutive seeds until there are `enough` ticks or episodes; return all recordings.
+    """Drive and record tracks of consecutive seeds until there are `count` episodes; return them all.
 
     Goes on where an earlier, interrupted call ended. Raises EpisodeError when a tick was lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Arena() as arena, Recorder(folder, arena.spec, info={"task": "track"}) as recorder:
-        while not enough(len(list_episodes(folder))):
+        while len(list_episodes(folder)) < count:
             track = draw_track(first_seed + next_index(folder))
             ran = record(arena, track, supervise(arena, track), recorder)
             note(f"{folder.name}: track {track.seed} {ran}")

@@ -1,0 +1,54 @@
+"""How well an image policy drives unseen tracks by itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from launch.track import Ran
+from launch.track_pool import TrackPool
+from policies.dagger import wilson
+
+UNSEEN = 900_000
+"""Seeds from here on are for tracks that nobody learns from."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of some tracks."""
+
+    episodes: int
+    completed: int
+    fell: int
+    success: float
+    """Part of the tracks that was completed."""
+    success_low: float
+    """Wilson's 95 % interval."""
+    success_high: float
+    progress: float
+    """Mean part of a track that was behind the robot when it ended."""
+    off_m: float
+    """Root mean square distance from the line, mean over the tracks [m]."""
+
+
+def attempts(pool: TrackPool, file: Path, tracks: int) -> list[Ran]:
+    """Let the policy in a file drive the first unseen tracks; in their order."""
+    ran = [one for some in pool.attempt(file, range(UNSEEN, UNSEEN + tracks)) for one in some]
+    return sorted(ran, key=lambda one: one.seed)
+
+
+def score(ran: Sequence[Ran]) -> Score:
+    """The figures of at least one track."""
+    done = sum(one.verdict == "completed" for one in ran)
+    low, high = wilson(done, len(ran))
+    return Score(
+        episodes=len(ran),
+        completed=done,
+        fell=sum(one.verdict == "fell" for one in ran),
+        success=done / len(ran),
+        success_low=low,
+        success_high=high,
+        progress=float(np.mean([one.progress for one in ran])),
+        off_m=float(np.mean([one.off for one in ran])),
+    )

@@ -1,0 +1,231 @@
+"""DAgger: whose tick counts how much, when it is over, and a whole run that can be interrupted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recordings import blind_spec, fill, start, ticks
+
+from launch.dagger import Dagger, learn, shortened, table
+from launch.dagger_ledger import Ledger, Row
+from launch.dagger_rounds import PLAIN, Method, Rounds, RoundsConfig
+from launch.track import Arena
+from launch.track_collect import collect
+from launch.track_pool import TrackPool
+from launch.track_score import UNSEEN
+from policies.dagger import Role, StopRule, Weighting, beta, leading_up, roles, supervision, takeovers, weigh, wilson
+from policies.pixels_training import PixelsTraining
+from policies.sight import PixelsConfig
+from robot.episode import Episode, load_dataset, read_episode
+from robot.episode_info import End
+from robot.episode_write import EpisodeWriter
+from robot.errors import EpisodeError
+from robot.types import Action, Observation, Policy, Source
+from sim.track import Track
+
+PERIOD = 0.05
+
+
+def asked(source: Source, *, said: bool, index: int) -> Action:
+    """A decision with the proposals behind it."""
+    n = len(blind_spec().joints)
+    command = np.array([0.2, 0.0, 0.01 * index])
+    human = Action(np.zeros(n), command + 1, "human") if said else None
+    return Action(np.zeros(n), command, source, human=human, policy=Action(np.zeros(n), command, "policy"))
+
+
+def episode(folder: Path, story: str, index: int = 0) -> Episode:
+    """One tick a letter: p the policy drives, e the same and an expert speaks, h the person, d with no policy there,
+    . nobody.
+    """
+    meaning: dict[str, tuple[Source, bool]] = {
+        "p": ("policy", False), "e": ("policy", True), "h": ("human", True), "d": ("human", True), ".": ("hold", False),
+    }  # fmt: skip
+    spec = blind_spec()
+    made = [
+        replace(tick, wanted=asked(meaning[letter][0], said=meaning[letter][1], index=number))
+        for number, (letter, tick) in enumerate(zip(story, ticks(len(story), spec), strict=True))
+    ]
+    writer = EpisodeWriter(folder / f"episode_{index:06d}.mcap", start(spec, index))
+    fill(writer, made)
+    return read_episode(writer.finish(End("success")))
+
+
+def test_every_tick_has_a_role(tmp_path: Path) -> None:
+    taken = episode(tmp_path, "..ppphhpp", 0)
+    assert roles(taken, before=0.1).tolist() == [0, 0, 3, 0, 0, 2, 2, 3, 3]
+    assert takeovers(taken).tolist() == [5]
+    assert set(roles(episode(tmp_path, "..ddd", 1)).tolist()) == {Role.NONE, Role.DEMONSTRATION}
+    assert roles(episode(tmp_path, "eeehh", 2)).tolist() == [Role.CORRECTION] * 5
+
+
+def test_what_led_up_to_a_takeover_is_excluded_and_no_more(tmp_path: Path) -> None:
+    taken = episode(tmp_path, "p" * 40 + "h" * 10 + "p" * 20)
+    assert np.flatnonzero(leading_up(taken, 0.75)).tolist() == list(range(25, 40))
+    assert not leading_up(episode(tmp_path, "pppp", 1), 0.75).any()
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
+    folder = tmp_path_factory.mktemp("mixed")
+    stories = ("." * 5 + "d" * 90, "p" * 60 + "h" * 12 + "p" * 10)
+    return [episode(folder, story, index) for index, story in enumerate(stories)]
+
+
+@pytest.mark.parametrize("own", [0.0, 0.3])
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.95])
+def test_corrections_get_their_part_of_the_learning(mixed: list[Episode], part: float, own: float) -> None:
+    weights = np.concatenate(weigh(mixed, Weighting(corrections=part, own=own)))
+    whose = np.concatenate([roles(each) for each in mixed])
+    assert weights[whose == Role.CORRECTION].sum() / weights.sum() == pytest.approx(part)
+    assert weights[whose == Role.NONE].sum() == 0.0
+    assert weights[weights > 0].mean() == pytest.approx(1.0)
+
+
+def test_without_a_part_for_corrections_all_said_ticks_count_alike(mixed: list[Episode]) -> None:
+    weights = np.concatenate(weigh(mixed, Weighting(corrections=0.0)))
+    assert set(weights.tolist()) == {0.0, 1.0}
+    assert weigh(mixed[:1])[0].sum() == 90
+
+
+def test_supervision_counts_time_share_and_switches(mixed: list[Episode], tmp_path: Path) -> None:
+    cost = supervision(mixed[1:])
+    assert cost.human_s == pytest.approx(12 * PERIOD)
+    assert cost.intervention_rate == pytest.approx(12 / 82)
+    assert cost.switches_per_min == pytest.approx(2 / (82 * PERIOD / 60))
+    told = supervision([episode(tmp_path, "eeee")])
+    assert [told.human_s, told.intervention_rate] == pytest.approx([4 * PERIOD, 0.0])
+    assert supervision([]).intervention_rate == 0.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(0, 0, 0, 1), (50, 50, 0.929, 1.0), (0, 10, 0.0, 0.278), (8, 10, 0.490, 0.943)],
+)
+def test_wilson_intervals_are_those_of_the_tables(successes: int, trials: int, low: float, high: float) -> None:
+    assert list(wilson(successes, trials)) == pytest.approx([low, high], abs=1e-3)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_an_interval_holds_the_rate_and_is_a_part_of_one(counts: tuple[int, int]) -> None:
+    low, high = wilson(*counts)
+    assert 0 <= low <= counts[0] / counts[1] + 1e-9 and counts[0] / counts[1] <= high + 1e-9 and high <= 1
+
+
+def test_rounds_end_when_nobody_needs_to_intervene_any_more() -> None:
+    rule = StopRule()
+    assert rule.met(0.96, 0.005)
+    assert not rule.met(0.96, 0.02)
+    assert not rule.met(0.90, 0.005)
+
+
+def test_the_expert_drives_ever_less() -> None:
+    assert [beta(number) for number in range(4)] == [1.0, 0.5, 0.25, 0.125]
+
+
+ROW = Row(1, "hg", 0.9, 0.8, 0.95, 0.97, 0.03, 0.05, 3.0, 40.0, 340.0, 7000, 60.0)
+
+
+def test_a_ledger_goes_on_and_refuses_another_run(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, {"seed": 0, "rounds": 3})
+    ledger.add(ROW)
+    ledger.compare(ROW)
+    again = Ledger(tmp_path, {"seed": 0, "rounds": 3})
+    assert (again.book.rounds, again.book.plain) == ((ROW,), ROW)
+    with pytest.raises(EpisodeError, match=r"seed 0, not 1.*--out"):
+        Ledger(tmp_path, {"seed": 1, "rounds": 3})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(EpisodeError, match="--out"):
+        Ledger(tmp_path, {"seed": 0, "rounds": 3})
+
+
+def test_the_table_has_a_line_for_every_round_and_the_comparison() -> None:
+    made = table([ROW, ROW], msgspec.structs.replace(ROW, method="plain"))
+    assert made.row_count == 3
+    assert list(made.columns[0].cells) == ["1", "1", "plain"]
+
+
+class Wanderer:
+    """An upper policy that always turns a little."""
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def act(self, obs: Observation) -> Action:
+        return Action(blind_spec().stand.copy(), np.array([0.2, 0.0, 0.25]), "policy", risk=0.1)
+
+
+def test_a_supervised_run_is_recorded_with_both_proposals_and_goes_on(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def supervise(arena: Arena, track: Track) -> Policy:
+        return arena.watched(track, Wanderer())
+
+    for count in (1, 2, 2):
+        data = collect(tmp_path / "data", 40, supervise, count, notes.append)
+        assert len(data) == count
+    assert len(notes) == 2, "what was there is not driven again"
+    recorded = data[0]
+    driving = recorded.wanted.source == 0
+    assert np.isin(recorded.wanted.source, (0, 1)).all() and 0.1 < driving.mean() < 0.9
+    assert np.isfinite(recorded.policy.command).all(), "what the policy would have done is always kept"
+    assert recorded.policy.command[~driving, 2] == pytest.approx(0.25)
+    assert ((recorded.human.source == 1) == ~driving).all(), "the person says something exactly while they drive"
+    assert (recorded.image_index("head") >= 0).all()
+    assert {Role.CORRECTION, Role.OWN} <= set(roles(recorded).tolist())
+
+
+def test_an_alternating_person_speaks_at_every_tick(tmp_path: Path) -> None:
+    def supervise(arena: Arena, track: Track) -> Policy:
+        return arena.alternated(track, Wanderer(), 0.5)
+
+    data = collect(tmp_path / "data", 60, supervise, 1, lambda line: None)
+    assert (data[0].human.source == 1).all() and np.isfinite(data[0].human.command).all()
+    assert set(roles(data[0]).tolist()) == {Role.CORRECTION}
+
+
+TINY = RoundsConfig(
+    rounds=1, demonstrations=2, episodes=1, tracks=2, refine=2,
+    training=PixelsTraining(PixelsConfig(height=32, width=40, members=2, channels=(2, 2, 2, 2), hidden=8), steps=3),
+)  # fmt: skip
+
+
+def test_a_run_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with TrackPool(1) as pool:
+        first = next(iter(Rounds(tmp_path, TINY, pool, notes.append).play()))
+        driven = len(notes)
+        rounds = Rounds(tmp_path, TINY, pool, notes.append)
+        rows = list(rounds.play())
+        plain = rounds.compare()
+        again = Rounds(tmp_path, TINY, pool, notes.append)
+        assert (list(again.play()), again.compare()) == (rows, plain)
+    assert rows[0] == first and len(rows) == 2
+    assert first.method == "demonstrations" and first.intervention_rate == 1.0 and first.human_s > 20
+    assert rows[1].human_total_s == pytest.approx(first.human_s + rows[1].human_s)
+    assert plain.method == "plain" and abs(plain.ticks - rows[1].ticks) < 400
+    assert not any("round_00" in note for note in notes[driven:]), "the demonstrations are not driven twice"
+    assert [len(load_dataset(rounds.data(number))) for number in (0, 1)] == [2, 1]
+    assert len(load_dataset(rounds.data(PLAIN))) >= 1
+    seeds = {episode.start.info["track"] for number in (0, 1, PLAIN) for episode in load_dataset(rounds.data(number))}
+    assert len(seeds) >= 4 and all(int(seed) < UNSEEN for seed in seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["hg", "thrifty", "classic"])
+def test_the_command_prints_every_round_and_writes_its_report(method: Method, tmp_path: Path) -> None:
+    run = replace(TINY, method=method, rounds=2)
+    figures = learn(Dagger(out=tmp_path / "run", run=run, compare=False))
+    keys = {"success", "success_low", "success_high", "intervention_rate", "switches_per_min", "human_s"}
+    assert len(figures["rounds"]) == 3 and all(keys <= set(row) for row in figures["rounds"])
+    assert (tmp_path / "run" / "report.html").stat().st_size > 50_000
+    assert (tmp_path / "run" / "rounds.png").exists() and Path(figures["policy"]).exists()
+
+
+def test_a_quick_run_is_short() -> None:
+    quick = shortened(RoundsConfig())
+    assert quick.rounds * quick.episodes + quick.demonstrations + quick.rounds * quick.tracks < 30

@@ -1,0 +1,258 @@
+"""Image policies: what they see, what they learn, their files, and how they drive through a server."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.checkpoint import read_manifest, save_policy
+from policies.convnet import Convnet, shapes
+from policies.loading import load_pixels, load_policy
+from policies.manifest import Manifest, from_json, to_json
+from policies.pixels import Pixels, centred, network_of
+from policies.pixels_samples import Views, mirrored, taught, views_of
+from policies.pixels_training import Augment, PixelsTraining, TrainedPixels, recoloured, shifted, split, train_pixels
+from policies.sight import PixelsConfig, picture, state
+from policies.steered import Steered
+from robot.episode import Episode, read_episode
+from robot.episode_info import End, Start
+from robot.episode_layout import Layout
+from robot.episode_write import EpisodeWriter
+from robot.errors import EpisodeError, PolicyError
+from robot.image import Image
+from robot.image import Pixels as Picture
+from robot.spec import load_spec
+from robot.types import Action, Observation, Tick, unknown
+
+SPEC = load_spec()
+SMALL = PixelsConfig(height=32, width=40, members=2, channels=(4, 4, 4, 4), hidden=16, commands=1)
+QUICK = PixelsTraining(sight=SMALL, steps=150, batch=32, rate=5e-3)
+
+
+def road(place: float, size: tuple[int, int] = (32, 40)) -> Picture:
+    """A bright stripe on a dark floor, at `place` -1..1 from the left edge to the right one."""
+    height, width = size
+    pixels = np.full((height, width, 3), 60, np.uint8)
+    middle = round((place + 1) / 2 * (width - 8)) + 4
+    pixels[height // 3 :, middle - 3 : middle + 3] = (230, 200, 40)
+    return pixels
+
+
+def observation(image: Picture | None, time: float = 0.0) -> Observation:
+    still = np.zeros(12)
+    images = {} if image is None else {"head": Image(time, rgb=image)}
+    down = np.array([0.0, 0.0, -1.0])
+    return Observation(time, 0.0, SPEC.stand.copy(), still, still, down, np.zeros(3), unknown(3), images)
+
+
+def record(folder: Path, index: int, ticks: int = 40) -> Path:
+    """A person who turns towards the stripe."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(index)
+    start = Start(SPEC, SPEC.hash, "", index, "2026-01-01T00:00:00Z", 10**18, "0.1.0", {})
+    writer = EpisodeWriter(folder / f"episode_{index:06d}.mcap", start)
+    layout = Layout(12, 1)
+    for number in range(ticks):
+        place = float(rng.uniform(-1, 1))
+        obs = observation(road(place), time=100.0 + 0.05 * number)
+        wanted = Action(SPEC.stand.copy(), np.array([0.2, 0.0, -0.6 * place]), "human")
+        writer.add(layout.pack(number, Tick(obs, wanted, wanted), ("head",)), {0: obs.images["head"].jpeg})
+    return writer.finish(End("success"))
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
+    folder = tmp_path_factory.mktemp("roads")
+    return [read_episode(record(folder, index)) for index in range(6)]
+
+
+@pytest.fixture(scope="module")
+def trained(episodes: list[Episode]) -> TrainedPixels:
+    return train_pixels(episodes, SPEC, QUICK, weights=[np.ones(len(episode)) for episode in episodes])
+
+
+@pytest.fixture(scope="module")
+def file(trained: TrainedPixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("policy") / "road.safetensors"
+    save_policy(path, trained.manifest, trained.weights)
+    return path
+
+
+def test_a_network_learns_to_turn_towards_what_it_sees(file: Path) -> None:
+    _, make = load_pixels(file)
+    turns = {place: make().act(observation(road(place))).command[2] for place in (-0.8, 0.0, 0.8)}
+    assert turns[-0.8] > 0.25 and turns[0.8] < -0.25
+    assert abs(turns[0.0]) < 0.2
+
+
+def test_pictures_of_any_size_are_seen_alike(file: Path) -> None:
+    policy = load_pixels(file)[1]()
+    small = policy.act(observation(road(0.5))).command
+    policy.reset()
+    large = policy.act(observation(np.kron(road(0.5), np.ones((6, 6, 1), np.uint8)))).command
+    assert large == pytest.approx(small, abs=0.05)
+
+
+def test_a_policy_file_drives_joints_through_a_gait(file: Path) -> None:
+    manifest, make = load_policy(file)
+    policy = make()
+    assert isinstance(policy, Steered)
+    assert (manifest.kind, manifest.cameras, manifest.needs_imu, manifest.body) == ("pixels", ("head",), True, SPEC)
+    policy.reset()
+    actions = [policy.act(observation(road(0.0), 0.05 * tick)) for tick in range(20)]
+    assert actions[-1].joint_pos.shape == (12,) and np.abs(actions[-1].joint_pos - SPEC.stand).max() > 0.02
+    assert 0.0 <= actions[-1].risk <= 1.0 and actions[-1].command[0] == pytest.approx(0.2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("obs", "says"),
+    [
+        (observation(None), "--camera on"),
+        (replace(observation(road(0.0)), gyro=unknown(3)), "IMU"),
+    ],
+    ids=["no frame", "no IMU"],
+)
+def test_what_cannot_be_seen_is_named(file: Path, obs: Observation, says: str) -> None:
+    with pytest.raises(PolicyError, match=says):
+        load_pixels(file)[1]().act(obs)
+
+
+def test_risk_is_the_members_disagreement(trained: TrainedPixels) -> None:
+    network = network_of(trained.manifest, trained.weights)
+    agreed = Pixels(trained.manifest, network).act(observation(road(0.3))).risk
+    twin = dict(trained.weights)
+    twin["bias_1"] = twin["bias_1"] + np.array([0.0, 0.5], np.float32)[:, None, None]
+    doubtful = Pixels(trained.manifest, network_of(trained.manifest, twin)).act(observation(road(0.3))).risk
+    assert doubtful > agreed + 0.3
+
+
+def test_members_do_not_see_one_another() -> None:
+    network = Convnet(SMALL, torch.Generator().manual_seed(0))
+    pictures, states = centred(torch.from_numpy(road(0.2)[None])), torch.zeros(1, SMALL.state_width)
+    before = network(pictures, states)
+    arrays = network.arrays()
+    for name, value in arrays.items():
+        half = len(value) // 2
+        value[:half] += 0.3 * torch.randn(value[:half].shape, generator=torch.Generator().manual_seed(1))
+        assert tuple(value.shape) == shapes(SMALL)[name]
+    network.load(arrays)
+    after = network(pictures, states)
+    assert not torch.allclose(after[0], before[0], atol=1e-3)
+    assert torch.allclose(after[1], before[1], atol=1e-5)
+
+
+def test_training_is_reproducible_and_goes_on_from_weights(episodes: list[Episode], trained: TrainedPixels) -> None:
+    weights = [np.ones(len(episode)) for episode in episodes]
+    short = [train_pixels(episodes, SPEC, QUICK, weights=weights, steps=3) for _ in range(2)]
+    assert all(np.array_equal(short[0].weights[name], value) for name, value in short[1].weights.items())
+    later = train_pixels(episodes, SPEC, QUICK, weights=weights, steps=1, start=trained.weights)
+    assert later.figures["held_out_rmse"] < 0.5 * short[0].figures["held_out_rmse"]
+
+
+def test_ticks_without_weight_are_not_learned(episodes: list[Episode]) -> None:
+    weights = [np.arange(len(episode)) % 4 == 0 for episode in episodes]
+    views = views_of(episodes, SMALL, [weight.astype(np.float64) for weight in weights])
+    assert len(views) == sum(int(weight.sum()) for weight in weights)
+    with pytest.raises(EpisodeError, match="no tick"):
+        views_of(episodes, SMALL, [0.0 * weight for weight in weights])
+
+
+def test_each_tick_sees_its_own_frame_and_the_commands_before_it(episodes: list[Episode]) -> None:
+    views = views_of(episodes[:1], SMALL, [np.ones(40)])
+    stripes = [int(np.argmax(picture[20, :, 0])) for picture in views.pictures]
+    assert np.corrcoef(stripes, views.commands[:, 2])[0, 1] < -0.99
+    assert views.states[1:, 6:] == pytest.approx(views.commands[:-1], abs=1e-6)
+    assert views.states[0, 6:].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_person_teaches_where_there_is_one_and_the_policy_where_it_drove(episodes: list[Episode]) -> None:
+    assert taught(episodes[0]) == pytest.approx(episodes[0].human.command)
+
+
+def test_held_out_episodes_are_not_learned_from(episodes: list[Episode]) -> None:
+    views = views_of(episodes, SMALL, [np.ones(len(episode)) for episode in episodes])
+    learned, held = split(views, 0.3, np.random.default_rng(0))
+    assert set(learned.episode.tolist()).isdisjoint(held.episode.tolist())
+    assert len(learned) + len(held) == len(views)
+    alone = split(views.of(views.episode == 0), 0.3, np.random.default_rng(0))
+    assert all(len(part) for part in alone)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_a_mirror_of_a_mirror_is_what_was(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    views = Views(
+        rng.integers(0, 255, (5, 32, 40, 3), np.uint8),
+        rng.normal(size=(5, SMALL.state_width)).astype(np.float32),
+        rng.normal(size=(5, 3)).astype(np.float32),
+        np.ones(5, np.float32),
+        np.zeros(5, np.int64),
+    )
+    turned = rng.random(5) < 0.5
+    once = mirrored(SMALL, views, turned)
+    twice = mirrored(SMALL, once, turned)
+    assert np.array_equal(twice.pictures, views.pictures)
+    assert twice.states == pytest.approx(views.states) and twice.commands == pytest.approx(views.commands)
+    assert once.commands[turned, 2] == pytest.approx(-views.commands[turned, 2])
+    assert once.commands[~turned] == pytest.approx(views.commands[~turned])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.integers(0, 5))
+def test_a_shift_moves_a_picture_by_no_more_than_asked(seed: int, most: int) -> None:
+    pictures = centred(torch.from_numpy(np.stack([road(0.0)] * 4)))
+    moved = shifted(pictures, most, np.random.default_rng(seed))
+    assert moved.shape == pictures.shape
+    columns = (moved[:, 0, -1] > 0.2).float()
+    centres = (columns * torch.arange(40)).sum(dim=1) / columns.sum(dim=1)
+    assert ((centres - 19.5).abs() <= most + 0.5).all()
+
+
+def test_other_light_stays_within_what_a_picture_can_be() -> None:
+    pictures = centred(torch.from_numpy(np.stack([road(0.0)] * 8)))
+    lit = recoloured(pictures, Augment(light=0.5, tint=0.5, swap=1.0), np.random.default_rng(0))
+    assert lit.min() >= -0.5 and lit.max() <= 0.5
+    assert not torch.allclose(lit[0], lit[1])
+    plain = recoloured(pictures, Augment(light=0.0, tint=0.0, swap=0.0), np.random.default_rng(0))
+    assert torch.allclose(plain, pictures, atol=1e-6)
+
+
+def test_the_state_holds_what_the_config_says() -> None:
+    gravity, gyro, past = np.array([0.0, 0.0, -1.0]), np.array([0.4, 0.0, 0.0]), np.array([[0.25, 0.0, 0.8]])
+    assert state(SMALL, gravity, gyro, past).tolist() == pytest.approx([0, 0, -1, 0.1, 0, 0, 1, 0, 1])
+    numb = msgspec.structs.replace(SMALL, body=False, commands=0)
+    assert numb.state_width == len(state(numb, gravity, gyro, past[:0])) == 0
+    assert picture(SMALL, Image.blank(0.0, 64, 80)).shape == (32, 40, 3)
+
+
+def changed(manifest: Manifest, **fields: object) -> Manifest:
+    return msgspec.structs.replace(manifest, **fields)
+
+
+def test_a_manifest_whose_body_is_another_is_refused(trained: TrainedPixels) -> None:
+    assert from_json(to_json(trained.manifest)) == trained.manifest
+    for wrong in (
+        changed(trained.manifest, body=None),
+        changed(trained.manifest, pixels=None),
+        changed(trained.manifest, body=msgspec.structs.replace(SPEC, name="other")),
+    ):
+        with pytest.raises(PolicyError, match="body"):
+            from_json(to_json(wrong))
+
+
+def test_a_file_of_another_kind_or_with_other_weights_is_refused(trained: TrainedPixels, tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    weights = {name: value for name, value in trained.weights.items() if name != "heat"}
+    save_policy(path, trained.manifest, weights)
+    with pytest.raises(PolicyError, match="heat"):
+        load_policy(path)
+    save_policy(path, changed(trained.manifest, kind="trot", pixels=None, body=None), {})
+    assert read_manifest(path).pixels is None
+    with pytest.raises(PolicyError, match="sees no pixels"):
+        load_pixels(path)
