@@ -76,7 +76,6 @@ def measure(config: BenchLoop) -> dict[str, float | int | str]:
         open_brain(config.policy, opened.spec, opened.plan) as brain,
         hogs(config.hogs * (os.cpu_count() or 1)),
     ):
-        opened.robot.reset()
         return drive(opened, Steer(brain.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
 
 
@@ -86,6 +85,7 @@ def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[s
     with contextlib.ExitStack() as stack:
         recorder = stack.enter_context(recorder_of(opened, folder, {"task": "bench"}))
         priority = stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        opened.robot.reset()
         recorder.begin()
         ticks = round(seconds * opened.spec.rate)
         run(opened.robot, policy, Logs(lateness, ages, recorder), ticks=ticks, done=stopped)

@@ -70,11 +70,11 @@ def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int
     policy = brain.told(config.command)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
-    opened.robot.reset()
     with contextlib.ExitStack() as stack:
         tape = stack.enter_context(one_episode(_recorder(opened, config, config.record))) if config.record else None
         log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        opened.robot.reset()
         with contextlib.suppress(KeyboardInterrupt):
             run(opened.robot, policy, log, ticks=ticks, done=stopped)
         # Before the recorder closes, since without commands the gate soon stops, as it must.
