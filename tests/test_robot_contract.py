@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from launch.priority import first_in_line
 from robot.fake import FakeRobot, NoLog
 from robot.loop import run
 from robot.pupper import Pupper
@@ -21,7 +22,7 @@ SPEC = load_spec()
 
 @contextlib.contextmanager
 def twin(spec: Spec) -> Iterator[Robot]:
-    with TwinProcess() as process, Pupper(spec, process.port) as robot:
+    with TwinProcess() as process, Pupper(spec, process.port) as robot, first_in_line(-10):
         yield robot
 
 
@@ -36,6 +37,8 @@ def robot(request: pytest.FixtureRequest) -> Iterator[Robot]:
 
 def settled(robot: Robot) -> Observation:
     """The observation after standing still for half a second."""
+    if isinstance(robot, Pupper):
+        robot.rearm()
     robot.reset()
     for _ in range(10):
         robot.observe()
