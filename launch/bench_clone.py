@@ -52,4 +52,4 @@ def measure(config: BenchClone) -> dict[str, Any]:
 def score(policy: str, config: BenchClone) -> dict[str, float | int]:
     """One policy's evaluation on the twin."""
     robot = RobotOptions(robot="twin", seed=config.seed)
-    return evaluate(Eval(policy, robot, (config.speed, 0.0, 0.0), episodes=config.episodes))
+    return evaluate(Eval(policy, robot=robot, command=(config.speed, 0.0, 0.0), episodes=config.episodes))
