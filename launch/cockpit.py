@@ -12,6 +12,7 @@ from launch.brain import Brain
 from launch.operators import OperatorOptions
 from launch.output import console
 from launch.rig import Rig
+from launch.standing import fallen
 from robot.errors import OperatorError
 from robot.pupper import Pupper
 from robot.types import Log
@@ -99,6 +100,8 @@ class Panel:
             yield f"the gate stopped the robot: {report.cause}; see to it, then re-arm"
         if self.takeover is not None and rig.drive.stopped and self.takeover().ended == "operator_lost":
             yield "the page fell silent during a takeover, so the robot was stopped; see to it, then re-arm"
+        if rig.drive.stopped and fallen(rig.opened):
+            yield "the robot fell over; re-arming sets it on its feet"
         if rig.brain is not None and rig.brain.remote is not None and rig.brain.remote.trouble:
             yield f"policy server: {rig.brain.remote.trouble}"
 

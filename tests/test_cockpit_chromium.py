@@ -25,7 +25,7 @@ LAPTOP = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
 ERRORS: list[Error] = []
 """What went wrong in the page's scripts."""
-DRIVER = re.compile("you drive")
+DRIVER = re.compile("you have the wheel")
 expect.set_options(PATIENCE * 1e3)
 
 
@@ -188,7 +188,7 @@ def test_a_second_page_watches_can_stop_and_steals_only_when_sure(page: Page, sh
     expect(page.locator("#seat")).to_have_text(DRIVER)
     second.locator("#wheel").tap()
     expect(second.locator("[data-event=start]")).to_be_enabled()
-    expect(page.locator("#seat")).to_contain_text("another page drives")
+    expect(page.locator("#seat")).to_contain_text("another page has the wheel")
     phone.close()
 
 

@@ -27,7 +27,7 @@ def commands(page: Path) -> list[str]:
 def execute(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one line; a command that runs until Ctrl-C gets it once it has said something."""
     env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    if not line.startswith(ENDLESS):
+    if not (line.startswith(ENDLESS) or "--operator browser" in line):
         return subprocess.run(shlex.split(line), cwd=folder, env=env, capture_output=True, text=True, timeout=400)
     pipe = subprocess.PIPE
     with subprocess.Popen(

@@ -10,6 +10,7 @@ const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "f
 const SILENT = 0.5; // s without a tick
 const LOOKBACK = 5; // s over which lost ticks are counted
 const ROOM = 10; // minutes of disk that are worth a warning
+const HOW = matchMedia("(pointer: coarse)").matches ? "touch a stick" : "hold a key or LB";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -54,12 +55,12 @@ export class Panel {
 
   why(status, driver, steering) {
     if (this.mode === "safety" || status.stopped) return driver === "you" ? "see to the robot, then re-arm" : "the driver may re-arm";
-    if (status.taken) return `takeover ${status.takeover}${status.reason ? `: ${status.reason}` : ""}`;
-    if (this.mode === "policy") return status.policy;
-    if (driver !== "you") return driver === "other" ? "another page drives" : "nobody drives";
+    if (status.taken) return `takeover ${status.takeover}${status.reason === "person" ? "" : `: ${status.reason}`}; hand back to go on`;
+    if (driver !== "you") return driver === "other" ? "another page has the wheel" : "nobody has the wheel";
     if (!steering.attentive) return "click this page to drive";
     if (!status.armed) return "let go of everything for a moment";
-    return this.mode === "human" ? "let go to stop" : "hold a key, a stick or LB to drive";
+    if (this.mode === "human") return "let go to stop";
+    return this.mode === "policy" ? `${HOW} to take over` : `${HOW} to drive`;
   }
 
   recording(status) {
@@ -80,7 +81,8 @@ export class Panel {
     const lost = this.lost();
     this.fact("page link", `${(view.trip * 1e3).toFixed(0)} ms`, view.trip > 0.1 ? "warn" : "");
     this.fact("ticks lost", `${(lost * 100).toFixed(0)} %`, lost > 0.2 ? "warn" : "");
-    this.fact("policy", status.policy_time === null ? "in the loop" : `${(status.policy_time * 1e3).toFixed(0)} ms`, status.policy_time > 0.045 ? "warn" : "");
+    this.fact("policy", status.policy.split("/").at(-1) || "–", "");
+    this.fact("its answer", status.policy_time === null ? "in the loop" : `${(status.policy_time * 1e3).toFixed(0)} ms`, status.policy_time > 0.045 ? "warn" : "");
     if (status.policy_lost !== null) this.fact("late answers", `${(status.policy_lost * 100).toFixed(1)} %`, status.policy_lost > 0.05 ? "warn" : "");
     this.fact("risk", number(sample.risk, 2), sample.risk > 0.5 ? "warn" : "");
     this.fact("tilt", sample.tilt === null ? "no IMU" : `${((sample.tilt * 180) / Math.PI).toFixed(0)}°`, sample.tilt > 0.5 ? "bad" : "");
@@ -124,7 +126,7 @@ export class Panel {
   }
 
   seat(view) {
-    const words = { you: "you drive", other: "watching: another page drives", nobody: "watching: nobody drives" };
+    const words = { you: "you have the wheel", other: "you watch, another page has the wheel", nobody: "nobody has the wheel" };
     text("seat-text", words[view.driver]);
     const wheel = $("wheel");
     wheel.textContent = { you: "Let go", other: wheel.dataset.sure ? "Really? Press again" : "Steal the wheel", nobody: "Take the wheel" }[view.driver];
@@ -137,7 +139,7 @@ export class Panel {
     if (!this.link.open) return ["bad", "No link to the robot's computer: it was told to let go. Trying again; check the network or the tunnel."];
     const { view } = this;
     if (!view?.status) return ["warn", "The robot is being started; this takes some seconds."];
-    if (view.status.request) return ["help", `Help is asked: ${view.status.request}. Hold a key, a stick or LB, or press Take over.`];
+    if (view.status.request) return ["help", `Help is asked: ${view.status.request}. ${HOW[0].toUpperCase()}${HOW.slice(1)}, or press Take over.`];
     if (view.since > SILENT) return ["warn", `No tick for ${view.since.toFixed(0)} s: the robot is being made ready, or the program hangs.`];
     const lines = [...view.status.warnings];
     if (view.disk !== null && view.disk < ROOM) lines.push(`the disk is full in ${time(view.disk)} of recording: make room`);

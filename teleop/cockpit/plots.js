@@ -77,25 +77,27 @@ function plot(canvas, samples, lines, least) {
   const end = samples.at(-1).time;
   const x = (time) => width - ((end - time) / SPAN) * width;
   const y = (value) => height / 2 - ((value - middle) / half) * (height / 2);
-  rule(paint, width, height, y, middle, half);
+  if (Math.abs(middle) < half) zero(paint, width, y(0));
   for (const { color, of } of lines) trace(paint, samples, x, y, of, color);
+  label(paint, (middle + half).toFixed(2), 11);
+  label(paint, (middle - half).toFixed(2), height - 3);
 }
 
-function rule(paint, width, height, y, middle, half) {
-  paint.font = "10px system-ui, sans-serif";
-  paint.fillStyle = "#94a3b8";
+function zero(paint, width, y) {
   paint.strokeStyle = "#334155";
   paint.lineWidth = 1;
-  if (Math.abs(middle) < half) line(paint, 0, y(0), width, y(0));
-  paint.fillText((middle + half).toFixed(2), 3, 10);
-  paint.fillText((middle - half).toFixed(2), 3, height - 3);
+  paint.beginPath();
+  paint.moveTo(0, y);
+  paint.lineTo(width, y);
+  paint.stroke();
 }
 
-function line(paint, x0, y0, x1, y1) {
-  paint.beginPath();
-  paint.moveTo(x0, y0);
-  paint.lineTo(x1, y1);
-  paint.stroke();
+function label(paint, text, y) {
+  paint.font = "10.5px system-ui, sans-serif";
+  paint.fillStyle = "#131c2ed8";
+  paint.fillRect(0, y - 10, paint.measureText(text).width + 6, 13);
+  paint.fillStyle = "#b6c4da";
+  paint.fillText(text, 3, y);
 }
 
 function trace(paint, samples, x, y, of, color) {

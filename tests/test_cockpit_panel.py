@@ -1,0 +1,131 @@
+"""What a session tells its page, and how the page is opened."""
+
+import importlib.util
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from launch.brain import Brain
+from launch.cockpit import Panel, answering, open_cockpit
+from launch.lateness import Lateness
+from launch.operators import OperatorOptions, make_operator
+from launch.plan import load_plan
+from launch.rig import Rig
+from launch.robots import Opened
+from policies.gait import Stand
+from robot.calibration import Calibration
+from robot.episode_info import Outcome
+from robot.errors import OperatorError
+from robot.fake import FakeRobot
+from robot.recorder import Recorder
+from robot.spec import load_spec
+from robot.types import Tick
+from teleop.cockpit_operator import BrowserOperator
+from teleop.drive import Drive
+from teleop.operator import Event
+from teleop.scripted import Scripted, Segment
+from teleop.session import Session
+from teleop.takeover import TakeoverStatus
+
+SPEC = load_spec()
+
+
+class Nowhere:
+    """A recorder that keeps nothing."""
+
+    cut_short: Mapping[int, str] = {}
+
+    def begin(self) -> int:
+        return 0
+
+    def add(self, tick: Tick) -> None:
+        pass
+
+    def end(self, outcome: Outcome = "unlabelled") -> None:
+        pass
+
+
+@pytest.fixture
+def rig() -> Rig:
+    opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC))
+    drive = Drive(Scripted([Segment(1.0, events=(Event.ESTOP,))]), Stand(SPEC))
+    session = Session(Nowhere(), lambda index, outcome: None, lambda: drive.intent, counts={"success": 2})
+    return Rig(opened, drive, drive, session, Lateness(SPEC.period), 5, live=True, name="trot")
+
+
+def test_a_session_without_a_policy_to_take_over_from_says_so(rig: Rig) -> None:
+    status = Panel(rig).status()
+    assert (status.state, status.kept, status.enough, status.policy) == ("idle", 2, 5, "trot")
+    assert (status.shared, status.taken, status.request) == (False, False, "")
+    assert math.isnan(status.policy_time)
+    assert status.warnings == ()
+
+
+def test_a_takeover_is_told_and_so_is_a_call_for_help(rig: Rig) -> None:
+    now = TakeoverStatus("human", takeover_id=3, taken=True, reason="risk", request="the policy is unsure")
+    status = Panel(rig, lambda: now).status()
+    assert (status.shared, status.takeover, status.taken) == (True, 3, True)
+    assert (status.reason, status.request) == ("risk", "the policy is unsure")
+
+
+def test_a_stop_for_a_silent_page_says_what_to_do(rig: Rig) -> None:
+    lost = TakeoverStatus("safety", takeover_id=1, ended="operator_lost")
+    assert Panel(rig, lambda: lost).status().warnings == ()
+    rig.drive.stop()
+    status = Panel(rig, lambda: lost).status()
+    assert status.stopped
+    assert "re-arm" in status.warnings[0]
+
+
+def test_trouble_with_the_disk_is_told(rig: Rig, tmp_path: Path) -> None:
+    with Recorder(tmp_path, SPEC, room=1 << 60) as recorder:
+        rig.recorder = recorder
+        rig.session = Session(recorder, lambda index, outcome: None, lambda: rig.drive.intent)
+        with FakeRobot(SPEC) as robot:
+            rig.drive = Drive(Scripted([Segment(0.0, events=(Event.START,))]), Stand(SPEC))
+            obs = robot.observe()
+            rig.session.add(Tick(obs, wanted := rig.drive.act(obs), wanted))
+            later = replace(obs, time=obs.time + 1.0)
+            rig.session.add(Tick(later, wanted := rig.drive.act(later), wanted))
+        (warning,) = Panel(rig).status().warnings
+    assert "make room first" in warning
+
+
+def test_a_policy_in_this_process_has_no_server_that_answers() -> None:
+    assert all(math.isnan(value) for value in answering(Brain(Stand(SPEC))))
+
+
+def test_a_page_is_only_opened_for_the_browser(tmp_path: Path) -> None:
+    with open_cockpit(OperatorOptions(operator=("scripted",)), tmp_path) as cockpit:
+        assert cockpit is None
+
+
+def test_the_address_is_told_with_its_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    who = OperatorOptions(operator=("browser",), page_port=0)
+    with open_cockpit(who, tmp_path) as cockpit:
+        assert cockpit is not None
+        assert f"open {cockpit.url}" in capsys.readouterr().err
+        assert isinstance(make_operator(who, 1, 1.0, 0, cockpit), BrowserOperator)
+
+
+def test_a_command_without_a_page_names_another_way() -> None:
+    with pytest.raises(OperatorError, match="use another --operator"):
+        make_operator(OperatorOptions(operator=("browser",)), 1, 1.0, 0)
+
+
+def test_keys_in_conflict_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    who = OperatorOptions(operator=("browser",), keys=("stop=w",), page_port=0)
+    with pytest.raises(OperatorError, match="'w' is given to both"), open_cockpit(who, tmp_path):
+        pass
+
+
+def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with (
+        pytest.raises(OperatorError, match=r"pip install 'leash\[teleop\]'"),
+        open_cockpit(OperatorOptions(operator=("browser",)), tmp_path),
+    ):
+        pass
