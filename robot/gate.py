@@ -1,9 +1,10 @@
 """The gate: a small process that alone owns the serial port, and stops the robot when the driver does not.
 
 Started by robot/gate_link.py as `python -m robot.gate FD`, with one end of a packet socket pair. Decisions are made in
-robot/gate_core.py; this file moves bytes. Measured on a 2-core machine, alternatives beside it: acknowledgement round
-trip through the socket pair 8 us (shared memory with eventfd 6 us, but without packets or end-of-file); clamp on plain
-floats 1.4 us (numpy 7.1 us); start without numpy 40 ms and 14 MB (with it 140 ms and 28 MB).
+robot/gate_core.py, bytes are read and made in robot/gate_engine.py; this file moves them. Measured on a 2-core machine,
+alternatives beside it: acknowledgement round trip through the socket pair 8 us (shared memory with eventfd 6 us, but
+without packets or end-of-file); clamp on plain floats 1.4 us (numpy 7.1 us); start without numpy 40 ms and 14 MB (with
+it 140 ms and 28 MB).
 """
 
 import contextlib
@@ -20,10 +21,10 @@ from types import FrameType
 import msgspec
 
 from robot.errors import SpecError
-from robot.gate_core import Event, Fault, Leave, State, Write, Writes, deadline, step, waiting
-from robot.gate_messages import Arm, Command, Config, FromGate, Report, Stop, Unopened, check
-from robot.plausible import Plausibility
-from robot.pupper_wire import IDLE, TelemetryParser, encode_gains, encode_target
+from robot.gate_core import DAMP, Event, Fault, Leave
+from robot.gate_engine import Engine, frame_of
+from robot.gate_messages import Arm, Command, Config, FromGate, Stop, Unopened, check
+from robot.pupper_wire import IDLE
 from robot.serial_line import SerialLine
 
 REPORT_EVERY = 0.05
@@ -34,8 +35,6 @@ BUSY_PATIENCE = 3.0
 """How long another gate may take to give the port back [s]."""
 FIFO_PRIORITY, NICENESS = 50, -15
 """Above the loop that it watches."""
-ALARMS = ("ERROR", "hit fault position", "too large")
-"""Text by which the firmware says that it has switched the motors off."""
 
 _from_driver = msgspec.msgpack.Decoder(Arm | Command | Stop)
 _encoder = msgspec.msgpack.Encoder()
@@ -45,8 +44,7 @@ class Gate:
     """Carries telemetry, commands and frames between the driver, the core and the port."""
 
     def __init__(self, config: Config, line: SerialLine, driver: socket.socket) -> None:
-        self.config = config
-        self.state = State()
+        self.engine = Engine(config)
         self.leaving = ""
         """Set from outside to end the gate: why."""
         self._driver = driver
@@ -54,15 +52,13 @@ class Gate:
         self._parent = os.getppid()
         self._line: SerialLine | None = line
         self._reopen_at, self._backoff = 0.0, BACKOFF[0]
-        self._parser, self._plausibility = TelemetryParser(), Plausibility()
-        self._text = ""
         self._reported: tuple[object, ...] = ()
         self._report_at = 0.0
 
     def run(self) -> None:
         """Work until the driver is gone and the robot is safe. An exception, too, leaves no current on."""
         try:
-            while self.state.phase != "off":
+            while self.engine.state.phase != "off":
                 self._wait()
                 self._reopen()
                 self._read_port()
@@ -74,7 +70,7 @@ class Gate:
 
     def _wait(self) -> None:
         """Sleep until something arrives or is due. Note: select counts microseconds where poll rounds up to 1 ms."""
-        due = min(deadline(self.state, self.config), self._report_at)
+        due = min(self.engine.due, self._report_at)
         fds = [] if self.leaving else [self._driver.fileno()]
         fds += [self._line.fd] if self._line else []
         select.select(fds, [], [], max(0.0, due - time.monotonic()))
@@ -91,15 +87,8 @@ class Gate:
         except OSError as error:
             self._lose(line, error)
             return
-        for frame in self._parser.feed(data, time.monotonic()) if data else ():
-            if self._plausibility.accept(frame):
-                self._step(frame)
-            elif self._plausibility.fault:
-                self._step(Fault(self._plausibility.fault, homed=not self._plausibility.rebooted))
-        for text in self._parser.take_lines():
-            self._text = text
-            if any(alarm in text for alarm in ALARMS):
-                self._step(Fault(f"the firmware says {text!r}", alarm=True))
+        for event in self.engine.heard(data, time.monotonic()):
+            self._step(event)
 
     def _read_driver(self) -> None:
         """Take in what the driver asks."""
@@ -118,16 +107,16 @@ class Gate:
 
     def _step(self, event: Event) -> None:
         """Let the core decide, do what it says, answer."""
-        self.state, writes, ack = step(self.state, event, time.monotonic(), self.config)
-        if self._line and not self._write(self._line, writes):
+        frames, ack = self.engine.step(event, time.monotonic())
+        if self._line and not self._write(self._line, frames):
             ack = ack and msgspec.structs.replace(ack, refusal="the port went away", armed=False)
         if ack:
             self._send(ack)
 
-    def _write(self, line: SerialLine, writes: Writes) -> bool:
+    def _write(self, line: SerialLine, frames: list[bytes]) -> bool:
         try:
-            for write in writes:
-                line.write(_frame(write, self.config))
+            for frame in frames:
+                line.write(frame)
         except OSError as error:
             self._lose(line, error)
             return False
@@ -137,41 +126,28 @@ class Gate:
         """The port is gone: latch, and keep looking for it."""
         line.close()
         self._line, self._reopen_at = None, time.monotonic() + self._backoff
-        self._step(Fault(f"the port {self.config.port} went away ({error.strerror})", homed=False))
+        self._step(Fault(f"the port {self.engine.config.port} went away ({error.strerror})", homed=False))
 
     def _reopen(self) -> None:
         """Try a lost port again, less and less often. What was known about the robot behind it is forgotten."""
         if self._line or time.monotonic() < self._reopen_at:
             return
         try:
-            self._line = SerialLine(self.config.port)
+            self._line = SerialLine(self.engine.config.port)
             self._backoff = BACKOFF[0]
-            self._parser, self._plausibility = TelemetryParser(), Plausibility()
+            self.engine.forget()
         except OSError:
             self._backoff = min(2 * self._backoff, BACKOFF[1])
             self._reopen_at = time.monotonic() + self._backoff
 
     def _report(self) -> None:
         """Tell the driver, when there is news or it is time."""
-        now, state = time.monotonic(), self.state
+        now, state = time.monotonic(), self.engine.state
         news = (state.phase, state.cause, state.latched, state.ready, state.frame)
         if news == self._reported and now < self._report_at:
             return
         self._reported, self._report_at = news, now + REPORT_EVERY
-        self._send(
-            Report(
-                phase=state.phase,
-                latched=state.latched,
-                cause=state.cause,
-                ready=state.ready,
-                waiting=waiting(state, self.config, now),
-                stops=state.stops,
-                rejected=self._plausibility.rejected,
-                line=self._text,
-                target=state.target,
-                frame=state.frame,
-            )
-        )
+        self._send(self.engine.report(now))
 
     def _send(self, message: FromGate) -> None:
         """Note: a driver that does not listen loses reports, but never makes the gate wait."""
@@ -183,9 +159,10 @@ class Gate:
         if self._line is None:
             return
         with contextlib.suppress(OSError):
-            if self.state.ready and self.state.phase != "off":
-                self._line.write(_frame(Write("damp"), self.config))
-                time.sleep(self.config.damp_after)
+            state, config = self.engine.state, self.engine.config
+            if state.ready and state.phase != "off":
+                self._line.write(frame_of(DAMP, config))
+                time.sleep(config.damp_after)
                 self._line.write(IDLE)
         self._line.close()
 
@@ -196,15 +173,6 @@ def _decode(packet: bytes) -> Event:
     except msgspec.DecodeError as error:
         return Fault(f"the driver sent something unreadable: {error}")
     return event
-
-
-def _frame(write: Write, config: Config) -> bytes:
-    """The bytes of one decision."""
-    if write.kind == "target":
-        return encode_target(write.target)
-    if write.kind == "idle":
-        return IDLE
-    return encode_gains(config.kp if write.kind == "gains" else 0.0, config.kd, config.max_current)
 
 
 def open_line(path: str) -> SerialLine:

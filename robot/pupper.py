@@ -2,8 +2,7 @@
 
 import gc
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, Self
 
 import numpy as np
@@ -49,6 +48,30 @@ class Eye(Protocol):
         ...
 
 
+class Link(Protocol):
+    """The gate, as the driver speaks to it; `robot.gate_link.GateLink` runs it as a process."""
+
+    def wait(self, timeout: float) -> Report:
+        """Wait for news [s]; return the newest report."""
+        ...
+
+    def poll(self) -> Report:
+        """The newest report, without waiting."""
+        ...
+
+    def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
+        """Ask, and wait for the answer; None when none comes in time [s]."""
+        ...
+
+    def stop(self, cause: str) -> None:
+        """Ask for a soft stop."""
+        ...
+
+    def close(self) -> None:
+        """Let go: the gate makes the robot safe and ends."""
+        ...
+
+
 class Pupper:
     """Fits `Robot`. Everything that moves goes through the gate process, which outlives us by what safety takes."""
 
@@ -61,7 +84,9 @@ class Pupper:
         calibration: Calibration | None = None,
         needs_imu: bool = False,
         clock: Clock | None = None,
+        gate: Callable[[Config], Link] = GateLink,
     ) -> None:
+        """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`sim.lockstep`)."""
         self._spec = spec
         self._port = port
         self._cameras = cameras or {}
@@ -69,7 +94,8 @@ class Pupper:
         self._needs_imu = needs_imu
         self._clock = clock or MonotonicClock()
         self._grid = Grid(spec.period, self._clock)
-        self._link: GateLink | None = None
+        self._link: Link | None = None
+        self._open = gate
         self._consent = True
         self._session = self._seq = 0
         self._target: tuple[float, ...] = ()
@@ -94,7 +120,7 @@ class Pupper:
         return self.gate.stops
 
     def __enter__(self) -> Self:
-        self._link = GateLink(_config(self._spec, self._port, self._calibration))
+        self._link = self._open(_config(self._spec, self._port, self._calibration))
         try:
             self._wait_for_homing()
         except BaseException:
@@ -180,17 +206,17 @@ class Pupper:
         return Action(sent, action.command, action.source, action.risk)
 
     @property
-    def _gate(self) -> GateLink:
+    def _gate(self) -> Link:
         if self._link is None:
             raise RobotError("the robot is not open; use it inside `with`")
         return self._link
 
     def _wait_for_homing(self) -> None:
         """Watch, without a word, until the gate says that homing is over. Raises RobotError naming what is awaited."""
-        begun = time.monotonic()
+        begun = self._clock.now()
         while True:
             report = self._gate.wait(0.1)
-            passed = time.monotonic() - begun
+            passed = self._clock.now() - begun
             if report.ready:
                 break
             if passed > (HOMING if report.frame else SILENCE):
@@ -222,15 +248,15 @@ class Pupper:
 
     def _arm(self) -> None:
         """Arm the gate; asks again while it still stops or gathers telemetry. Raises RobotError."""
-        until = time.monotonic() + ARMING
+        until = self._clock.now() + ARMING
         while refusal := self._begin_session():
-            if time.monotonic() > until:
+            if self._clock.now() > until:
                 raise RobotError(f"the gate does not arm: {refusal}")
             self._gate.wait(0.05)
 
     def _begin_session(self) -> str:
         """Ask for a fresh session; return why it was refused, or nothing."""
-        self._session, self._seq = time.monotonic_ns(), 0
+        self._session, self._seq = max(self._session + 1, int(self._clock.now() * 1e9)), 0
         return _refusal(self._ask(Arm(self._session, person=self._consent)))
 
     def _command(self, target: Array) -> Ack | None:

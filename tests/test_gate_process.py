@@ -320,9 +320,9 @@ def test_a_driver_that_does_not_listen_does_not_hold_up_the_gate(firmware: Firmw
         driver.drive(2)
         driver.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         gate._driver.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        wait_for(lambda: gate.state.phase == "damped")
-        moment = gate.state.frame
-        wait_for(lambda: gate.state.frame is not moment)
+        wait_for(lambda: gate.engine.state.phase == "damped")
+        moment = gate.engine.state.frame
+        wait_for(lambda: gate.engine.state.frame is not moment)
 
 
 def test_an_exception_in_the_gate_leaves_no_current_on(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:

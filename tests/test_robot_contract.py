@@ -1,4 +1,4 @@
-"""What every Robot keeps, whichever it is: the fake, PyBullet, and the driver in front of the twin's serial line."""
+"""What every Robot keeps: the fake, PyBullet, and the driver at the twin's serial line, in real and in virtual time."""
 
 import contextlib
 import math
@@ -13,8 +13,10 @@ from robot.loop import run
 from robot.pupper import Pupper
 from robot.spec import Spec, load_spec
 from robot.types import Action, Observation, Robot
+from sim.lockstep import lockstep
 from sim.pupper import SimPupper
 from sim.twin import TwinProcess
+from sim.twin_machine import Twin
 
 Open = Callable[[Spec], contextlib.AbstractContextManager[Robot]]
 SPEC = load_spec()
@@ -26,7 +28,12 @@ def twin(spec: Spec) -> Iterator[Robot]:
         yield robot
 
 
-ROBOTS: dict[str, Open] = {"fake": FakeRobot, "bullet": SimPupper, "twin": twin}
+ROBOTS: dict[str, Open] = {
+    "fake": FakeRobot,
+    "bullet": SimPupper,
+    "twin": twin,
+    "lockstep": lambda spec: lockstep(spec, Twin()),
+}
 
 
 @pytest.fixture(scope="module", params=ROBOTS)

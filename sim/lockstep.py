@@ -1,0 +1,106 @@
+"""The serial robot in virtual time: driver, gate, the firmware's bytes and the twin, as fast as the machine allows.
+
+The same driver, the same gate decisions and the same bytes as through processes and a pseudo-terminal, but time passes
+only when somebody waits for it. So a run depends on its seed alone, not on how busy the machine is.
+"""
+
+import math
+
+from robot.calibration import Calibration
+from robot.errors import RobotError
+from robot.gate_core import Event, Leave
+from robot.gate_engine import Engine
+from robot.gate_messages import Ack, Arm, Command, Config, Report, Stop, check
+from robot.pupper import Pupper
+from robot.spec import Spec
+from sim.twin_machine import Twin
+
+START = 1.0
+"""What the clock says when a twin begins to exist [s]."""
+TICK = 0.001
+"""Of the twin [s]."""
+
+
+class LockstepGate:
+    """Fits `robot.pupper.Link` and `robot.clock.Clock`: a gate at a twin's port, and the time that both go by.
+
+    An answer costs no time; whoever wants to think for a while says so to `sleep_until`.
+    """
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+        self._engine: Engine | None = None
+        self._now = START + twin.ms * TICK
+
+    def open(self, config: Config) -> "LockstepGate":
+        """Begin anew, as a gate process would. Raises SpecError."""
+        self._engine = Engine(check(config))
+        return self
+
+    def now(self) -> float:
+        """Virtual time [s]."""
+        return self._now
+
+    def sleep_until(self, when: float) -> None:
+        """Let time pass; the twin lives every whole millisecond of it."""
+        due = math.floor((when - START) / TICK + 1e-6)
+        while self._twin.ms < due:
+            self._twin.advance(1)
+            self._now = START + self._twin.ms * TICK
+            self._listen()
+        self._now = max(self._now, when)
+
+    def wait(self, timeout: float) -> Report:
+        """Wait [s] for news; return the newest report."""
+        self.sleep_until(self.now() + timeout)
+        return self.poll()
+
+    def poll(self) -> Report:
+        """The newest report."""
+        return self._gate.report(self.now())
+
+    def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
+        """The answer, at once."""
+        return self._step(question)
+
+    def stop(self, cause: str) -> None:
+        """Ask for a soft stop."""
+        self._step(Stop(cause))
+
+    def close(self) -> None:
+        """Let go: the gate makes the robot safe, which takes about 1.5 s, and ends."""
+        gate = self._gate
+        self._step(Leave("the driver is gone"))
+        while gate.state.phase != "off":
+            self.sleep_until(self.now() + TICK)
+        self._twin.advance(math.ceil(self._twin.dynamics.action_latency_ms) + 2)  # until the last frame is there
+        self._engine = None
+
+    @property
+    def _gate(self) -> Engine:
+        if self._engine is None:
+            raise RobotError("the robot is not open; use it inside `with`")
+        return self._engine
+
+    def _listen(self) -> None:
+        gate = self._gate
+        if data := self._twin.read():
+            for event in gate.heard(data, self._now):
+                self._step(event)
+        if self._now >= gate.due:
+            self._step(None)
+
+    def _step(self, event: Event) -> Ack | None:
+        frames, ack = self._gate.step(event, self.now())
+        for frame in frames:
+            self._twin.write(frame)
+        return ack
+
+
+def lockstep(spec: Spec, twin: Twin, *, calibration: Calibration | None = None, needs_imu: bool = False) -> Pupper:
+    """The robot behind the twin's port: a `Robot`, to be used in a `with`, whose time is virtual.
+
+    The twin may be looked at, pushed and changed between two ticks.
+    """
+    gate = LockstepGate(twin)
+    return Pupper(spec, "the twin", calibration=calibration, needs_imu=needs_imu, clock=gate, gate=gate.open)
