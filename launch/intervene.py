@@ -26,7 +26,7 @@ from robot.errors import UsageError
 from robot.types import Policy, Tick
 from teleop.answering import Answer, Answering
 from teleop.drive import Drive
-from teleop.help import Limits
+from teleop.help import FITTED, Limits
 from teleop.operator import Operator
 from teleop.scripted import demonstrations, interventions
 from teleop.session import Session
@@ -35,9 +35,6 @@ from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Degrees = Annotated[float, Meta(gt=0, le=180)]
-
-FITTED = "ask_risk"
-"""Under this name a policy's `training` notes keep the risk from which it shall ask for help."""
 
 
 @dataclass(frozen=True)

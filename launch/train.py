@@ -1,12 +1,15 @@
 """`leash train`: make a policy out of recordings."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
+import numpy as np
 import tyro
+from msgspec import Meta
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -14,19 +17,31 @@ from launch.checked import checked
 from launch.output import console, emit
 from policies.bc import BcConfig, Progress, train
 from policies.checkpoint import check_writable, save_policy
-from robot.episode import list_episodes, load_dataset
+from policies.dagger import Weighting, weigh
+from policies.manifest import Manifest
+from robot.episode import Episode, list_episodes, load_dataset
 from robot.errors import EpisodeError
+from robot.types import Array
+from teleop.help import FITTED, refit
 
 
 @dataclass(frozen=True)
 class TrainBc:
-    """Clone a demonstrator: `leash train bc data/trot --out walk.safetensors`."""
+    """Clone a demonstrator: `leash train bc data/trot --out walk.safetensors`.
+
+    Recordings of `leash intervene` may be among the data: `leash train bc data/trot data/corrected`.
+    """
 
     data: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Folders of episodes, or episode files. Discarded and damaged episodes are left out."""
     out: Path = Path("policy.safetensors")
     """Where the policy goes."""
     bc: Annotated[BcConfig, tyro.conf.arg(name="")] = field(default_factory=BcConfig)
+    weighting: Weighting = field(default_factory=Weighting)
+    """How much corrections count, where `leash intervene` recorded any."""
+    ask: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    """Part of the time in which the policy shall ask for help, fitted to how much its predecessor doubted in the
+    recordings of `leash intervene`."""
     json: bool = False
     """Print one JSON object on the last line."""
 
@@ -52,10 +67,31 @@ def clone(config: TrainBc) -> dict[str, Any]:
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.step, error=f"{progress.held_out_rmse_rad:.4f} rad held out")
 
-        trained = train(episodes, episodes[0].spec, config.bc, report=report)
-    save_policy(config.out, trained.manifest, trained.weights)
+        trained = train(episodes, episodes[0].spec, config.bc, weights=weights(episodes, config), report=report)
+    save_policy(config.out, noted(trained.manifest, asking(episodes, config.ask)), trained.weights)
     seconds = time.monotonic() - started
     return {"out": str(config.out), "episodes": len(episodes), "seconds": seconds, **trained.figures}
+
+
+def weights(episodes: Sequence[Episode], config: TrainBc) -> list[Array] | None:
+    """How much each tick of each episode counts; None where the policy itself is imitated."""
+    if config.bc.teacher == "policy":
+        return None
+    own = 1.0 if config.bc.teacher == "both" else config.weighting.own
+    return weigh(episodes, replace(config.weighting, own=own))
+
+
+def asking(episodes: Sequence[Episode], share: float) -> dict[str, float]:
+    """From which doubt on help is asked, so that it would have been during `share` of what was recorded under
+    supervision; nothing where no policy doubted.
+    """
+    doubts = [episode.policy.risk for episode in episodes if np.isfinite(episode.policy.risk).any()]
+    return {FITTED: refit(np.concatenate(doubts), share).risk} if doubts else {}
+
+
+def noted(manifest: Manifest, notes: Mapping[str, float]) -> Manifest:
+    """The manifest with more notes on the training."""
+    return msgspec.structs.replace(manifest, training={**manifest.training, **notes})
 
 
 def files(data: Sequence[Path]) -> list[Path]:

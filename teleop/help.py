@@ -15,6 +15,9 @@ import numpy as np
 from robot.types import Action, Array
 
 Cause = Literal["", "tilt", "risk", "discrepancy"]
+FITTED = "ask_risk"
+"""Under this name a policy's notes on its training keep the risk from which it shall ask for help."""
+
 Gap = Callable[[Action, Action], float]
 """How far apart two proposals are."""
 

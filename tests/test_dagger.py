@@ -17,6 +17,8 @@ from launch.track import Arena
 from launch.track_collect import collect
 from launch.track_pool import TrackPool
 from launch.track_score import UNSEEN
+from launch.train import TrainBc, asking, weights
+from policies.bc import BcConfig
 from policies.dagger import Role, StopRule, Weighting, beta, leading_up, roles, supervision, takeovers, weigh, wilson
 from policies.pixels_training import PixelsTraining
 from policies.sight import PixelsConfig
@@ -26,16 +28,17 @@ from robot.episode_write import EpisodeWriter
 from robot.errors import EpisodeError
 from robot.types import Action, Observation, Policy, Source
 from sim.track import Track
+from teleop.help import FITTED
 
 PERIOD = 0.05
 
 
 def asked(source: Source, *, said: bool, index: int) -> Action:
-    """A decision with the proposals behind it."""
+    """A decision with the proposals behind it; the policy doubts ever more."""
     n = len(blind_spec().joints)
     command = np.array([0.2, 0.0, 0.01 * index])
     human = Action(np.zeros(n), command + 1, "human") if said else None
-    return Action(np.zeros(n), command, source, human=human, policy=Action(np.zeros(n), command, "policy"))
+    return Action(np.zeros(n), command, source, human=human, policy=Action(np.zeros(n), command, "policy", index / 100))
 
 
 def episode(folder: Path, story: str, index: int = 0) -> Episode:
@@ -67,6 +70,24 @@ def test_what_led_up_to_a_takeover_is_excluded_and_no_more(tmp_path: Path) -> No
     taken = episode(tmp_path, "p" * 40 + "h" * 10 + "p" * 20)
     assert np.flatnonzero(leading_up(taken, 0.75)).tolist() == list(range(25, 40))
     assert not leading_up(episode(tmp_path, "pppp", 1), 0.75).any()
+
+
+def test_a_clone_learns_half_from_corrections_and_asks_as_its_predecessor_should_have(tmp_path: Path) -> None:
+    story = episode(tmp_path, "p" * 60 + "h" * 12 + "p" * 10), episode(tmp_path, "d" * 90, 1)
+    config = TrainBc((tmp_path,))
+    corrected, demonstrated = weights(story, config) or []
+    assert corrected.sum() == pytest.approx(demonstrated.sum())
+    assert not corrected[:60].any(), "what a policy did is not what a person would do"
+    both = weights(story, replace(config, bc=BcConfig(teacher="both"))) or []
+    assert both[0][:40].all()
+    assert weights(story, replace(config, bc=BcConfig(teacher="policy"))) is None
+    assert 0.5 < asking(story[:1], 0.1)[FITTED] < 0.82
+
+
+def test_a_clone_of_demonstrations_alone_weighs_them_alike(tmp_path: Path) -> None:
+    story = [episode(tmp_path, "d" * 30)]
+    (alike,) = weights(story, TrainBc((tmp_path,))) or []
+    assert (alike == 1.0).all()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from launch.brain import Brain
-from launch.intervene import FITTED, Between, Calls, Intervene, Supervised, intervene, limits, main, notes_of
+from launch.intervene import Between, Calls, Intervene, Supervised, intervene, limits, main, notes_of
 from launch.operators import OperatorOptions
 from launch.robots import RobotOptions
 from launch.takeover_log import Keeper, TakeoverLog
@@ -24,7 +24,7 @@ from robot.spec import load_spec
 from robot.types import SOURCES, Tick
 from teleop.answering import Answer, Answering
 from teleop.drive import Drive
-from teleop.help import Limits
+from teleop.help import FITTED, Limits
 from teleop.operator import ARMING, Event, Intent
 from teleop.scripted import Scripted, Segment, interventions
 from teleop.session import Session
