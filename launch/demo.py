@@ -1,4 +1,4 @@
-"""`leash demo`: drive the twin, record it, clone it, and let the clone drive, over the bytes a Teensy would see."""
+"""`leash demo`: drive the twin, record it, clone it, let the clone drive, take over from it, and learn from that."""
 
 import contextlib
 import shutil
@@ -14,10 +14,10 @@ import tyro
 
 from launch.checked import Count, Seconds, Speed, checked
 from launch.demo_report import Story, Walk, write_report
-from launch.demo_twin import demonstrate, walk
+from launch.demo_twin import correct, demonstrate, walk
 from launch.deploy import terminable
 from launch.output import console, emit, plain
-from launch.report import BLUE, ORANGE
+from launch.report import BLUE, GREEN, ORANGE
 from launch.train import TrainBc, clone
 from launch.video import side_by_side, write_video
 from policies.bc import BcConfig
@@ -27,19 +27,30 @@ from robot.image import Pixels
 from robot.types import Array
 
 VIDEO_RATE = 20.0
-WRITTEN = {"demonstrations", "clone.safetensors", "walk.mp4", "report.html", "summary.json"}
+WRITTEN = {
+    "demonstrations",
+    "clone.safetensors",
+    "corrections",
+    "corrected.safetensors",
+    "walk.mp4",
+    "report.html",
+    "summary.json",
+}
 """What a demo leaves in its folder, and may replace."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Drive, record, clone, and drive with the clone: what leash does, on a simulated robot, in minutes."""
+    """Drive, record, clone, drive with the clone, take over from it, learn from that: all that leash does, on a
+    simulated robot, in minutes.
+    """
 
     folder: Path = Path("runs/demo")
     """Where recordings, policy, video, report and summary go; what an earlier demo left there is replaced."""
     episodes: Annotated[Count, tyro.conf.arg(help="Demonstrations to record.")] = 10
     seconds: Seconds = 12.0
     """Length of a demonstration."""
+    takeovers: Annotated[Count, tyro.conf.arg(help="Episodes in which a person takes over from the clone.")] = 3
     walks: Annotated[Count, tyro.conf.arg(help="Walks of 10 s on which clone and demonstrator are compared.")] = 3
     speed: Speed = 0.25
     """Forward speed of the comparison [m/s]."""
@@ -57,6 +68,16 @@ class Demo:
     def policy(self) -> Path:
         """File of the clone."""
         return self.folder / "clone.safetensors"
+
+    @property
+    def corrections(self) -> Path:
+        """Folder of the episodes in which a person took over from the clone."""
+        return self.folder / "corrections"
+
+    @property
+    def corrected(self) -> Path:
+        """File of the policy that learned from those, too."""
+        return self.folder / "corrected.safetensors"
 
 
 def main(args: list[str]) -> int:
@@ -86,21 +107,32 @@ def clear(folder: Path) -> None:
 def tell(config: Demo) -> dict[str, Any]:
     """Drive, record, clone, compare, report; returns the summary."""
     began = time.monotonic()
-    console.rule("1/4  a scripted operator drives the twin, and is recorded")
+    console.rule("1/5  a scripted operator drives the twin, and is recorded")
     demonstrate(config.recordings, config.episodes, config.seconds, config.seed)
-    console.rule("2/4  a network learns from the recordings")
+    console.rule("2/5  a network learns from the recordings")
     trained = clone(TrainBc((config.recordings,), config.policy, BcConfig(seed=config.seed)))
-    console.rule("3/4  demonstrator and clone walk the same way")
+    console.rule("3/5  the network drives, a person takes over now and then, and it learns from that")
+    supervised = correct(config.policy, config.corrections, config.takeovers, config.seconds, config.seed)
+    again = clone(TrainBc((config.recordings, config.corrections), config.corrected, BcConfig(seed=config.seed)))
+    console.rule("4/5  demonstrator, clone and corrected clone walk the same way")
     demonstrator = walk("trot", "demonstrator", ORANGE, config.walks, config.speed)
     cloned = walk(str(config.policy), "clone", BLUE, config.walks, config.speed)
-    console.rule("4/4  the report")
+    corrected = walk(str(config.corrected), "corrected", GREEN, config.walks, config.speed)
+    console.rule("5/5  the report")
     video = config.folder / "walk.mp4"
     write_video(video, film(demonstrator, cloned), VIDEO_RATE)
     demonstrations = load_dataset(config.recordings)
     figures = summarize(demonstrator, cloned, demonstrations, trained)
+    figures |= {key: supervised[key] for key in ("takeovers", "intervention_rate", "human_s")}
+    figures |= {"corrected_no_fall": corrected.figures["no_fall"], "corrected_training_s": again["seconds"]}
+    figures["corrected_speed_ratio"] = corrected.figures["speed_mean"] / demonstrator.figures["speed_mean"]
     figures["minutes"] = (time.monotonic() - began) / 60
-    story = Story(figures, (demonstrator, cloned), demonstrations, budget(cloned, demonstrations), video, VIDEO_RATE)
-    write_report(config.folder / "report.html", story)
+    walks = (demonstrator, cloned, corrected)
+    latency = budget(cloned, demonstrations)
+    taken = load_dataset(config.corrections)[0]
+    write_report(
+        config.folder / "report.html", Story(figures, walks, demonstrations, taken, latency, video, VIDEO_RATE)
+    )
     return figures
 
 

@@ -1,4 +1,4 @@
-"""The demo's report: plots of speed, lateness and the latency budget, and the video of clone and demonstrator."""
+"""The demo's report: plots of speed, takeovers, lateness and latency, and the video of clone and demonstrator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from launch.report import BLUE, GREY, INK, ORANGE, Report, axes, figures_table
+from launch.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
 from launch.witness import Witness
 from robot.episode import Episode
-from robot.types import Array
+from robot.types import SOURCES, Array
 
 
 @dataclass
@@ -37,6 +37,8 @@ class Story:
     summary: Mapping[str, Any]
     walks: Sequence[Walk]
     demonstrations: Sequence[Episode]
+    taken: Episode
+    """One in which a person took over from the clone."""
     budget_ms: Mapping[str, Array]
     """Samples of each part of the latency budget."""
     video: Path
@@ -48,7 +50,8 @@ def write_report(path: Path, story: Story) -> None:
     report = Report(
         "leash demo: driven, recorded, cloned, and driven by the clone",
         "A simulated Pupper v2 behind a serial line that speaks the firmware's protocol. A scripted operator drove it; "
-        "a network was trained on the recordings; then the network drove it, over the same line.",
+        "a network was trained on the recordings and drove it over the same line; the operator took over now and then, "
+        "and the network learned from that, too.",
     )
     report.video(story.video, "The demonstrator (left) and its clone (right), both told to walk at the same speed.")
     report.section("Figures")
@@ -58,6 +61,13 @@ def write_report(path: Path, story: Story) -> None:
     report.section("What was recorded", "The first demonstration: what the operator asked and what the joints did.")
     report.plot(
         demonstration_plot(story.demonstrations[0]), "Commands, and targets against measured angles of one leg."
+    )
+    report.section(
+        "Taking over", "The clone drives; a press gives a person authority on the next tick, without a jump."
+    )
+    report.plot(
+        takeover_plot(story.taken),
+        "Who decided, what both wanted one joint to do, and what went out. Both proposals are recorded at every tick.",
     )
     report.section("Punctuality", "How late each 50 ms tick began, with the camera running.")
     report.plot(lateness_plot(story), "Share of ticks later than a given time, all episodes.")
@@ -94,6 +104,29 @@ def demonstration_plot(episode: Episode) -> Figure:
     bottom.set(xlabel="time [s]", ylabel="angle [rad] (dotted: target)")
     top.legend(frameon=False, ncols=3)
     bottom.legend(frameon=False, ncols=2)
+    return figure
+
+
+def takeover_plot(episode: Episode, joint: int = 1) -> Figure:
+    """Who drove, and for one joint both proposals and what went out."""
+    figure, (top, bottom) = axes(2)
+    time = episode.time - episode.time[0]
+    drove = episode.wanted.source == SOURCES.index("human")
+    for axis in (top, bottom):
+        axis.fill_between(
+            time, 0, 1, where=drove.tolist(), transform=axis.get_xaxis_transform(), color=ORANGE, alpha=0.15
+        )
+    top.step(time, episode.wanted.command[:, 0], color=INK, lw=1.2, label="forward [m/s]")
+    top.step(time, episode.wanted.command[:, 2], color=GREY, lw=1.2, label="turn [rad/s]")
+    top.plot(time, episode.policy.risk, color=GREEN, lw=1, label="the clone's doubt")
+    bottom.plot(time, episode.policy.joint_pos[:, joint], color=BLUE, lw=1, label="the clone would")
+    bottom.plot(time, episode.human.joint_pos[:, joint], color=ORANGE, lw=1, label="the person would")
+    bottom.plot(time, episode.sent.joint_pos[:, joint], color=INK, lw=1.2, ls=":", label="went out")
+    top.set(ylabel="decided")
+    top.set_title("shaded: a person drives", loc="right", fontsize="medium")
+    bottom.set(xlabel="time [s]", ylabel=f"{episode.names[joint]} [rad]")
+    for axis in (top, bottom):
+        axis.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 0.97))
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The two parts of the demo that drive the twin: demonstrating, and walking to compare."""
+"""The parts of the demo that drive the twin: demonstrating, taking over, and walking to compare."""
 
 from pathlib import Path
 from typing import Self
@@ -9,6 +9,7 @@ from launch.brain import needs_imu, open_brain
 from launch.collect import Collect, collect
 from launch.demo_report import Walk
 from launch.evaluate import Trial, summary, witnessed
+from launch.intervene import Intervene, intervene
 from launch.operators import OperatorOptions
 from launch.output import console
 from launch.priority import first_in_line
@@ -45,6 +46,13 @@ def demonstrate(folder: Path, episodes: int, seconds: float, seed: int) -> None:
     robot = RobotOptions(robot="twin", camera=("on",), boot="cold", seed=seed)
     who = OperatorOptions(operator=("scripted",))
     collect(Collect(folder, robot, who, episodes=episodes, seconds=seconds, disturb=NOISE, task="walk"))
+
+
+def correct(policy: Path, folder: Path, episodes: int, seconds: float, seed: int) -> dict[str, object]:
+    """Record a policy that drives the twin and a scripted person who takes over at random; the session's figures."""
+    who = OperatorOptions(operator=("scripted",))
+    robot = RobotOptions(robot="twin", seed=seed)
+    return intervene(Intervene(str(policy), folder, robot, who, episodes=episodes, seconds=seconds, task="walk"))
 
 
 def walk(policy: str, name: str, color: str, walks: int, speed: float) -> Walk:
