@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import tyro
 from rich.table import Table
 
-from launch import bench_clone, bench_cockpit, bench_gait, bench_loop, bench_takeover
+from launch import bench_clone, bench_cockpit, bench_gait, bench_loop, bench_session, bench_takeover
 from launch.bench_clone import BenchClone
 from launch.bench_cockpit import BenchCockpit
 from launch.bench_gait import BenchGait
 from launch.bench_loop import BenchLoop
+from launch.bench_session import BenchSession
 from launch.bench_takeover import BenchTakeover
 from launch.checked import Count, Seconds, checked
 from launch.chromium import missing
@@ -131,6 +132,15 @@ class CockpitBench(BenchCockpit):
 
 
 @dataclass(frozen=True)
+class SessionBench(BenchSession):
+    """How long nothing is recorded between two episodes, on the twin with a camera."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        return bench_session.measure(self)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -147,6 +157,7 @@ class BenchAll:
             "gait": Gait(seconds=10.0, settle=2.0, directions=("forward", "sideways", "turn")),
             "clone": Clone(demonstrations=6, demonstration_s=8.0, episodes=2),
             "recorder": BenchRecorder(kills=3),
+            "session": SessionBench(episodes=4),
             "takeover": Takeover(takeovers=20),
         }
         if not missing():
@@ -165,6 +176,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "gait": Gait,
     "clone": Clone,
     "recorder": BenchRecorder,
+    "session": SessionBench,
     "takeover": Takeover,
     "cockpit": CockpitBench,
     "all": BenchAll,

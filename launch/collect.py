@@ -9,7 +9,7 @@ import tyro
 from launch.brain import Brain
 from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
-from launch.operators import OperatorOptions, make_operator
+from launch.operators import OperatorOptions, Script, make_operator
 from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
@@ -17,6 +17,7 @@ from launch.session_files import outcomes
 from policies.dart import Noise
 from robot.types import Policy
 from teleop.drive import Drive
+from teleop.scripted import demonstrations
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,18 @@ def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def collect(config: Collect) -> dict[str, object]:
-    """Run a session; returns its figures. Ctrl-C closes the running episode and stops the robot softly."""
+def collect(config: Collect, script: Script = demonstrations) -> dict[str, object]:
+    """Run a session; returns its figures. Ctrl-C closes the running episode and stops the robot softly.
+
+    `script` is what a scripted operator does.
+    """
     counts = outcomes(config.folder)
     kept = counts.total() - counts["discarded"]
-    script = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
     with (
         terminable(),
         open_cockpit(config.who, config.folder) as cockpit,
-        make_operator(config.who, *script, cockpit) as operator,
+        make_operator(config.who, *size, cockpit, script=script) as operator,
     ):
 
         def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
