@@ -15,6 +15,7 @@ from launch.robots import RobotOptions
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
+from policies.manifest import check_gait
 from policies.remote import RemotePolicy
 from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
@@ -39,8 +40,14 @@ class Brain:
         return self.policy if itself else Steer(self.policy, command)
 
 
-def needs_imu(name: str, options: RobotOptions, keys: Path | None = None) -> bool:
-    """Whether the policy called, stored or served as `name` reads gravity or the gyro. Raises PolicyError."""
+def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "trot") -> bool:
+    """Whether the policy called, stored or served as `name`, or the gait below it, reads gravity or the gyro.
+
+    Raises PolicyError, also for a gait that does not fit.
+    """
+    check_below(name, gait)
+    if gait_needs_imu(gait, options):
+        return True
     if name in SCRIPTED:
         return False
     if "://" in name:
@@ -54,11 +61,37 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None) -> boo
     return read_manifest(Path(name)).needs_imu
 
 
+def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
+    """Whether a gait reads gravity or the gyro. Raises PolicyError for one that is not for this robot, or ignores
+    commands.
+    """
+    if gait == "trot":
+        return False
+    manifest = read_manifest(Path(gait))
+    check_gait(manifest, gait, load_spec(load_plan(options.robot, options.plan).spec))
+    return manifest.needs_imu
+
+
+def steers(name: str) -> bool:
+    """Whether a policy is a file that steers by a camera, above a gait. Raises PolicyError."""
+    return name not in SCRIPTED and "://" not in name and read_manifest(Path(name)).pixels is not None
+
+
+def check_below(name: str, gait: str) -> None:
+    """Raise PolicyError where a gait is named that nothing would walk with."""
+    if gait == "trot" or steers(name):
+        return
+    if "://" in name:
+        raise PolicyError(f"what walks there is for the server to say: `leash serve POLICY --gait {gait}`")
+    raise PolicyError(f"{name} moves the joints itself, so there is nothing below it; leave out --gait {gait}")
+
+
 @contextlib.contextmanager
-def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None) -> Iterator[Brain]:
+def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "trot") -> Iterator[Brain]:
     """Open `trot`, `stand`, a policy file, or a server's endpoint (tcp://..., ipc://...).
 
-    A policy file is served by a process of its own, so that torch never shares one with the motors.
+    A policy file is served by a process of its own, with the gait below it where it has one, so that torch never
+    shares a process with the motors.
     """
     if name in SCRIPTED:
         yield Brain(SCRIPTED[name](spec))
@@ -66,12 +99,12 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None) -> I
         with RemotePolicy(name, spec, keys=keys) as remote:
             yield Brain(remote, remote)
     else:
-        with served(name, plan) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
+        with served(name, plan, gait) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
             yield Brain(remote, remote)
 
 
 @contextlib.contextmanager
-def served(name: str, plan: Plan) -> Iterator[str]:
+def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[str]:
     """Serve a policy file in a process of its own for the length of the block; yields its endpoint."""
     if not Path(name).is_file():
         raise PolicyError(
@@ -79,9 +112,8 @@ def served(name: str, plan: Plan) -> Iterator[str]:
         )
     with tempfile.TemporaryDirectory(prefix="leash-") as folder:
         endpoint = f"ipc://{folder}/policy"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "launch.cli", "serve", name, "--endpoint", endpoint], stdout=subprocess.DEVNULL
-        )
+        serve = [sys.executable, "-m", "launch.cli", "serve", name, "--endpoint", endpoint, "--gait", gait]
+        process = subprocess.Popen(serve, stdout=subprocess.DEVNULL)
         renice(process.pid, plan.processes.server.nice)
         try:
             yield endpoint

@@ -29,6 +29,8 @@ class Deploy:
 
     policy: Annotated[str, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server such as tcp://127.0.0.1:5555."""
+    gait: str = "trot"
+    """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)
     """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
@@ -45,11 +47,11 @@ class Deploy:
 def main(args: list[str]) -> int:
     """Drive until the time is up, the robot is stopped, or somebody presses Ctrl-C."""
     config = checked(tyro.cli(Deploy, prog="leash deploy", args=args))
-    imu = needs_imu(config.policy, config.robot, config.keys)
+    imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
         open_robot(config.robot, needs_imu=imu, realtime=True) as opened,
-        open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
+        open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
     ):
         console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
         figures = drive(opened, brain, config)

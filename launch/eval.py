@@ -10,14 +10,13 @@ from msgspec import Meta
 from rich.progress import track
 from rich.table import Table
 
-from launch.brain import needs_imu, open_brain
+from launch.brain import needs_imu, open_brain, steers
 from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
 from launch.evaluate import Trial, evaluate, summary
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
-from policies.checkpoint import read_manifest
 from robot.errors import PolicyError, RobotError, UsageError
 
 
@@ -27,6 +26,8 @@ class Eval:
 
     policy: Annotated[str, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server."""
+    gait: str = "trot"
+    """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
@@ -63,10 +64,11 @@ def measure(config: Eval) -> dict[str, float | int]:
     if config.task == "track":
         return _tracks(config)
     trial = Trial(config.episodes, config.seconds, config.settle)
+    imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
-        open_robot(config.robot, needs_imu=needs_imu(config.policy, config.robot, config.keys)) as opened,
-        open_brain(config.policy, opened.spec, opened.plan, config.keys) as brain,
+        open_robot(config.robot, needs_imu=imu) as opened,
+        open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):
         scores = evaluate(opened, brain.told(config.command), trial)
@@ -82,9 +84,10 @@ def _tracks(config: Eval) -> dict[str, float | int]:
 
     if config.robot.robot != "sim":
         raise UsageError(f"--task track has its lines in PyBullet; use --robot sim, not {config.robot.robot}")
-    if read_manifest(Path(config.policy)).pixels is None:
+    if not steers(config.policy):
         raise PolicyError(f"{config.policy} does not steer by a camera; make one that does with `leash dagger`")
-    with terminable(), TrackPool(min(2, os.cpu_count() or 1)) as pool:
+    needs_imu(config.policy, config.robot, gait=config.gait)
+    with terminable(), TrackPool(min(2, os.cpu_count() or 1), config.gait) as pool:
         return asdict(score(attempts(pool, Path(config.policy), config.episodes)))
 
 

@@ -1,5 +1,6 @@
 """`leash intervene`: a policy drives, a person watches, takes over, and labels; both proposals are recorded."""
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Annotated, Self
 import tyro
 from msgspec import Meta
 
-from launch.brain import Brain
+from launch.brain import Brain, open_brain
 from launch.checked import Command, Count, Seconds, checked
 from launch.cockpit import Panel, open_cockpit
 from launch.collect import short
@@ -21,7 +22,6 @@ from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
 from launch.session_files import outcomes
 from launch.takeover_log import Keeper, TakeoverLog
-from policies.gait import Trot
 from robot.errors import UsageError
 from robot.types import Policy, Tick
 from teleop.answering import Answer, Answering
@@ -65,6 +65,9 @@ class Intervene:
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
     calls: Annotated[Calls, tyro.conf.OmitArgPrefixes] = field(default_factory=Calls)
+    gait: str = "trot"
+    """What walks while the person says where to, and below a policy that steers by a camera: `trot`, or the file of a
+    policy that follows commands."""
     command: Command = (0.2, 0.0, 0.0)
     """Body velocity that the policy follows, where it follows one: forward m/s, left m/s, turn rad/s."""
     release: bool = False
@@ -84,7 +87,14 @@ class Supervised:
 
     def __init__(self, config: Intervene) -> None:
         self._config = config
+        self._opened = contextlib.ExitStack()
         self._takeover: Takeover | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
 
     def status(self) -> TakeoverStatus:
         """Who drives and why."""
@@ -95,9 +105,10 @@ class Supervised:
         return self.status().request
 
     def wire(self, operator: Operator, opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
-        """The person at the reins of a trot, and whoever decides."""
+        """The person at the reins of a gait of their own, and whoever decides."""
         config = self._config
-        drive = Drive(operator, Trot(opened.spec), clock=config.who.clock)
+        gait = self._opened.enter_context(open_brain(config.gait, opened.spec, opened.plan))
+        drive = Drive(operator, gait.policy, clock=config.who.clock)
         how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(brain)))
         self._takeover = Takeover(brain.told(config.command), drive, opened.spec, how)
         return drive, self._takeover
@@ -162,16 +173,16 @@ def intervene(config: Intervene) -> dict[str, object]:
     kept = counts.total() - counts["discarded"]
     size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
     script = demonstrations if config.calls.answer else interventions
-    pair = Supervised(config)
     with (
         terminable(),
+        Supervised(config) as pair,
         open_cockpit(config.who, config.folder) as cockpit,
         make_operator(config.who, *size, cockpit, script=script) as person,
         Keeper(config.folder) as keeper,
     ):
         operator = _answering(person, pair, config)
         with (
-            rigged(config, counts, partial(pair.wire, operator)) as rig,
+            rigged(config, counts, partial(pair.wire, operator), config.gait) as rig,
             TakeoverLog(rig.session, pair.status, keeper) as log,
         ):
             rig.request = pair.request

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from launch.brain import Brain, needs_imu, open_brain
+from launch.brain import Brain, gait_needs_imu, needs_imu, open_brain, steers
 from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.operators import OperatorOptions
@@ -160,14 +160,15 @@ Wiring = Callable[[Opened, Brain], tuple[Drive, Policy]]
 
 
 @contextlib.contextmanager
-def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring) -> Iterator[Rig]:
-    """Open everything that a session needs; `counts` is what the folder holds already. Its figures are final once
-    the block is left.
+def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, gait: str = "trot") -> Iterator[Rig]:
+    """Open everything that a session needs; `counts` is what the folder holds already, `gait` walks below a policy that
+    steers by a camera, and may be the person's. Its figures are final once the block is left.
     """
     with contextlib.ExitStack() as stack:
-        imu = needs_imu(config.policy, config.robot)
+        imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
+        below = gait if steers(config.policy) else "trot"
         opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
-        brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan))
+        brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan, gait=below))
         recorder = stack.enter_context(_recorder(config, opened))
         drive, policy = wire(opened, brain)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)

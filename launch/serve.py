@@ -10,7 +10,7 @@ from typing import Annotated
 
 import tyro
 
-from launch.brain import SCRIPTED
+from launch.brain import SCRIPTED, check_below
 from launch.output import console
 from policies.keys import server_keys
 from policies.manifest import describe
@@ -27,6 +27,8 @@ class Serve:
     """A policy file, `trot` or `stand`."""
     endpoint: str = "tcp://127.0.0.1:5555"
     """Where to be reached: ipc:///path/to/socket, tcp://127.0.0.1:PORT, or with keys tcp://0.0.0.0:PORT."""
+    gait: str = "trot"
+    """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     keys: Path | None = None
     """Folder with this server's keys and the robots that may call (`leash keys new`)."""
     spec: str = "pupper_v2"
@@ -37,7 +39,7 @@ def main(args: list[str]) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     config = tyro.cli(Serve, prog="leash serve", args=args)
     stop = _stop_at_signals()
-    served = offer(config.policy, config.spec)
+    served = offer(config.policy, config.spec, config.gait)
     keys = server_keys(config.keys) if config.keys is not None else None
     serve(served, config.endpoint, stop, keys=keys, note=say)
     return 0
@@ -48,15 +50,16 @@ def say(line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
 
 
-def offer(policy: str, spec: str) -> Served:
-    """What to serve: a scripted policy for a spec, or a policy file. Raises PolicyError."""
+def offer(policy: str, spec: str, gait: str = "trot") -> Served:
+    """What to serve: a scripted policy for a spec, or a policy file, maybe above a gait. Raises PolicyError."""
+    check_below(policy, gait)
     if policy in SCRIPTED:
         body = load_spec(spec)
         return Served(describe(policy, body), lambda: SCRIPTED[policy](body))
     if not Path(policy).is_file():
         raise PolicyError(f"no policy file {policy!r}; give a file or one of {sorted(SCRIPTED)}")
     loading = importlib.import_module("policies.loading")
-    manifest, make = loading.load_policy(Path(policy))
+    manifest, make = loading.load_policy(Path(policy), gait)
     return Served(manifest, make)
 
 

@@ -144,10 +144,12 @@ class Arena:
         )  # fmt: skip
 
 
-def attempt(file: Path, seeds: Sequence[int]) -> list[Ran]:
+def attempt(file: Path, seeds: Sequence[int], gait: str = "trot") -> list[Ran]:
     """Let the image policy in a file drive the tracks of these seeds by itself; runs in a process of its own."""
-    from policies.loading import load_pixels
+    from policies.loading import load_gait, load_pixels
 
     _, make = load_pixels(file)
-    with Arena() as arena:
+    spec = load_spec()
+    _, walk = load_gait(gait, spec)
+    with Arena(spec, lambda _: walk()) as arena:
         return [arena.drive(draw_track(seed), make()) for seed in seeds]

@@ -19,8 +19,10 @@ AT_ONCE = 5
 class TrackPool:
     """Worker processes; use inside `with`, which ends them."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, gait: str = "trot") -> None:
+        """`gait` is what walks: `trot`, or the file of a policy for joints."""
         context = multiprocessing.get_context("spawn")
+        self._gait = gait
         self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
     def __enter__(self) -> Self:
@@ -33,7 +35,8 @@ class TrackPool:
 
     def attempt(self, file: Path, seeds: Sequence[int]) -> Iterator[list[Ran]]:
         """Let the image policy in a file drive the tracks of these seeds; yields some results at a time."""
-        jobs = [self._pool.submit(attempt, file, seeds[at : at + AT_ONCE]) for at in range(0, len(seeds), AT_ONCE)]
+        some = [seeds[at : at + AT_ONCE] for at in range(0, len(seeds), AT_ONCE)]
+        jobs = [self._pool.submit(attempt, file, part, self._gait) for part in some]
         for job in as_completed(jobs):
             yield job.result()
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from policies import clone, pixels
 from policies.checkpoint import read_manifest, read_weights
 from policies.convnet import shapes
 from policies.gait import Trot
-from policies.manifest import Manifest
+from policies.manifest import Manifest, check_gait, describe
 from policies.pixels import Pixels, network_of
 from policies.steered import Steered
 from robot.errors import PolicyError
@@ -19,18 +20,39 @@ from robot.types import Observation, Policy
 
 Maker = Callable[[], Policy]
 
+TROT = "trot"
+"""The gait that needs no file."""
 
-def load_policy(path: Path) -> tuple[Manifest, Maker]:
+
+def load_policy(path: Path, gait: str = TROT) -> tuple[Manifest, Maker]:
     """Read a policy file: its manifest, and a maker of policies for joints that share its weights. Raises PolicyError.
 
-    One that steers by a camera gets a trot below it.
+    One that steers by a camera gets the `gait` below it, `trot` or the file of a policy for joints.
     """
-    manifest = read_manifest(path)
-    if manifest.pixels is None:
-        return clone.load(path)
-    _, make = load_pixels(path)
-    body = body_of(manifest)
-    return manifest, lambda: Steered(make(), Trot(body))
+    if read_manifest(path).pixels is None:
+        if gait != TROT:
+            raise PolicyError(f"{path} moves the joints itself, so there is nothing below it; leave out --gait {gait}")
+        return load_joints(path)
+    manifest, make = load_pixels(path)
+    below, walk = load_gait(gait, body_of(manifest))
+    both = msgspec.structs.replace(manifest, needs_imu=manifest.needs_imu or below.needs_imu)
+    return both, lambda: Steered(make(), walk())
+
+
+def load_joints(path: Path) -> tuple[Manifest, Maker]:
+    """Read the file of a policy that moves joints. Raises PolicyError."""
+    return clone.load(path)
+
+
+def load_gait(name: str, spec: Spec) -> tuple[Manifest, Maker]:
+    """What walks below a policy that says where to: `trot`, or the file of a policy for joints that follows commands.
+
+    Raises PolicyError for one that does not, or was made for another robot.
+    """
+    if name == TROT:
+        return describe(TROT, spec), lambda: Trot(spec)
+    check_gait(read_manifest(Path(name)), name, spec)
+    return load_joints(Path(name))
 
 
 def load_pixels(path: Path) -> tuple[Manifest, Callable[[], Pixels]]:

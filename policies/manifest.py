@@ -95,6 +95,15 @@ def check_fits(manifest: Manifest, spec: Spec) -> None:
         raise PolicyError(f"a policy for {made} cannot drive {here}: {_difference(manifest, spec)}; train it again")
 
 
+def check_gait(manifest: Manifest, name: str, spec: Spec) -> None:
+    """Raise PolicyError, in one line, unless the policy called `name` can walk below one that says where to."""
+    if manifest.pixels is not None:
+        raise PolicyError(f"--gait {name} steers by a camera itself; give trot, or a policy that moves joints")
+    if manifest.features is None or not manifest.features.command:
+        raise PolicyError(f"--gait {name} ignores commands; train one that sees them, or give --gait trot")
+    check_fits(manifest, spec)
+
+
 def _differing(manifest: Manifest, spec: Spec) -> list[str]:
     """What the manifest says of the robot that the spec does not."""
     here = describe(manifest.kind, spec)
