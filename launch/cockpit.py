@@ -66,6 +66,7 @@ class Panel:
             outcome=session.outcome,
             kept=session.kept,
             enough=rig.enough,
+            hint=rig.hint(),
             undo_left=session.undo_left,
             warnings=tuple(dict.fromkeys((*session.warnings, *self._troubles()))),
             armed=rig.drive.armed,

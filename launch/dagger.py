@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,12 +13,18 @@ from rich.table import Table
 
 from launch.checked import checked
 from launch.dagger_ledger import COLUMNS, Row, cells
+from launch.dagger_person import Person
 from launch.dagger_rounds import Rounds, RoundsConfig
+from launch.dagger_teacher import Scripted, Teacher
 from launch.deploy import terminable
+from launch.operators import OperatorOptions
 from launch.output import console, emit
 from launch.track_pool import TrackPool
 from launch.track_score import attempts
 from robot.episode import load_dataset
+from robot.errors import UsageError
+from robot.spec import Spec, load_spec
+from robot.types import Policy
 
 DRAWN = 6
 """Unseen tracks that the report shows."""
@@ -26,21 +32,25 @@ DRAWN = 6
 
 @dataclass(frozen=True)
 class Dagger:
-    """Teach a robot to follow a line: `leash dagger --task track --operator scripted --json`.
+    """Teach a robot to follow a line: `leash dagger --task track --operator browser --quick`.
 
-    A person demonstrates, a policy is cloned, drives, is corrected, and learns from that, round after round. The same
-    command goes on where it was interrupted.
+    A person demonstrates, a policy is cloned, drives, is corrected, and learns from that, round after round. With
+    `--operator browser`, `keyboard` or `gamepad` the person is you: a track begins when you hold to drive or press
+    START, DISCARD takes the last one back, and QUIT or Ctrl-C ends. The same command goes on where it was interrupted.
     """
 
     task: Literal["track"] = "track"
     """track: follow a coloured line on the floor by the head camera."""
-    operator: Literal["scripted"] = "scripted"
-    """scripted: a person who knows the line, reacts late and trembles."""
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(
+        default_factory=lambda: OperatorOptions(("scripted",))
+    )
+    gait: str = "trot"
+    """What walks below: `trot`, or the file of a policy that follows commands."""
     out: Path = Path("runs/track")
     """Folder for recordings, policies, the report and the state of the run."""
     run: Annotated[RoundsConfig, tyro.conf.arg(name="")] = field(default_factory=RoundsConfig)
     compare: bool = True
-    """Also train on as many plain demonstrations, and score that."""
+    """Also train on as many plain demonstrations of the scripted operator, and score that."""
     quick: bool = False
     """A few short rounds that show how it works and prove nothing."""
     workers: int = min(2, os.cpu_count() or 1)
@@ -59,26 +69,73 @@ def main(args: list[str]) -> int:
 
 
 def learn(config: Dagger) -> dict[str, Any]:
-    """Run all rounds; their rows as `rounds`, the comparison as `plain`, and the files that were written."""
+    """Run all rounds; their rows as `rounds`, the comparison as `plain`, and the files that were written.
+
+    A person may end earlier; then there is only what is finished. Raises UsageError for options that contradict.
+    """
+    refuse(config)
     run = shortened(config.run) if config.quick else config.run
+    rows: list[Row] = []
+    figures: dict[str, Any] = {"task": config.task, "method": run.method, "plain": None, "finished": False}
     with terminable(), contextlib.ExitStack() as stack:
-        pool = stack.enter_context(TrackPool(config.workers))
-        rounds = Rounds(config.out, run, pool, lambda line: console.print(line, style="dim", highlight=False))
-        rows = [told(row) for row in rounds.play()]
-        plain = rounds.compare() if config.compare else None
-        page = reported(config, rounds, pool, rows, plain)
+        teacher = stack.enter_context(opened(config))
+        pool = stack.enter_context(TrackPool(config.workers, config.gait))
+        rounds = Rounds(config.out, run, pool, note, teacher)
+        try:
+            rows.extend(told(row) for row in rounds.play())
+            plain = rounds.compare() if config.compare and not config.who.live else None
+            with teacher.working("writing the report"):
+                page = reported(config, rounds, pool, rows, plain)
+        except KeyboardInterrupt:
+            if not config.who.live:
+                raise
+            console.print("ended; the same command goes on from here")
+            return figures | {"rounds": [msgspec.structs.asdict(row) for row in rows]}
     console.print(table(rows, plain))
     last = rows[-1]
-    return {
-        "task": config.task,
-        "method": run.method,
+    return figures | {
         "rounds": [msgspec.structs.asdict(row) for row in rows],
         "plain": None if plain is None else msgspec.structs.asdict(plain),
         "success": last.success,
         "human_total_s": last.human_total_s,
         "report": str(page),
         "policy": str(rounds.policy(last.round)),
+        "finished": True,
     }
+
+
+def refuse(config: Dagger) -> None:
+    """Raise UsageError for options that contradict one another."""
+    who, plain = config.who, OperatorOptions()
+    if who.live and config.run.method == "classic":
+        raise UsageError("--method classic needs an expert who answers at every tick; give hg or thrifty to a person")
+    if who.live and "scripted" in who.operator:
+        raise UsageError("--operator scripted teaches alone; leave it out, or the others")
+    if (who.reaction, who.noise) != (plain.reaction, plain.noise):
+        raise UsageError("--reaction and --noise mean nothing to dagger, whose script reacts and trembles as it does")
+
+
+@contextlib.contextmanager
+def opened(config: Dagger) -> Iterator[Teacher]:
+    """Whoever teaches, above the gait that was asked for. Raises PolicyError and OperatorError."""
+    from policies.loading import load_gait
+
+    manifest, make = load_gait(config.gait, load_spec())
+    asked: Mapping[str, str] = {"gait": manifest.weights} if manifest.weights else {}
+
+    def gait(spec: Spec) -> Policy:
+        return make()
+
+    if not config.who.live:
+        yield Scripted(note, gait, asked)
+        return
+    with Person(config.who, config.out, gait, asked) as person:
+        yield person
+
+
+def note(line: str) -> None:
+    """Say how it goes."""
+    console.print(line, style="dim", highlight=False)
 
 
 def shortened(run: RoundsConfig) -> RoundsConfig:

@@ -1,18 +1,17 @@
 """The rounds of DAgger on tracks: collect, weigh, train, score. All of it is on disk, so a run can be resumed."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import tyro
 from msgspec import to_builtins
 
 from launch.dagger_ledger import Ledger, Row
-from launch.track import Arena
-from launch.track_collect import Supervise, collect
+from launch.dagger_teacher import Lesson, Method, Note, Scripted, Teacher
 from launch.track_pool import TrackPool
 from launch.track_score import attempts, score
 from policies.checkpoint import Weights, read_manifest, read_weights, save_policy
@@ -22,12 +21,9 @@ from policies.loading import load_pixels
 from policies.pixels import config_of
 from policies.pixels_training import PixelsTraining, train_pixels
 from robot.episode import Episode, load_dataset
-from robot.types import Array, Policy
-from sim.track import Track
+from robot.types import Array
 from teleop.help import Limits, refit
 
-Method = Literal["hg", "thrifty", "classic"]
-Note = Callable[[str], None]
 PLAIN = 99
 """In whose place among the rounds the plain demonstrations of the comparison are."""
 
@@ -59,10 +55,15 @@ class RoundsConfig:
 class Rounds:
     """One run in one folder."""
 
-    def __init__(self, folder: Path, config: RoundsConfig, pool: TrackPool, note: Note) -> None:
-        """Go on where the folder's run ended. Raises EpisodeError when it was another one."""
+    def __init__(
+        self, folder: Path, config: RoundsConfig, pool: TrackPool, note: Note, teacher: Teacher | None = None
+    ) -> None:
+        """Go on where the folder's run ended; the teacher is scripted if left out. Raises EpisodeError when it was
+        another run.
+        """
         self.folder, self.config, self._pool, self._note = folder, config, pool, note
-        self.ledger = Ledger(folder, to_builtins(config))
+        self._teacher = teacher or Scripted(note)
+        self.ledger = Ledger(folder, {**to_builtins(config), **self._teacher.asked})
 
     def play(self) -> Iterator[Row]:
         """Play the rounds that are missing, until the rule says stop; yields the row of every round."""
@@ -99,7 +100,7 @@ class Rounds:
         """Collect under the last round's policy, learn from everything, and score."""
         started = time.monotonic()
         count = self.config.episodes if number else self.config.demonstrations
-        fresh = collect(self.data(number), self._seeds(number), self._supervisor(number), count, self._note)
+        fresh = self._teacher.teach(self._lesson(number, count))
         before = [episode for earlier in range(number) for episode in load_dataset(self.data(earlier))]
         steps = self.config.refine if number else self.config.training.steps
         self._train(number, [*before, *fresh], steps, self._weights(number - 1) if number else None)
@@ -113,26 +114,23 @@ class Rounds:
         have = ticks_of(first)
         mean = have / len(first)
         more = max(1, round((last.ticks - have) / mean))
-        extra = collect(self.data(PLAIN), self._seeds(PLAIN), demonstrate, more, self._note)
+        extra = self._teacher.teach(Lesson(self.data(PLAIN), self._seeds(PLAIN, more), "demonstrations"))
         steps = self.config.training.steps + last.round * self.config.refine
         self._train(PLAIN, [*first, *extra], steps, None)
         return self._score(PLAIN, [*first, *extra], supervision([*first, *extra]), 0.0, started)
 
-    def _seeds(self, number: int) -> int:
-        return self.config.seed * 10_000 + number * 100
+    def _seeds(self, number: int, count: int) -> range:
+        first = self.config.seed * 10_000 + number * 100
+        return range(first, first + count)
 
-    def _supervisor(self, number: int) -> Supervise:
+    def _lesson(self, number: int, count: int) -> Lesson:
+        """What the teacher is to do in a round."""
+        folder, seeds, method = self.data(number), self._seeds(number, count), self.config.method
         if number == 0:
-            return demonstrate
-        _, make = load_pixels(self.policy(number - 1))
-        method, limits = self.config.method, self._limits(number)
-
-        def supervise(arena: Arena, track: Track) -> Policy:
-            if method == "classic":
-                return arena.alternated(track, make(), beta(number))
-            return arena.answered(track, make(), limits) if method == "thrifty" else arena.watched(track, make())
-
-        return supervise
+            return Lesson(folder, seeds, "demonstrations")
+        file = self.policy(number - 1)
+        _, make = load_pixels(file)
+        return Lesson(folder, seeds, file.stem, method, make, self._limits(number), beta(number))
 
     def _limits(self, number: int) -> Limits:
         """From where on thrifty's policy asks: refitted to how much it doubted in the round before."""
@@ -152,12 +150,15 @@ class Rounds:
         weights = weigh(episodes, self._weighting)
 
         def report(step: int, loss: float) -> None:
+            done(step / steps)
             if step % 100 == 0 or step == steps:
                 self._note(f"{self.policy(number).name}: step {step} of {steps}, loss {loss:.4f}")
 
-        trained = train_pixels(
-            episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps, report=report
-        )
+        with self._teacher.working(f"training {_named(number)}") as done:
+            trained = train_pixels(
+                episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps,
+                report=report,
+            )  # fmt: skip
         save_policy(self.policy(number), trained.manifest, trained.weights)
 
     @property
@@ -166,7 +167,8 @@ class Rounds:
         return Weighting(corrections=0.0) if self.config.method == "classic" else self.config.weighting
 
     def _score(self, number: int, episodes: Sequence[Episode], cost: Supervision, spent: float, started: float) -> Row:
-        found = score(attempts(self._pool, self.policy(number), self.config.tracks))
+        with self._teacher.working(f"trying {_named(number)} on unseen tracks") as done:
+            found = score(attempts(self._pool, self.policy(number), self.config.tracks, done))
         return Row(
             round=len(self.ledger.book.rounds) - 1 if number == PLAIN else number,
             method={0: "demonstrations", PLAIN: "plain"}.get(number, self.config.method),
@@ -184,9 +186,9 @@ class Rounds:
         )
 
 
-def demonstrate(arena: Arena, track: Track) -> Policy:
-    """The person drives all the way."""
-    return arena.demonstrator(track)
+def _named(number: int) -> str:
+    """A round, for people."""
+    return "the comparison" if number == PLAIN else f"round {number}"
 
 
 def ticks_of(episodes: Sequence[Episode]) -> int:

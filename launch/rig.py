@@ -86,6 +86,8 @@ class Rig:
     recorder: Recorder | None = None
     request: Callable[[], str] = str
     """Why a person's help is asked; empty when it is not."""
+    hint: Callable[[], str] = str
+    """What the person can do now, where nobody else says it."""
     aloud: Log = field(default_factory=NoLog)
     """Says at once what goes wrong with the recording."""
     losses: Callable[[], list[str]] = list
@@ -120,9 +122,10 @@ class Rig:
 
     @property
     def status(self) -> SessionStatus:
-        """The session's, with a call for help among its warnings."""
-        status, request = self.session.status, self.request()
-        return replace(status, warnings=(request, *status.warnings)) if request else status
+        """The session's, with a call for help and a hint among its warnings."""
+        status = self.session.status
+        said = (*filter(None, [self.request(), self.hint()]), *status.warnings)
+        return replace(status, warnings=said)
 
     def ready(self) -> None:
         """Stand the robot up; a simulated one that fell is set on its feet first."""

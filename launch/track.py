@@ -74,12 +74,20 @@ class Tally:
 class Arena:
     """A simulated Pupper to be put on one track after another; use inside `with`."""
 
-    def __init__(self, spec: Spec | None = None, gait: MakeGait = Trot, skill: Skill | None = None) -> None:
+    def __init__(
+        self,
+        spec: Spec | None = None,
+        gait: MakeGait = Trot,
+        skill: Skill | None = None,
+        *,
+        realtime: bool = False,
+    ) -> None:
+        """`skill` is the scripted person's; living ones need `realtime`."""
         self.spec = spec or load_spec()
         self._skill = skill or Skill()
         self._gait = gait
         self._eye = TrackEye()
-        self._robot = SimPupper(self.spec, camera={"head": self._eye})
+        self._robot = SimPupper(self.spec, camera={"head": self._eye}, realtime=realtime)
 
     def __enter__(self) -> Self:
         self._robot.__enter__()
@@ -88,13 +96,24 @@ class Arena:
     def __exit__(self, *exc: object) -> None:
         self._robot.__exit__(*exc)
 
+    @property
+    def robot(self) -> SimPupper:
+        """The robot, on whatever track it was put."""
+        return self._robot
+
+    def set_out(self, track: Track) -> TrackReferee:
+        """Put the robot at the start of a track; returns who follows it from there."""
+        set_out(self._robot, self._eye, track)
+        return TrackReferee(self._robot, track.course)
+
+    def steered(self, upper: Policy) -> Steered:
+        """A policy for joints: the gait walks where the upper policy says."""
+        return Steered(upper, self._gait(self.spec))
+
     def drive(self, track: Track, upper: Policy, *beside: Log) -> Ran:
         """Let an upper policy steer along a track, from its start until the referee has seen enough."""
-        set_out(self._robot, self._eye, track)
-        referee, tally = TrackReferee(self._robot, track.course), Tally()
-        ticks = run(
-            self._robot, Steered(upper, self._gait(self.spec)), Logs(referee, tally, *beside), done=referee.over
-        )
+        referee, tally = self.set_out(track), Tally()
+        ticks = run(self._robot, self.steered(upper), Logs(referee, tally, *beside), done=referee.over)
         return Ran(
             seed=track.seed,
             verdict=referee.verdict,

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from launch.track import Arena
+from launch.track import Arena, MakeGait
+from policies.gait import Trot
 from robot.episode import Episode, list_episodes, load_dataset
 from robot.episode_folder import next_index
 from robot.errors import EpisodeError
@@ -16,14 +17,19 @@ Supervise = Callable[[Arena, Track], Policy]
 
 
 def collect(
-    folder: Path, first_seed: int, supervise: Supervise, count: int, note: Callable[[str], None]
+    folder: Path,
+    first_seed: int,
+    supervise: Supervise,
+    count: int,
+    note: Callable[[str], None],
+    gait: MakeGait = Trot,
 ) -> list[Episode]:
     """Drive and record tracks of consecutive seeds until there are `count` episodes; return them all.
 
     Goes on where an earlier, interrupted call ended. Raises EpisodeError when a tick was lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Arena() as arena, Recorder(folder, arena.spec, info={"task": "track"}) as recorder:
+    with Arena(gait=gait) as arena, Recorder(folder, arena.spec, info={"task": "track"}) as recorder:
         while len(list_episodes(folder)) < count:
             track = draw_track(first_seed + next_index(folder))
             ran = record(arena, track, supervise(arena, track), recorder)

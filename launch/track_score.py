@@ -1,6 +1,6 @@
 """How well an image policy drives unseen tracks by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +32,12 @@ class Score:
     """Root mean square distance from the line, mean over the tracks [m]."""
 
 
-def attempts(pool: TrackPool, file: Path, tracks: int) -> list[Ran]:
-    """Let the policy in a file drive the first unseen tracks; in their order."""
-    ran = [one for some in pool.attempt(file, range(UNSEEN, UNSEEN + tracks)) for one in some]
+def attempts(pool: TrackPool, file: Path, tracks: int, done: Callable[[float], None] = lambda part: None) -> list[Ran]:
+    """Let the policy in a file drive the first unseen tracks; in their order. `done` hears what part is, 0..1."""
+    ran: list[Ran] = []
+    for some in pool.attempt(file, range(UNSEEN, UNSEEN + tracks)):
+        ran += some
+        done(len(ran) / tracks)
     return sorted(ran, key=lambda one: one.seed)
 
 

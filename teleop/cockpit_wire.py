@@ -77,7 +77,7 @@ class Status(msgspec.Struct, frozen=True):
     """What a person must know besides the ticks. Whoever composes a session fills in what applies to it."""
 
     state: str = "idle"
-    """Of the recording: idle, recording, stopped, done."""
+    """Of the recording: idle, recording, stopped, done; busy where nothing can be recorded now."""
     index: int | None = None
     """Number of the running or the last episode."""
     seconds: float = 0.0
@@ -90,6 +90,8 @@ class Status(msgspec.Struct, frozen=True):
     """How many are wanted; 0 when nobody counts."""
     undo_left: float = 0.0
     """How long the last label can still be changed [s]."""
+    hint: str = ""
+    """What the person can do now; empty where the page knows by itself."""
     warnings: tuple[str, ...] = ()
     """What is wrong and what to do about it, one line each."""
     armed: bool = False

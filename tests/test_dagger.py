@@ -12,7 +12,8 @@ from recordings import blind_spec, fill, start, ticks
 
 from launch.dagger import Dagger, learn, shortened, table
 from launch.dagger_ledger import Ledger, Row
-from launch.dagger_rounds import PLAIN, Method, Rounds, RoundsConfig
+from launch.dagger_rounds import PLAIN, Rounds, RoundsConfig
+from launch.dagger_teacher import Method
 from launch.track import Arena
 from launch.track_collect import collect
 from launch.track_pool import TrackPool

@@ -6,7 +6,7 @@ const MODES = {
   human: ["● HUMAN", "human"],
   safety: ["▲ SOFT STOP", "safety"],
 };
-const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "finished" };
+const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "finished", busy: "please wait" };
 const SILENT = 0.5; // s without a tick
 const LOOKBACK = 5; // s over which lost ticks are counted
 const ROOM = 10; // minutes of disk that are worth a warning
@@ -58,6 +58,7 @@ export class Panel {
     if (status.taken) return `takeover ${status.takeover}${status.reason === "person" ? "" : `: ${status.reason}`}; hand back to go on`;
     if (driver !== "you") return driver === "other" ? "another page has the wheel" : "nobody has the wheel";
     if (!steering.attentive) return "click this page to drive";
+    if (status.state === "busy") return "nothing to do for you now";
     if (!status.armed) return "let go of everything for a moment";
     if (this.mode === "human") return "let go to stop";
     return this.mode === "policy" ? `${HOW} to take over` : `${HOW} to drive`;
@@ -143,7 +144,8 @@ export class Panel {
     if (view.since > SILENT) return ["warn", `No tick for ${view.since.toFixed(0)} s: the robot is being made ready, or the program hangs.`];
     const lines = [...view.status.warnings];
     if (view.disk !== null && view.disk < ROOM) lines.push(`the disk is full in ${time(view.disk)} of recording: make room`);
-    return lines.length ? [this.mode === "safety" ? "bad" : "warn", lines.join(" · ")] : null;
+    if (lines.length) return [this.mode === "safety" ? "bad" : "warn", lines.join(" · ")];
+    return view.status.hint ? ["info", view.status.hint] : null;
   }
 }
 

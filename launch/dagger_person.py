@@ -1,0 +1,85 @@
+"""A living teacher for the rounds of DAgger: drives and watches in real time, at a page, a keyboard or a gamepad."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from launch.cockpit import open_cockpit
+from launch.dagger_teacher import Lesson
+from launch.dagger_work import Meanwhile, Report, bar
+from launch.logs import Logs
+from launch.operators import OperatorOptions, make_operator
+from launch.track import Arena, MakeGait
+from launch.track_book import full
+from launch.track_seat import seated
+from policies.gait import Trot
+from robot.episode import Episode, load_dataset
+from robot.types import Action, Tick
+from teleop.cockpit_log import CockpitLog
+from teleop.cockpit_wire import Status
+
+
+class Person:
+    """Fits `Teacher`; use inside `with`. Asking for the end counts as Ctrl-C: it raises KeyboardInterrupt."""
+
+    def __init__(
+        self, who: OperatorOptions, folder: Path, gait: MakeGait = Trot, asked: Mapping[str, str] | None = None
+    ) -> None:
+        """`folder` is where everything goes."""
+        self.asked: Mapping[str, str] = {"operator": "person", **(asked or {})}
+        self._who, self._folder = who, folder
+        self._arena = Arena(gait=gait, realtime=True)
+        self._status: Callable[[], Status] = Status
+
+    def __enter__(self) -> Self:
+        """Raises OperatorError when the device or the page cannot be had."""
+        with contextlib.ExitStack() as opening:
+            cockpit = opening.enter_context(open_cockpit(self._who, self._folder))
+            self._operator = opening.enter_context(make_operator(self._who, 0, 0.0, 0, cockpit))
+            opening.enter_context(self._arena)
+            shown = (CockpitLog(cockpit, self._arena.spec, self._told),) if cockpit else ()
+            self._page = Logs(*shown)
+            self._opened = opening.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
+
+    def teach(self, lesson: Lesson) -> list[Episode]:
+        """Let the person drive until every track of the lesson has a recording that they keep."""
+        who = " ".join(self._who.operator)
+        if not full(lesson.folder, lesson.seeds):
+            with seated(self._arena, self._operator, lesson, self._who.clock, who) as seat:
+                self._status = seat.status
+                seat.run(self._page)
+            if not seat.book.full:
+                raise KeyboardInterrupt
+        return load_dataset(lesson.folder)
+
+    @contextlib.contextmanager
+    def working(self, what: str) -> Iterator[Report]:
+        """A bar at the terminal, and how far it is on the page."""
+        done = 0.0
+        self._status = lambda: Status(state="busy", hint=f"{what}: {done:.0%}")
+        with bar(what) as show, Meanwhile(self._operator, self._page, self._still()) as meanwhile:
+
+            def report(part: float) -> None:
+                nonlocal done
+                done = part
+                show(part)
+                meanwhile.heed()
+
+            yield report
+
+    def _told(self) -> Status:
+        """What the page is to show now."""
+        return self._status()
+
+    def _still(self) -> Tick:
+        """A robot that stands where it is."""
+        robot, spec = self._arena.robot, self._arena.spec
+        stand = Action(spec.stand.copy(), np.zeros(3), "hold")
+        return Tick(robot.observe(), stand, robot.send(stand))

@@ -1,0 +1,119 @@
+"""A person's place at a round's tracks: robot, recorder, session and whoever decides, around the loop."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from launch.cockpit import Panel
+from launch.dagger_teacher import Lesson
+from launch.intervene import Between
+from launch.lateness import Lateness
+from launch.plan import load_plan
+from launch.priority import first_in_line
+from launch.recording import Crier
+from launch.rig import Rig
+from launch.robots import Opened
+from launch.session_files import Relabel, keep_notes
+from launch.takeover_log import Keeper, TakeoverLog
+from launch.track import Arena
+from launch.track_book import TrackBook, recorded
+from launch.track_guide import Guide
+from launch.track_stage import TrackStage
+from policies.steered import Helm
+from robot.calibration import Calibration
+from robot.clock import Clock
+from robot.recorder import Recorder
+from robot.types import Log
+from teleop.cockpit_wire import Status
+from teleop.drive import Drive
+from teleop.help import Limits
+from teleop.operator import Operator
+from teleop.session import Session, SessionConfig
+from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
+
+SILENT = Limits(risk=math.inf, tilt=math.inf)
+"""A policy that never calls: somebody watches all the time."""
+READY = {
+    "demonstration": "hold to drive along the line to its end.",
+    "hg": "START lets the policy drive; hold to take over when it strays, HANDBACK gives back.",
+    "thrifty": "START lets the policy drive; hold to take over when it strays or calls, HANDBACK gives back.",
+}
+"""What to do at the start of a track."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Everything that one person's lesson runs on."""
+
+    rig: Rig
+    book: TrackBook
+    logs: tuple[Log, ...]
+    """What must see the ticks after the session."""
+    guide: Guide
+    status: Callable[[], Status]
+    """What the page is to show."""
+
+    def run(self, *beside: Log) -> None:
+        """Loop until every track is driven, the person quits, or Ctrl-C; pages stand `beside`."""
+        # Note: the guide comes last, for it may send the robot away.
+        self.rig.run(*self.logs, *beside, self.guide)
+
+
+@contextlib.contextmanager
+def seated(
+    arena: Arena, operator: Operator, lesson: Lesson, clock: Clock | None = None, who: str = ""
+) -> Iterator[Seat]:
+    """Open a recording session at the arena; `clock` stamps the operator's device, and None takes the simulator's.
+
+    Raises EpisodeError.
+    """
+    lesson.folder.mkdir(parents=True, exist_ok=True)
+    spec, plan = arena.spec, load_plan("sim")
+    info = {"task": "track", "operator": who, "policy": lesson.title}
+    with contextlib.ExitStack() as stack:
+        recorder = stack.enter_context(Recorder(lesson.folder, spec, info=info))
+        relabel = stack.enter_context(Relabel(lesson.folder))
+        book = TrackBook(recorder, relabel, lesson.seeds, recorded(lesson.folder))
+        stage = TrackStage(arena, book)
+        drive = Drive(operator, Helm(spec), clock=clock)
+        takeover = _shared(lesson, drive, arena)
+        guide = Guide(stage, book, drive, READY["demonstration" if takeover is None else lesson.method])
+        limits = SessionConfig(spec.rate)
+        session = stack.enter_context(Session(book, book.judge, guide.intent, limits, book.counts))
+        stack.callback(keep_notes, lesson.folder, session)
+        if clock is not None:
+            stack.enter_context(first_in_line(plan.processes.control.nice))
+        opened = Opened(stage, spec, plan, Calibration.identity(spec))
+        crier = Crier(recorder, lambda: [*relabel.lost, *session.refusals])
+        policy = arena.steered(drive if takeover is None else takeover)
+        rig = Rig(opened, drive, policy, session, Lateness(spec.period), book.wanted, live=True)
+        rig.name, rig.recorder, rig.aloud, rig.hint = lesson.title, recorder, crier, guide.hint
+        logs, panel = stack.enter_context(_watched(rig, book, takeover, lesson))
+        yield Seat(rig, book, logs, guide, panel.status)
+    crier.cry()
+
+
+def _shared(lesson: Lesson, drive: Drive, arena: Arena) -> Takeover | None:
+    """The policy and the person; None where the person demonstrates."""
+    if lesson.make is None:
+        return None
+    limits = lesson.limits if lesson.method == "thrifty" else SILENT
+    return Takeover(lesson.make(), drive, arena.spec, TakeoverConfig(level="command", begin="nobody", limits=limits))
+
+
+@contextlib.contextmanager
+def _watched(
+    rig: Rig, book: TrackBook, takeover: Takeover | None, lesson: Lesson
+) -> Iterator[tuple[tuple[Log, ...], Panel]]:
+    """What notes takeovers and shows them; a policy calls only while it drives."""
+    if takeover is None:
+        yield (), Panel(rig)
+        return
+
+    def status() -> TakeoverStatus:
+        return takeover.status if book.recording else replace(takeover.status, request="")
+
+    rig.request = lambda: status().request
+    with Keeper(lesson.folder) as keeper, TakeoverLog(rig.session, status, keeper) as log:
+        yield (log, Between(rig.session, takeover)), Panel(rig, status)
