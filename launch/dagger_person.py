@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -79,7 +80,7 @@ class Person:
         return self._status()
 
     def _still(self) -> Tick:
-        """A robot that stands where it is."""
+        """A robot that stands where it is. Note: nobody was late, though long since nobody asked."""
         robot, spec = self._arena.robot, self._arena.spec
         stand = Action(spec.stand.copy(), np.zeros(3), "hold")
-        return Tick(robot.observe(), stand, robot.send(stand))
+        return Tick(replace(robot.observe(), late=0.0), stand, robot.send(stand))

@@ -1,6 +1,6 @@
 """Leads a person through the tracks of a round: when each begins and ends, and what they can do now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Self
 
@@ -9,10 +9,10 @@ from launch.track_stage import TrackStage
 from robot.types import Tick
 from sim.track import TrackReferee, Verdict
 from teleop.drive import Drive
-from teleop.operator import Event, Intent
+from teleop.operator import Event, Intent, Operator
 
-BEGIN = frozenset({Event.START, Event.HANDBACK, Event.TAKEOVER})
-"""What begins a track, besides holding the dead-man."""
+EARLY = frozenset({Event.HANDBACK, Event.TAKEOVER})
+"""What means nothing before a track has begun; a hand-back that comes late must not begin the next one."""
 LEAVE = frozenset({Event.STOP, Event.ESTOP, Event.QUIT})
 """What leaves one in the middle."""
 ENDS: Mapping[Verdict, str] = {
@@ -21,6 +21,27 @@ ENDS: Mapping[Verdict, str] = {
     "fell": "ended in a fall",
     "late": "ended too slow",
 }
+
+
+class Usher:
+    """Fits `Operator`: somebody whose takeovers and hand-backs count while a track is recorded, and not before."""
+
+    def __init__(self, operator: Operator, recording: Callable[[], bool]) -> None:
+        """The operator is opened by its owner."""
+        self._operator, self._recording = operator, recording
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def read(self, now: float) -> Intent:
+        """What is asked now."""
+        intent = self._operator.read(now)
+        if self._recording():
+            return intent
+        return replace(intent, events=tuple(event for event in intent.events if event not in EARLY))
 
 
 class Guide:
@@ -71,7 +92,10 @@ class Guide:
         if book.recording or self._drive.stopped:
             return ""
         if book.full:
-            return f"{self._before}All {book.wanted} tracks are driven: START goes on, DISCARD takes the last one back."
+            all_driven = (
+                f"All {book.wanted} tracks are driven: START (Record) goes on, DISCARD takes the last one back."
+            )
+            return self._before + all_driven
         return f"{self._before}Track {book.kept + 1} of {book.wanted}: {self._ready}"
 
     def _ending(self, events: tuple[Event, ...]) -> Iterator[Event]:
@@ -85,8 +109,8 @@ class Guide:
 
     def _beginning(self, events: tuple[Event, ...], *, pressed: bool) -> Iterator[Event]:
         """Readiness begins the next track, or ends the session when there is none."""
-        yield from (event for event in events if event not in BEGIN)
-        if pressed or BEGIN.intersection(events):
+        yield from (event for event in events if event is not Event.START)
+        if pressed or Event.START in events:
             yield Event.QUIT if self._book.full else Event.START
 
     @property

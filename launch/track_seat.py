@@ -18,7 +18,7 @@ from launch.session_files import Relabel, keep_notes
 from launch.takeover_log import Keeper, TakeoverLog
 from launch.track import Arena
 from launch.track_book import TrackBook, recorded
-from launch.track_guide import Guide
+from launch.track_guide import Guide, Usher
 from launch.track_stage import TrackStage
 from policies.steered import Helm
 from robot.calibration import Calibration
@@ -36,8 +36,8 @@ SILENT = Limits(risk=math.inf, tilt=math.inf)
 """A policy that never calls: somebody watches all the time."""
 READY = {
     "demonstration": "hold to drive along the line to its end.",
-    "hg": "START lets the policy drive; hold to take over when it strays, HANDBACK gives back.",
-    "thrifty": "START lets the policy drive; hold to take over when it strays or calls, HANDBACK gives back.",
+    "hg": "START (Record) lets the policy drive; hold to take over when it strays, then hand back.",
+    "thrifty": "START (Record) lets the policy drive; hold to take over when it strays or calls, then hand back.",
 }
 """What to do at the start of a track."""
 
@@ -48,6 +48,7 @@ class Seat:
 
     rig: Rig
     book: TrackBook
+    stage: TrackStage
     logs: tuple[Log, ...]
     """What must see the ticks after the session."""
     guide: Guide
@@ -76,7 +77,7 @@ def seated(
         relabel = stack.enter_context(Relabel(lesson.folder))
         book = TrackBook(recorder, relabel, lesson.seeds, recorded(lesson.folder))
         stage = TrackStage(arena, book)
-        drive = Drive(operator, Helm(spec), clock=clock)
+        drive = Drive(Usher(operator, lambda: book.recording), Helm(spec), clock=clock)
         takeover = _shared(lesson, drive, arena)
         guide = Guide(stage, book, drive, READY["demonstration" if takeover is None else lesson.method])
         limits = SessionConfig(spec.rate)
@@ -90,7 +91,7 @@ def seated(
         rig = Rig(opened, drive, policy, session, Lateness(spec.period), book.wanted, live=True)
         rig.name, rig.recorder, rig.aloud, rig.hint = lesson.title, recorder, crier, guide.hint
         logs, panel = stack.enter_context(_watched(rig, book, takeover, lesson))
-        yield Seat(rig, book, logs, guide, panel.status)
+        yield Seat(rig, book, stage, logs, guide, panel.status)
     crier.cry()
 
 

@@ -103,6 +103,7 @@ link.addEventListener("open", () => ((since = performance.now()), show()));
 function show() {
   panel.render({ attentive: attentive(), scale: keyboard.scale });
   document.body.classList.toggle("watching", !drives());
+  document.body.classList.toggle("busy", panel.view?.status?.state === "busy");
   const trouble = panel.trouble(over);
   const alert = $("alert");
   alert.hidden = !trouble;

@@ -69,7 +69,7 @@ export class Panel {
     text("state", STATES[status.state] ?? status.state);
     const of = status.enough ? ` of ${status.enough}` : "";
     const running = `episode ${status.kept + 1}${of} · ${status.seconds.toFixed(1)} s`;
-    text("count", status.state === "recording" ? running : `${status.kept}${of} episodes kept`);
+    text("count", status.state === "recording" ? running : status.state === "busy" ? "" : `${status.kept}${of} episodes kept`);
     const undo = status.undo_left > 0 && status.outcome !== "unlabelled" ? ` · undo ${Math.ceil(status.undo_left)} s` : "";
     text("label", status.state === "recording" || status.index === null ? "" : `last: ${status.outcome}${undo}`);
   }
