@@ -76,7 +76,10 @@ class Ledger:
         self._path = folder / NAME
         asked = msgspec.json.decode(msgspec.json.encode(asked))
         folder.mkdir(parents=True, exist_ok=True)
-        self.book = self._read() or Book(asked)
+        found = self._read()
+        self.book = found or Book(asked)
+        if found is None:
+            self._write(self.book)
         if self.book.asked != asked:
             raise EpisodeError(
                 f"{folder} holds another run ({_difference(self.book.asked, asked)}); choose another --out"

@@ -38,7 +38,7 @@ class Person:
     def __enter__(self) -> Self:
         """Raises OperatorError when the device or the page cannot be had."""
         with contextlib.ExitStack() as opening:
-            cockpit = opening.enter_context(open_cockpit(self._who, self._folder))
+            self.cockpit = cockpit = opening.enter_context(open_cockpit(self._who, self._folder))
             self._operator = opening.enter_context(make_operator(self._who, 0, 0.0, 0, cockpit))
             opening.enter_context(self._arena)
             shown = (CockpitLog(cockpit, self._arena.spec, self._told),) if cockpit else ()
@@ -55,8 +55,8 @@ class Person:
         if not full(lesson.folder, lesson.seeds):
             with seated(self._arena, self._operator, lesson, self._who.clock, who) as seat:
                 self._status = seat.status
-                seat.run(self._page)
-            if not seat.book.full:
+                go_on = seat.run(self._page)
+            if not go_on:
                 raise KeyboardInterrupt
         return load_dataset(lesson.folder)
 

@@ -57,6 +57,8 @@ class Guide:
         self._stage, self._book, self._drive, self._ready = stage, book, drive, ready
         self._held = self._was = False
         self._last: TrackReferee | None = None
+        self.quit = False
+        """Whether the person asked for the end, and not for what comes after the tracks."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +69,7 @@ class Guide:
     def intent(self) -> Intent:
         """What the session is to hear of what the person asked at this tick; read once a tick."""
         intent = self._drive.intent
+        self.quit = self.quit or Event.QUIT in intent.events
         pressed, self._held = intent.engaged and not self._held, intent.engaged
         if self._book.recording:
             events = tuple(self._ending(intent.events))

@@ -55,10 +55,14 @@ class Seat:
     status: Callable[[], Status]
     """What the page is to show."""
 
-    def run(self, *beside: Log) -> None:
-        """Loop until every track is driven, the person quits, or Ctrl-C; pages stand `beside`."""
+    def run(self, *beside: Log) -> bool:
+        """Loop until every track is driven, the person quits, or Ctrl-C; pages stand `beside`.
+
+        Returns whether to go on: all is driven, and nobody asked for the end.
+        """
         # Note: the guide comes last, for it may send the robot away.
         self.rig.run(*self.logs, *beside, self.guide)
+        return self.book.full and self.rig.complete and not self.guide.quit
 
 
 @contextlib.contextmanager

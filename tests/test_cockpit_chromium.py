@@ -274,6 +274,15 @@ def test_help_is_asked_for_in_words_and_colour(page: Page, shown: Show) -> None:
     shown.hears(Event.HANDBACK)
 
 
+def test_what_a_person_can_do_is_said_and_waiting_is_no_trouble(page: Page, shown: Show) -> None:
+    shown.status = Status(hint="Track 2 of 5: hold to drive along the line", kept=1, enough=5)
+    expect(page.locator("#alert.info")).to_have_text("Track 2 of 5: hold to drive along the line")
+    shown.status = Status(state="busy", hint="training round 2: 40%")
+    expect(page.locator("#alert.info")).to_have_text("training round 2: 40%")
+    expect(page.locator("#state")).to_have_text("please wait")
+    expect(page.locator("#mode-why")).to_have_text("nothing to do for you now")
+
+
 def test_warnings_and_a_missing_camera_say_what_to_do(tmp_path: Path, context: BrowserContext) -> None:
     with show(tmp_path, images=False) as shown:
         page = context.new_page()

@@ -58,6 +58,8 @@ class Hand(Logs):
         """How many ticks of its track the referee had seen, at every tick of driving."""
         self._guides: dict[int, Tracker] = {}
         self._time = 0.0
+        self.away = 0.0
+        """How fast this hand turns away from the line [rad/s]; 0 follows it."""
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +68,7 @@ class Hand(Logs):
         """Go through a lesson until the plan or the lesson is over."""
         self._plan = itertools.chain(*plan)
         with seated(self.arena, self, lesson) as self.seat:
-            self.seat.run(self)
+            self.went_on = self.seat.run(self)
         return self.seat
 
     def read(self, now: float) -> Intent:
@@ -82,11 +84,17 @@ class Hand(Logs):
         seed = self.seat.stage.seed
         if seed not in self._guides:
             self._guides = {seed: Tracker(draw_track(seed).course, lambda: whereabouts(self.arena.robot))}
-        return self._guides[seed].advice()
+        return self._guides[seed].advice() if not self.away else np.array([0.2, 0.0, self.away])
 
     @property
     def recording(self) -> bool:
         return self.seat.book.recording
+
+    def strays(self) -> Iterator[Move]:
+        """Drive away from the line until the track is over, and a moment longer."""
+        self.away = 0.6
+        yield from self.drives()
+        self.away = 0.0
 
     def drives(self) -> Iterator[Move]:
         """Hold until the track is over, and a moment longer."""
@@ -117,13 +125,12 @@ def test_demonstrations_begin_when_the_person_is_ready_and_what_is_taken_back_co
     arena: Arena, tmp_path: Path
 ) -> None:
     lesson, hand = Lesson(tmp_path, range(40, 42), "demonstrations"), Hand(arena)
-    late = [(False, ())] * 200
-    seat = hand.sit(
-        lesson, late, hand.drives(), REST, [(False, (Event.DISCARD,))], REST, hand.drives(), REST, [(True, ())] * 30
-    )
+    late, discard, partly = [(False, ())] * 200, [(False, (Event.DISCARD,))], [(True, ())] * 30
+    seat = hand.sit(lesson, late, hand.strays(), REST, discard, REST, hand.drives(), REST, partly)
     assert recorded(tmp_path) == {0: (40, "discarded"), 1: (40, "success"), 2: (41, "discarded")}
-    assert (seat.book.full, full(tmp_path, lesson.seeds)) == (False, False)
+    assert (seat.book.full, full(tmp_path, lesson.seeds), hand.went_on) == (False, False, False)
     assert hand.said[0].startswith("Track 1 of 2: hold to drive")
+    assert any("ended too far from the line at" in said for said in hand.said)
     assert any("was completed at 100%. Track 2 of 2" in said for said in hand.said)
     assert any("not kept and comes again. Track 1 of 2" in said for said in hand.said)
     (kept,) = load_dataset(tmp_path)
@@ -132,8 +139,8 @@ def test_demonstrations_begin_when_the_person_is_ready_and_what_is_taken_back_co
     assert hand.judged[-1] == len(kept), "and not recorded"
 
     again = Hand(arena)
-    seat = again.sit(lesson, REST, again.drives(), REST, [(False, (Event.START,))])
-    assert (seat.book.full, full(tmp_path, lesson.seeds)) == (True, True)
+    seat = again.sit(lesson, REST, again.strays(), REST, [(False, (Event.START,))])
+    assert (seat.book.full, full(tmp_path, lesson.seeds), again.went_on) == (True, True, True)
     assert "All 2 tracks are driven" in again.said[-1]
     assert [episode.start.info["track"] for episode in load_dataset(tmp_path)] == ["40", "41"]
 
@@ -141,7 +148,8 @@ def test_demonstrations_begin_when_the_person_is_ready_and_what_is_taken_back_co
 def test_a_person_watches_takes_over_and_hands_back(arena: Arena, tmp_path: Path) -> None:
     hand = Hand(arena)
     lesson = Lesson(tmp_path, range(7, 8), "round_00", make=lambda: Blind(risk=0.9))
-    hand.sit(lesson, REST, hand.watches(), REST, [(False, (Event.START,))])
+    hand.sit(lesson, REST, hand.watches(), REST)
+    assert hand.seat.book.full and not hand.went_on, "who quits at the end of the tracks quits"
     (episode,) = load_dataset(tmp_path)
     assert episode.outcome == "success" and {Role.OWN, Role.CORRECTION} <= set(roles(episode).tolist())
     assert 0.05 < supervision([episode]).intervention_rate < 0.95
