@@ -44,7 +44,7 @@ class RoundsConfig:
     """Unseen tracks on which each round's policy drives alone."""
     ask: float = 0.1
     """Part of the time in which thrifty's policy shall ask for help."""
-    refine: int = 400
+    refine: int = 800
     """Gradient steps in each round; the demonstrations get `--training.steps`."""
     seed: int = 0
     training: PixelsTraining = field(default_factory=PixelsTraining)

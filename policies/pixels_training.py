@@ -48,7 +48,7 @@ class PixelsTraining:
     """How to train."""
 
     sight: PixelsConfig = field(default_factory=PixelsConfig)
-    steps: int = 600
+    steps: int = 1500
     batch: int = 64
     rate: float = 3e-3
     """Highest learning rate; see `policies.bc.schedule`."""

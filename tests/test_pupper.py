@@ -22,7 +22,7 @@ from robot import gate_link, pupper
 from robot.calibration import Calibration
 from robot.errors import GateLatched, PortError, RobotError
 from robot.fake import NoLog
-from robot.gate_link import _why_unopened
+from robot.gate_link import GateLink, _why_unopened
 from robot.gate_messages import Unopened
 from robot.image import Image
 from robot.loop import run
@@ -92,6 +92,12 @@ class Eye:
 
 
 # --- opening ----------------------------------------------------------------------------------------------------
+
+
+def gate_of(robot: Pupper) -> subprocess.Popen[bytes]:
+    """The robot's gate process."""
+    assert isinstance(robot._link, GateLink)
+    return robot._link.process
 
 
 def test_a_missing_port_names_the_remedy() -> None:
@@ -289,13 +295,12 @@ def test_a_refused_target_comes_back_as_what_is_held(firmware: Firmware, target:
 @pytest.mark.usefixtures("brisk")
 def test_a_gate_that_does_not_answer_is_held_for_and_one_that_dies_is_an_error(firmware: Firmware) -> None:
     with standing(firmware) as robot:
-        assert robot._link is not None
-        robot._link.process.send_signal(signal.SIGSTOP)
+        gate_of(robot).send_signal(signal.SIGSTOP)
         robot.observe()
         sent = robot.send(Action(SPEC.stand))
         assert sent.source == "hold"
         np.testing.assert_allclose(sent.joint_pos, SPEC.stand, atol=1e-9)
-        robot._link.process.kill()
+        gate_of(robot).kill()
         with pytest.raises(RobotError, match="ended with code -9"):
             while True:
                 robot.observe()
@@ -392,8 +397,7 @@ def test_by_any_road_the_current_goes_off_and_no_process_is_left(
     firmware: Firmware, road: type[BaseException] | None
 ) -> None:
     with contextlib.suppress(KeyboardInterrupt, ZeroDivisionError), standing(firmware) as robot:
-        assert robot._link is not None
-        child = robot._link.process
+        child = gate_of(robot)
         run(robot, Stand(), NoLog(), ticks=3)
         if road:
             raise road
@@ -405,9 +409,8 @@ def test_by_any_road_the_current_goes_off_and_no_process_is_left(
 @pytest.mark.usefixtures("brisk")
 def test_a_dead_gate_is_one_line_and_not_a_hang(firmware: Firmware) -> None:
     with standing(firmware) as robot:
-        assert robot._link is not None
-        robot._link.process.kill()
-        robot._link.process.wait()
+        gate_of(robot).kill()
+        gate_of(robot).wait()
         for use in (robot.observe, lambda: robot.send(Action(SPEC.stand)), robot.reset, lambda: robot.gate):
             with pytest.raises(RobotError, match=r"gate process ended with code -9; the robot holds its last pose"):
                 use()
@@ -416,8 +419,7 @@ def test_a_dead_gate_is_one_line_and_not_a_hang(firmware: Firmware) -> None:
 def test_a_gate_that_does_not_end_is_killed(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_link, "ENDING", 0.1)
     robot = Pupper(SPEC, str(firmware.path)).__enter__()
-    assert robot._link is not None
-    child = robot._link.process
+    child = gate_of(robot)
     os.kill(child.pid, signal.SIGSTOP)
     robot.__exit__()
     assert child.returncode == -signal.SIGKILL
@@ -439,7 +441,7 @@ pupper.RAMP = pupper.SETTLE = 0.2
 gate_link.COMMAND = (sys.executable, "-c", sys.argv[2])
 with pupper.Pupper(load_spec(), sys.argv[1]) as robot:
     robot.reset()
-    print(robot._link.process.pid, flush=True)
+    print(gate_of(robot).pid, flush=True)
     run(robot, Stand(), NoLog())
 """
 
