@@ -441,7 +441,7 @@ pupper.RAMP = pupper.SETTLE = 0.2
 gate_link.COMMAND = (sys.executable, "-c", sys.argv[2])
 with pupper.Pupper(load_spec(), sys.argv[1]) as robot:
     robot.reset()
-    print(gate_of(robot).pid, flush=True)
+    print(robot._link.process.pid, flush=True)
     run(robot, Stand(), NoLog())
 """
 
