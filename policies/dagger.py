@@ -38,6 +38,8 @@ class Weighting:
 
     corrections: float = 0.5
     """Part of the learning that corrections get; 0 weighs every tick alike, as classic DAgger does."""
+    most: float = 3.0
+    """No correction counts more than so many demonstrated ticks: a handful of them must not be learned by heart."""
     own: float = 0.0
     """How much a tick of the policy's own counts, per demonstrated tick."""
     before: float = 0.75
@@ -79,7 +81,8 @@ def weigh(episodes: Sequence[Episode], weighting: Weighting | None = None) -> li
     value[Role.OWN] = weighting.own
     rest = float(value[Role.DEMONSTRATION] * counts[Role.DEMONSTRATION] + value[Role.OWN] * counts[Role.OWN])
     if weighting.corrections > 0 and counts[Role.CORRECTION] and rest:
-        value[Role.CORRECTION] = weighting.corrections / (1 - weighting.corrections) * rest / counts[Role.CORRECTION]
+        due = weighting.corrections / (1 - weighting.corrections) * rest / counts[Role.CORRECTION]
+        value[Role.CORRECTION] = min(due, weighting.most)
     used = float(counts[value > 0].sum())
     total = float((value * counts).sum())
     return [value[whom] * (used / total if total else 1.0) for whom in whose]

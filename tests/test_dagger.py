@@ -76,7 +76,7 @@ def test_what_led_up_to_a_takeover_is_excluded_and_no_more(tmp_path: Path) -> No
 def test_a_clone_learns_half_from_corrections_and_asks_as_its_predecessor_should_have(tmp_path: Path) -> None:
     story = episode(tmp_path, "p" * 60 + "h" * 12 + "p" * 10), episode(tmp_path, "d" * 90, 1)
     config = TrainBc((tmp_path,))
-    corrected, demonstrated = weights(story, config) or []
+    corrected, demonstrated = weights(story, replace(config, weighting=Weighting(most=100.0))) or []
     assert corrected.sum() == pytest.approx(demonstrated.sum())
     assert not corrected[:60].any(), "what a policy did is not what a person would do"
     both = weights(story, replace(config, bc=BcConfig(teacher="both"))) or []
@@ -101,11 +101,16 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
 @pytest.mark.parametrize("own", [0.0, 0.3])
 @pytest.mark.parametrize("part", [0.05, 0.5, 0.95])
 def test_corrections_get_their_part_of_the_learning(mixed: list[Episode], part: float, own: float) -> None:
-    weights = np.concatenate(weigh(mixed, Weighting(corrections=part, own=own)))
+    weights = np.concatenate(weigh(mixed, Weighting(corrections=part, most=1e9, own=own)))
     whose = np.concatenate([roles(each) for each in mixed])
     assert weights[whose == Role.CORRECTION].sum() / weights.sum() == pytest.approx(part)
     assert weights[whose == Role.NONE].sum() == 0.0
     assert weights[weights > 0].mean() == pytest.approx(1.0)
+
+
+def test_few_corrections_are_not_learned_by_heart(mixed: list[Episode]) -> None:
+    weights, whose = np.concatenate(weigh(mixed)), np.concatenate([roles(each) for each in mixed])
+    assert weights[whose == Role.CORRECTION][0] == pytest.approx(3 * weights[whose == Role.DEMONSTRATION][0])
 
 
 def test_without_a_part_for_corrections_all_said_ticks_count_alike(mixed: list[Episode]) -> None:
