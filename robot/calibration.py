@@ -1,10 +1,7 @@
-(
-    """What is particular about one machine: joints, IMU, cameras, delays, motors; when it was found and how well.
+"""What is particular about one machine: joints, IMU, cameras, delays, motors; when it was found and how well.
 
 Written by `calibration/`, read here; the drivers apply the joints and the IMU in both directions.
 """
-    ""
-)
 
 import hashlib
 from datetime import date as Date
