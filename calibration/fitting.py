@@ -1,7 +1,6 @@
 """Least squares with a covariance."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -13,13 +12,14 @@ OUTLIER = 3.0
 
 
 def fit(
-    residuals: Callable[[Array], Array], start: Array, *, robust: bool = True, **options: Any
+    residuals: Callable[[Array], Array], start: Array, *, robust: bool = True, step: float | None = None
 ) -> tuple[Array, Array]:
-    """The parameters (p,) that make residuals smallest, and their covariance (p, p) if residuals have unit variance.
+    """The parameters (p,) that make residuals smallest, and their covariance (p, p).
 
-    `residuals` maps (p,) to any number of them, each divided by its standard deviation, priors among them.
+    `residuals` maps parameters to any number of residuals, each divided by its standard deviation, priors among them;
+    `step` is the relative step of differences.
     """
-    loss = {"loss": "soft_l1", "f_scale": OUTLIER} if robust else {}
-    solution = least_squares(residuals, start, **loss, **options)
+    loss = "soft_l1" if robust else "linear"
+    solution = least_squares(residuals, start, loss=loss, f_scale=OUTLIER, diff_step=step)
     jacobian = np.asarray(solution.jac)
     return np.asarray(solution.x), np.linalg.inv(jacobian.T @ jacobian)

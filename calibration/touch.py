@@ -35,9 +35,9 @@ REACH, LONGEST = 0.035, 0.6
 """How far above and below the expected floor a foot begins and gives up [m], and what that may be in angle [rad]."""
 SECONDS = 2.0
 """How long a foot takes for both ways [s]."""
-FORCE = 0.8
+FORCE = 0.5
 """How hard a foot presses before it counts as standing on something [N]."""
-SLACK, KEPT = 0.035, 0.02
+SLACK, KEPT = 0.035, 0.01
 """What a joint lags in free motion, and what it is left to press with after touching [rad]."""
 SLOWED = 0.3
 """A foot that moves slower than this share of what it is told has met something."""

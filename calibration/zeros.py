@@ -18,7 +18,7 @@ PLAY, TILT = 0.002, 0.02
 """How well that is known, and how parallel to the hips [m], [rad]."""
 LIKELY = np.radians(8.0)
 """How far a zero usually is from where it is believed [rad]."""
-FINE = 1e-4
+FINE = 5e-5
 """How well a foot finds the floor [m]."""
 LARGEST_MISS = 1.5e-3
 """A leg whose touches do not fit one plane better than this did not touch the floor [m]."""
