@@ -188,6 +188,10 @@ class Pupper:
             age=now - frame.time,
         )
 
+    def frames(self) -> list[Telemetry]:
+        """Every state that came since the last call, oldest first, in the machine's own angles; `observe` has one."""
+        return self._gate.take_frames()
+
     def send(self, action: Action) -> Action:
         """Send a target through the gate; return what really went out.
 
