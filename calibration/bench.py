@@ -8,6 +8,7 @@ import numpy as np
 
 from robot.calibration import Calibration
 from robot.errors import CalibrationError
+from robot.gate_messages import Report
 from robot.pupper_wire import Telemetry
 from robot.types import Action, Array, Robot
 
@@ -26,6 +27,11 @@ class Instrument(Robot, Protocol):
 
     def frames(self) -> list[Telemetry]:
         """The states that came since the last call, oldest first, in the machine's own angles."""
+        ...
+
+    @property
+    def gate(self) -> Report:
+        """What the gate last said."""
         ...
 
 
@@ -95,7 +101,7 @@ class Bench:
         sent = self.robot.send(Action(target))
         self._frames += self.robot.frames()
         if sent.source == "safety":
-            raise CalibrationError("the gate stopped the robot in the middle of the measurement; nothing is kept")
+            raise CalibrationError(f"the gate stopped the robot ({self.robot.gate.cause}); nothing is kept")
         self.target = sent.joint_pos
         self.sent.append((obs.time + obs.age, self.target))
 

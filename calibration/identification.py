@@ -1,5 +1,7 @@
 """Motors and delays of a machine: the legs move in the air, the model is fitted, the calibration is written."""
 
+import itertools
+
 import numpy as np
 from msgspec.structs import replace
 
@@ -40,7 +42,7 @@ def excite(sitting: Sitting) -> tuple[list[Run], Bench]:
             _move(bench, kind)
         marks.append((-1, len(bench.sent), bench.seen))
         fold(bench)
-    return [_run(bench, begin, end) for begin, end in zip(marks, marks[1:], strict=False)], bench
+    return [_run(bench, begin, end) for begin, end in itertools.pairwise(marks)], bench
 
 
 def _move(bench: Bench, kind: int) -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from calibration.attitude import Attitude, fit_attitude
 from calibration.settings import lying, standing
 from calibration.sitting import Sitting
-from calibration.stances import stand_and_lean
+from calibration.stances import seen, stand_and_lean
 from calibration.touch import Touches, feel, fold, unfold
 from calibration.zeros import Zeros, fit_zeros
 from robot.calibration import Calibration
@@ -33,7 +33,8 @@ def find_attitude(sitting: Sitting, touches: Touches | None, zeros: Array) -> tu
     with sitting.open(standing(sitting.spec), sitting.given) as robot:
         bench = sitting.bench(robot)
         bench.stand_by()
-        stances = stand_and_lean(bench, zeros)
+        rests = stand_and_lean(bench, zeros)
+    stances = seen(bench, rests)
     return fit_attitude(stances, touches, sitting.spec), stances.bias
 
 

@@ -59,9 +59,12 @@ def _leaning(feet: Array, turn: Array, shift: Array, legs: Legs) -> Array:
     return pose
 
 
-def stand_and_lean(bench: Bench, zeros: Array) -> Stances:
-    """Go through all poses. Raises CalibrationError for an absent IMU, or a robot that is moved meanwhile."""
-    angles, down, rates, middles = [], [], [], []
+def stand_and_lean(bench: Bench, zeros: Array) -> list[tuple[int, int]]:
+    """Go through all poses; returns the first state of each rest and the one behind its last.
+
+    Raises CalibrationError for an absent IMU, or a robot that is moved meanwhile.
+    """
+    rests = []
     every = poses(bench.robot.spec, zeros)
     for number, pose in enumerate(every, 1):
         bench.say(f"standing in pose {number} of {len(every)}")
@@ -70,16 +73,20 @@ def stand_and_lean(bench: Bench, zeros: Array) -> Stances:
         begin = bench.seen
         log = bench.rest(REST)
         _check_imu(log.rates, log.down)
-        angles.append(log.pos.mean(axis=0))
-        down.append(log.down.mean(axis=0))
-        rates.append(log.rates)
-        middles.append((begin + bench.seen) // 2)
-    bias = np.concatenate(rates).mean(axis=0)
-    turned = [_turned(bench, a, b, bias) for a, b in itertools.pairwise(middles)]
+        rests.append((begin, bench.seen))
     bench.move(bench.robot.spec.stand - zeros, MOVE)
-    direction = np.array(down)
+    return rests
+
+
+def seen(bench: Bench, rests: list[tuple[int, int]]) -> Stances:
+    """What the robot said in these rests and between them; for when it no longer waits for commands."""
+    logs = [bench.log(begin, end) for begin, end in rests]
+    bias = np.concatenate([log.rates for log in logs]).mean(axis=0)
+    middles = [(begin + end) // 2 for begin, end in rests]
+    turned = [_turned(bench, a, b, bias) for a, b in itertools.pairwise(middles)]
+    direction = np.array([log.down.mean(axis=0) for log in logs])
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    return Stances(np.array(angles), direction, bias, np.array(turned))
+    return Stances(np.array([log.pos.mean(axis=0) for log in logs]), direction, bias, np.array(turned))
 
 
 def _check_imu(rates: Array, down: Array) -> None:

@@ -15,14 +15,18 @@ from rich.prompt import Confirm
 from serial.tools import list_ports
 
 from calibration.sitting import Sitting
+from launch.calibrate_dynamics import write_dynamics
 from launch.calibration_store import Store, refuse_foreign
 from launch.deploy import terminable
 from launch.output import console, emit
-from robot.calibration import Calibration
+from launch.priority import first_in_line
+from robot.calibration import Calibration, load_calibration
 from robot.errors import PortError, UsageError
 from robot.pupper import Pupper
 from robot.spec import Spec, load_spec
 
+NICE = -10
+"""As the control loop."""
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]*$", max_length=60)]
 Procedure = Callable[[Sitting], tuple[Calibration, dict[str, float]]]
 
@@ -59,9 +63,11 @@ def calibrate(options: MachineOptions, preparation: str, procedure: Procedure) -
         refuse_foreign(given, serial, store.folder, spec)
         if options.robot == "pupper" and not options.yes:
             _ask(preparation)
-        with console.status("opening the robot") as status:
+        with first_in_line(NICE), console.status("opening the robot") as status:
             found, figures = procedure(Sitting(spec, given, functools.partial(_open, port), status.update))
     path = store.save(replace(found, serial=serial))
+    if found.motors:
+        write_dynamics(load_calibration(path, spec), path)
     _tell(path, figures, options)
     return 0
 

@@ -22,7 +22,7 @@ class Store:
     @property
     def paths(self) -> list[Path]:
         """The versions, oldest first."""
-        return sorted(self.folder.glob("[0-9][0-9][0-9][0-9]-*.yaml"))
+        return sorted(self.folder.glob("[0-9][0-9][0-9][0-9]-????????????????.yaml"))
 
     def newest(self) -> Calibration | None:
         """The newest version, or None before the first. Raises CalibrationError."""

@@ -130,6 +130,16 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         body: Array = np.array(self.imu_mount) @ direction
         return body
 
+    def upright(self, down: Array) -> Array:
+        """Gravity (3,) in IMU axes without the attitude filter's lean, from what the filter says."""
+        angle = float(np.linalg.norm(self.imu_lean))
+        if angle == 0.0:
+            return down
+        axis = -np.array(self.imu_lean) / angle
+        across: Array = np.cross(axis, down)
+        turned: Array = down * np.cos(angle) + across * np.sin(angle) + axis * (axis @ down) * (1 - np.cos(angle))
+        return turned
+
     @property
     def _sign(self) -> Array:
         return np.array(self.joint_sign, dtype=np.float64)

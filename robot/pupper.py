@@ -88,6 +88,7 @@ class Pupper:
     ) -> None:
         """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`sim.lockstep`)."""
         self._spec = spec
+        self._open_gate = gate
         self._port = port
         self._cameras = cameras or {}
         self._calibration = calibration or Calibration.identity(spec)
@@ -248,7 +249,7 @@ class Pupper:
         roll, pitch = frame.imu[:2]
         down = (math.sin(pitch), -math.sin(roll) * math.cos(pitch), -math.cos(roll) * math.cos(pitch))
         rates = np.array(frame.imu[3:]) - np.array(self._calibration.gyro_bias)
-        return self._calibration.to_body(np.array(down)), self._calibration.to_body(rates)
+        return self._calibration.to_body(self._calibration.upright(np.array(down))), self._calibration.to_body(rates)
 
     def _arm(self) -> None:
         """Arm the gate; asks again while it still stops or gathers telemetry. Raises RobotError."""
