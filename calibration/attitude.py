@@ -93,7 +93,7 @@ def rough_mount(stances: Stances, spec: Spec) -> Array:
     turns = np.array([_turn_between(a, b) for a, b in itertools.pairwise(feet)])
     mixed = turns.T @ stances.turned
     left, size, right = np.linalg.svd(mixed)
-    if size[2] < 0.05 * size[0]:
+    if size[2] < 0.02 * size[0]:
         raise CalibrationError("the IMU says nothing about one axis: a dead gyro axis, or the robot did not lean")
     mirrored = left @ right
     if np.linalg.det(mirrored) < 0:

@@ -16,7 +16,7 @@ Found = tuple[Calibration, dict[str, float]]
 """The machine's calibration with what was found, and figures for people."""
 
 
-def find_zeros(sitting: Sitting) -> tuple[Touches, Zeros]:
+def find_zeros(sitting: Sitting) -> Zeros:
     """Feel for the floor, lying: about 45 s. Raises CalibrationError."""
     with sitting.open(lying(sitting.spec), sitting.given) as robot:
         bench = sitting.bench(robot)
@@ -25,7 +25,7 @@ def find_zeros(sitting: Sitting) -> tuple[Touches, Zeros]:
         touches = feel(bench, np.zeros(12))
         fold(bench)
     # Note: only now, since a robot that gets no commands while somebody thinks is stopped by its gate
-    return touches, fit_zeros(touches, sitting.spec)
+    return fit_zeros(touches, sitting.spec)
 
 
 def find_attitude(sitting: Sitting, touches: Touches | None, zeros: Array) -> tuple[Attitude, Array]:
@@ -40,7 +40,7 @@ def find_attitude(sitting: Sitting, touches: Touches | None, zeros: Array) -> tu
 
 def calibrate_joints(sitting: Sitting) -> Found:
     """Zeros by touch alone: what a robot needs that was switched off. Raises CalibrationError."""
-    _, zeros = find_zeros(sitting)
+    zeros = find_zeros(sitting)
     figures = {
         "touch_miss_mm": 1e3 * float(zeros.miss.max()),
         "joint_sigma_deg": float(np.degrees(zeros.sigma.max())),
@@ -57,8 +57,8 @@ def calibrate_imu(sitting: Sitting) -> Found:
 
 def calibrate_joints_and_imu(sitting: Sitting) -> Found:
     """Zeros and IMU at once, each making the other better. Raises CalibrationError."""
-    touches, zeros = find_zeros(sitting)
-    attitude, bias = find_attitude(sitting, touches, zeros.offset)
+    zeros = find_zeros(sitting)
+    attitude, bias = find_attitude(sitting, zeros.used, zeros.offset)
     figures = {"touch_miss_mm": 1e3 * float(zeros.miss.max()), **_figures(attitude)}
     figures["joint_sigma_deg"] = float(np.degrees(attitude.sigma.max()))
     found = _with_zeros(sitting.given, attitude.offset, figures)

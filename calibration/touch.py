@@ -33,12 +33,17 @@ UNFOLD = ((0.6, 1.57, -2.75), (0.6, 3.0, -2.8), (0.6, 3.0, -0.6), ALOFT)
 """From the folded legs of the rest pose to `ALOFT`, over the top and outward, since below there is the floor."""
 REACH, LONGEST = 0.035, 0.6
 """How far above and below the expected floor a foot begins and gives up [m], and what that may be in angle [rad]."""
-SECONDS = 2.0
-"""How long a foot takes for both ways [s]."""
+SECONDS, FASTEST = 2.0, 0.3
+"""How long a foot takes for both ways [s], but no faster than this, since a late answer lets it press on [rad/s]."""
 FORCE = 0.5
 """How hard a foot presses before it counts as standing on something [N]."""
-SLACK, KEPT = 0.035, 0.01
-"""What a joint lags in free motion, and what it is left to press with after touching [rad]."""
+SLACK, STUCK, KEPT = 0.07, 0.14, 0.01
+"""What a joint lags in free motion, what it may lag before it begins to move, and what it is left to press with after
+touching [rad]."""
+BEGUN = 0.04
+"""A joint that has not moved so far may be stuck by its own friction, not by the floor [rad]."""
+SETTLE = 0.3
+"""How long it rests before it goes down [s]."""
 SLOWED = 0.3
 """A foot that moves slower than this share of what it is told has met something."""
 
@@ -87,18 +92,21 @@ def _touch(bench: Bench, pose: Array, zeros: Array) -> tuple[Array, Array]:
     offset = -span.copy()
     above = (pose.reshape(4, 3) - down * span[:, None]).ravel() - zeros
     bench.move(above, 0.8)
-    each = 2 * span / (SECONDS * spec.rate)
-    met, past = np.zeros(4, bool), [offset]
-    for tick in range(round(1.5 * SECONDS * spec.rate)):
+    bench.hold(SETTLE)
+    each = np.minimum(2 * span / SECONDS, FASTEST) / spec.rate
+    met, past = np.zeros(4, bool), [(((bench.angles + zeros - pose).reshape(4, 3)) * down).sum(axis=1)]
+    for _ in range(round(2.5 * float((span / each).max()))):
         offset = np.where(met, offset, offset + each)
         bench.tick((pose.reshape(4, 3) + down * offset[:, None]).ravel() - zeros)
         past.append((((bench.angles + zeros - pose).reshape(4, 3)) * down).sum(axis=1))
         speed = (past[-1] - past[max(0, len(past) - 5)]) / 4
-        new = (speed < SLOWED * each) & (offset - past[-1] > SLACK + press) & ~met & (tick > 8)
+        moved = past[-1] - past[0] > BEGUN
+        enough = press + np.where(moved, SLACK, STUCK)
+        new = (speed < SLOWED * each) & (offset - past[-1] > enough) & ~met
         offset, met = np.where(new, past[-1] + KEPT + 0.6 * press, offset), met | new
         if met.all():
             break
-    bench.hold(0.25)
+    bench.hold(0.5)
     angles = bench.rest(0.25).pos.mean(axis=0)
     bench.move(above, 0.5)
     return angles, met

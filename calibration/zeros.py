@@ -1,6 +1,6 @@
 """From touches of the floor to the joints' zeros."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ FINE = 5e-5
 """How well a foot finds the floor [m]."""
 LARGEST_MISS = 1.5e-3
 """A leg whose touches do not fit one plane better than this did not touch the floor [m]."""
+DOUBTFUL = 3e-4
+"""A touch that is farther from the plane of the others was a joint's own friction, not the floor [m]."""
 FEWEST = 5
 """So many touches a leg are needed."""
 
@@ -36,6 +38,8 @@ class Zeros:
     """(12,) one standard deviation [rad]."""
     plane: Array
     """(3,) the floor in the body frame: height beyond the drawing [m], slope along x and y."""
+    used: Touches
+    """The touches without those that were not the floor."""
     miss: Array
     """(4,) how far each leg's touches are from the plane, root mean square [m]."""
 
@@ -52,6 +56,30 @@ def misses(found: Array, pos: Array, spec: Spec) -> Array:
 def fit_zeros(touches: Touches, spec: Spec) -> Zeros:
     """The zeros that put all touches on one plane. Raises CalibrationError naming a leg that cannot be right."""
     _check_enough(touches, spec)
+    zeros = _fitted(touches, spec)
+    for _ in range(touches.met.size):
+        doubtful = _doubtful(touches, zeros, spec)
+        if doubtful is None:
+            break
+        touches = doubtful
+        zeros = _fitted(touches, spec)
+    _check_fit(zeros.miss, spec)
+    return zeros
+
+
+def _doubtful(touches: Touches, zeros: Zeros, spec: Spec) -> Touches | None:
+    """The touches without the worst of those that cannot have been the floor, while enough are left; else None."""
+    found = np.concatenate([zeros.offset, zeros.plane])
+    spare = touches.met.sum(axis=0) > FEWEST
+    away = np.abs(misses(found, touches.pos, spec)) * touches.met * spare
+    if away.max() < DOUBTFUL:
+        return None
+    met = touches.met.copy()
+    met[np.unravel_index(int(away.argmax()), away.shape)] = 0.0
+    return replace(touches, met=met)
+
+
+def _fitted(touches: Touches, spec: Spec) -> Zeros:
     prior = np.concatenate([np.full(12, LIKELY), [PLAY, TILT, TILT]])
 
     def residuals(found: Array) -> Array:
@@ -60,10 +88,9 @@ def fit_zeros(touches: Touches, spec: Spec) -> Zeros:
     found, covariance = fit(residuals, np.zeros(15))
     left = misses(found, touches.pos, spec)
     miss = np.sqrt((left**2 * touches.met).sum(axis=0) / touches.met.sum(axis=0))
-    _check_fit(miss, spec)
     spread = max(1.0, float(np.sqrt(np.mean(miss**2))) / FINE)
     sigma = spread * np.sqrt(np.diag(covariance))[:12]
-    return Zeros(found[:12], sigma, found[12:], miss)
+    return Zeros(found[:12], sigma, found[12:], touches, miss)
 
 
 def _check_enough(touches: Touches, spec: Spec) -> None:

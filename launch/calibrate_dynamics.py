@@ -7,7 +7,7 @@ import yaml
 
 from robot.calibration import Calibration, Estimate
 from robot.errors import CalibrationError
-from sim.dynamics import Dynamics
+from sim.dynamics import NOMINAL, Dynamics
 from sim.randomize import Ranges
 
 MOTORS = ("kp", "kd", "motor_strength", "joint_friction", "rotor_inertia")
@@ -24,14 +24,15 @@ CURRENT_LOOP = 2.0
 
 
 def dynamics_of(calibration: Calibration) -> Dynamics:
-    """This machine in the simulator. Raises CalibrationError where its motors have not been identified."""
+    """The machine in the simulator. Raises CalibrationError where its motors have not been identified."""
     if not calibration.motors:
         raise CalibrationError(
             f"the motors of {calibration.machine} ({calibration.hash}) are not identified; `leash calibrate motors`"
         )
     motors = {name: calibration.motors[name].value for name in MOTORS}
     action, telemetry = delays(calibration)
-    return Dynamics(**motors, action_latency_ms=action, telemetry_latency_ms=telemetry)
+    found = motors | {"action_latency_ms": action, "telemetry_latency_ms": telemetry}
+    return msgspec.structs.replace(NOMINAL, **found)
 
 
 def delays(calibration: Calibration) -> tuple[float, float]:
