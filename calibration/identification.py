@@ -87,6 +87,10 @@ def calibrate_motors(sitting: Sitting) -> Found:
         "motor_rms_after_mrad": 1e3 * motors.after,
         "round_trip_p50_ms": late.round_trip[0],
         "round_trip_p95_ms": late.round_trip[1],
+        "telemetry_jitter_p50_ms": late.jitter[0],
+        "telemetry_jitter_p95_ms": late.jitter[1],
+        "state_age_p50_ms": late.age[0],
+        "state_age_p95_ms": late.age[1],
     }
     return with_motors(sitting.given, motors, late, figures), figures
 
@@ -106,7 +110,7 @@ def with_motors(given: Calibration, motors: Motors, late: Lags, figures: dict[st
     delays = {
         "round_trip_ms": (1e3 * delay[0], max(1e3 * delay[1], 0.1)),
         "telemetry_jitter_ms": (late.jitter[0], late.jitter[1]),
-        "state_age_ms": (late.age[0], late.age[1] - late.age[0]),
+        "state_age_ms": (late.age[0], (late.age[1] - late.age[0]) / 2),
     }
     return replace(
         given,

@@ -12,11 +12,10 @@ import tyro
 from msgspec import Meta
 from msgspec.structs import replace
 from rich.prompt import Confirm
-from serial.tools import list_ports
 
 from calibration.sitting import Sitting
 from launch.calibrate_dynamics import write_dynamics
-from launch.calibration_store import Store, refuse_foreign
+from launch.calibration_store import Store, refuse_foreign, serial_number
 from launch.deploy import terminable
 from launch.output import console, emit
 from launch.priority import first_in_line
@@ -101,12 +100,6 @@ def _port(options: MachineOptions) -> Iterator[str]:
         raise UsageError("--port means nothing to --robot twin; leave one of them out")
     with TwinProcess(TwinConfig(dynamics=options.dynamics, seed=options.seed)) as twin:
         yield twin.port
-
-
-def serial_number(port: str) -> str:
-    """What the USB device behind a port calls itself; empty where there is none."""
-    real = str(Path(port).resolve())
-    return next((found.serial_number or "" for found in list_ports.comports() if found.device == real), "")
 
 
 def _ask(preparation: str) -> None:

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from msgspec.structs import replace
+from serial.tools import list_ports
 
 from robot.calibration import Calibration, dump_calibration, load_calibration
 from robot.errors import CalibrationError
@@ -105,3 +106,9 @@ def refuse_foreign(calibration: Calibration, serial: str, folder: Path, spec: Sp
 def _machines(folder: Path, spec: Spec) -> list[Calibration]:
     stores = (Store(folder, path.name, spec) for path in sorted(folder.iterdir()) if path.is_dir())
     return [newest for store in stores if (newest := store.newest()) is not None]
+
+
+def serial_number(port: str) -> str:
+    """What the USB device behind a port calls itself; empty where there is none."""
+    real = str(Path(port).resolve())
+    return next((found.serial_number or "" for found in list_ports.comports() if found.device == real), "")
