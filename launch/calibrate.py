@@ -6,8 +6,8 @@ import sys
 from robot.errors import UsageError
 
 PROCEDURES = {
-    "joints": "zeros and signs of the joints, by feeling for the stops and standing in many poses",
-    "imu": "how the IMU is mounted, the gyro's bias, and whether there is an IMU at all",
+    "joints": "zeros of the joints, by feeling for the floor; also after every power-off",
+    "imu": "how the IMU is mounted and errs, by standing in many poses",
     "camera": "lens and place of a camera, by a printed board",
     "latency": "the delays between a command, the motion, and what is seen of it",
     "motors": "gains, torque, friction and inertia of the motors, and the simulator's file from them",

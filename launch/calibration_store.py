@@ -1,5 +1,6 @@
 """Where calibrations live: one folder a machine, one file a version, nothing ever overwritten."""
 
+import contextlib
 import os
 from datetime import date
 from pathlib import Path
@@ -58,7 +59,8 @@ class Store:
         except OSError as error:
             raise CalibrationError(f"cannot write {path}: {error.strerror}; name another --store") from None
         finally:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
         return path
 
 
