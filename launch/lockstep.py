@@ -16,10 +16,12 @@ from sim.twin_machine import Twin
 
 LONGEST_END = 5.0
 """By then a gate that was told to leave has ended [s]."""
+DELIVERY_MS = 200
+"""How long the line may take to carry the last words [ms]."""
 
 
 class LockstepGate:
-    """Fits `robot.pupper.Gate`."""
+    """Fits `robot.pupper.Link`."""
 
     def __init__(self, twin: Twin, config: Config) -> None:
         self._twin, self._config = twin, config
@@ -83,6 +85,8 @@ class LockstepGate:
         end = self.now + LONGEST_END
         while self._state.phase != "off" and self.now < end:
             self.advance()
+        for _ in range(DELIVERY_MS):
+            self._twin.advance(1)
 
     def _step(self, event: Event) -> Ack | None:
         self._state, writes, ack = step(self._state, event, self.now, self._config)

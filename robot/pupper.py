@@ -88,7 +88,7 @@ class Pupper:
     ) -> None:
         """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`sim.lockstep`)."""
         self._spec = spec
-        self._open_gate = gate
+        self._open = gate
         self._port = port
         self._cameras = cameras or {}
         self._calibration = calibration or Calibration.identity(spec)
