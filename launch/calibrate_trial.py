@@ -1,16 +1,17 @@
 """One simulated machine from power-up to verdict: calibrate it, walk with it before and after, replay the walk."""
 
-import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
+from calibration.bench import Instrument
 from calibration.joints import Found
 from calibration.sitting import Sitting
 from launch.calibrate_all import everything
 from launch.calibrate_machines import draw_machine, errors
 from launch.calibrate_replay import Course, before_and_after, joint_rmse
-from launch.lockstep import lockstep
 from launch.logs import Logs
 from launch.steer import Steer
 from launch.witness import Witness
@@ -20,6 +21,7 @@ from robot.errors import LeashError
 from robot.loop import run
 from robot.spec import Spec
 from robot.types import Policy, Tick
+from sim.lockstep import lockstep
 from sim.twin_machine import Twin
 
 COMMAND = (0.2, 0.0, 0.0)
@@ -59,7 +61,7 @@ def walk(seed: int, spec: Spec, calibration: Calibration, policy: Policy) -> tup
     twin, tape = Twin(draw_machine(seed), seed=seed), Tape()
     witness = Witness(twin.truth, spec)
     try:
-        with lockstep(twin, spec, calibration) as robot:
+        with lockstep(spec, twin, calibration=calibration) as robot:
             robot.reset()
             steered = Steer(policy, COMMAND)
             ticks = round(SECONDS * spec.rate)
@@ -70,11 +72,16 @@ def walk(seed: int, spec: Spec, calibration: Calibration, policy: Policy) -> tup
     return (FALLEN_RMSE if fell else witness.score(SETTLE)["speed_rmse"]), tape
 
 
+def opener(twin: Twin) -> Callable[[Spec, Calibration], AbstractContextManager[Instrument]]:
+    """Opens this twin in virtual time, as `Sitting.open` does."""
+    return lambda spec, calibration: lockstep(spec, twin, calibration=calibration)
+
+
 def calibrated(seed: int, spec: Spec) -> tuple[Found, float]:
     """The calibration of the machine with this seed, and how long it took [s]."""
     twin = Twin(draw_machine(seed), seed=seed)
     begin = twin.ms
-    found = everything(Sitting(spec, Calibration.identity(spec), functools.partial(lockstep, twin)))
+    found = everything(Sitting(spec, Calibration.identity(spec), opener(twin)))
     return found, (twin.ms - begin) * 1e-3
 
 

@@ -59,6 +59,10 @@ class Link(Protocol):
         """The newest report, without waiting."""
         ...
 
+    def take_frames(self) -> list[Telemetry]:
+        """The states reported since the last call, oldest first; of very many only the newest."""
+        ...
+
     def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
         """Ask, and wait for the answer; None when none comes in time [s]."""
         ...
@@ -88,7 +92,6 @@ class Pupper:
     ) -> None:
         """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`sim.lockstep`)."""
         self._spec = spec
-        self._open = gate
         self._port = port
         self._cameras = cameras or {}
         self._calibration = calibration or Calibration.identity(spec)

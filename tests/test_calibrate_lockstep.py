@@ -1,7 +1,5 @@
 """The procedures on the twin itself, in virtual time, through the ordinary driver and the gate's rules."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -12,11 +10,12 @@ from calibration.sitting import Sitting
 from calibration.touch import unfold
 from launch.calibrate_machines import draw_machine, errors, true_mount
 from launch.calibrate_selftest import summary
-from launch.lockstep import lockstep
+from launch.calibrate_trial import opener
 from robot.calibration import Calibration, Estimate
 from robot.errors import CalibrationError
 from robot.spec import load_spec
 from robot.types import Action
+from sim.lockstep import lockstep
 from sim.twin_dynamics import Dynamics
 from sim.twin_machine import Twin
 
@@ -25,7 +24,7 @@ BARE = Calibration.identity(SPEC)
 
 
 def sitting(twin: Twin, say: object = None) -> Sitting:
-    return Sitting(SPEC, BARE, functools.partial(lockstep, twin), say if callable(say) else (lambda _: None))
+    return Sitting(SPEC, BARE, opener(twin), say if callable(say) else (lambda _: None))
 
 
 def test_a_machine_with_eight_degrees_of_error_finds_its_zeros_in_a_minute() -> None:
@@ -44,7 +43,7 @@ def test_lock_step_comes_out_the_same_every_time() -> None:
     runs = []
     for _ in range(2):
         twin = Twin(Dynamics(action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=3)
-        with lockstep(twin, lying(SPEC), BARE) as robot:
+        with lockstep(lying(SPEC), twin) as robot:
             bench = Bench(robot, BARE)
             bench.stand_by()
             bench.hold(0.5)
@@ -55,7 +54,7 @@ def test_lock_step_comes_out_the_same_every_time() -> None:
 
 def test_a_robot_that_was_left_is_off() -> None:
     twin = Twin()
-    with lockstep(twin, SPEC, BARE) as robot:
+    with lockstep(SPEC, twin) as robot:
         robot.reset()
         robot.send(Action(SPEC.stand, source="safety"))
         assert robot.gate.cause == "a soft stop was asked for"
@@ -64,7 +63,7 @@ def test_a_robot_that_was_left_is_off() -> None:
 
 def test_a_leg_that_does_not_move_is_named_and_ends_it() -> None:
     twin = Twin()
-    with lockstep(twin, lying(SPEC), BARE) as robot:
+    with lockstep(lying(SPEC), twin) as robot:
         bench = Bench(robot, BARE)
         bench.stand_by()
         twin.firmware.drive.active[3:6] = 0.0
@@ -79,7 +78,7 @@ def test_a_robot_without_an_imu_is_told_so() -> None:
 
 def test_a_robot_that_is_pushed_while_it_should_be_still_is_refused() -> None:
     twin = Twin()
-    with lockstep(twin, lying(SPEC), BARE) as robot:
+    with lockstep(lying(SPEC), twin) as robot:
         bench = Bench(robot, BARE)
         bench.stand_by()
         twin.push(np.array([0.0, 1.5, 0.5]))
@@ -89,7 +88,7 @@ def test_a_robot_that_is_pushed_while_it_should_be_still_is_refused() -> None:
 
 def test_a_gate_that_stops_the_robot_ends_it_with_its_cause() -> None:
     twin = Twin()
-    with lockstep(twin, lying(SPEC), BARE) as robot:
+    with lockstep(lying(SPEC), twin) as robot:
         bench = Bench(robot, BARE)
         bench.stand_by()
         robot.send(Action(SPEC.rest, source="safety"))
