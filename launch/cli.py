@@ -16,6 +16,7 @@ COMMANDS = {
     "deploy": "let a policy drive a robot",
     "eval": "measure a policy: falls, speed, smoothness",
     "data": "list, show, verify, recover and replay recordings",
+    "calibrate": "find out what is particular about one machine: joints, IMU, cameras, delays, motors",
     "twin": "a simulated Pupper behind a serial port that speaks the firmware's protocol",
     "bench": "measure the loop, the server and the simulator",
     "keys": "make the keys that let a policy server be reached from another machine",

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 from msgspec.structs import replace as replace_struct
 
+from launch.calibration_store import choose, serial_number
 from launch.plan import Plan, load_plan
-from robot.calibration import Calibration, load_calibration
+from robot.calibration import Calibration
 from robot.camera import CameraProcess, open_camera
 from robot.errors import CameraError, PortError, SpecError, UsageError
 from robot.fake import FakeRobot
@@ -30,7 +31,7 @@ class RobotOptions:
     camera: tuple[str, ...] = ()
     """Cameras as NAME=SOURCE: /dev/video0, a URL, a video file, `synthetic`; or `on` for the ones in the plan."""
     calibration: Path | None = None
-    """Calibration file of this machine."""
+    """Calibration of this machine: its folder under `calibrations`, for the newest one, or a file."""
     dynamics: Path | None = None
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
     boot: Literal["cold", "homed"] = "homed"
@@ -81,7 +82,9 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
     spec = load_spec(plan.spec)
     if plan.processes.control.rate != spec.rate:
         raise SpecError(f"control runs at {plan.processes.control.rate} Hz but {spec.name} is built for {spec.rate} Hz")
-    calibration = load_calibration(options.calibration, spec) if options.calibration else Calibration.identity(spec)
+    calibration = Calibration.identity(spec)
+    if options.calibration:
+        calibration = choose(options.calibration, spec, serial_number(options.port) if options.port else "")
     frame = Opened(FakeRobot(spec), spec, plan, calibration)
     if options.robot == "sim":
         opener = _open_sim(options, frame, realtime=realtime)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -15,9 +16,12 @@ from serial.tools import list_ports
 
 from robot.errors import PortError, RobotError
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
+from robot.pupper_wire import Telemetry
 
 COMMAND = (sys.executable, "-m", "robot.gate")
 """How a gate is started; the socket's number follows."""
+KEPT_FRAMES = 1000
+"""States that wait for `take_frames`; ten seconds of them."""
 ENDING = 2.5
 """How long the gate may take to make the robot safe; half a second more and it is killed [s]."""
 
@@ -41,6 +45,7 @@ class GateLink:
         self._socket = ours
         self._port = config.port
         self._report = Report()
+        self._frames: deque[Telemetry] = deque(maxlen=KEPT_FRAMES)
         self._tell(config)
 
     def wait(self, timeout: float) -> Report:
@@ -53,6 +58,13 @@ class GateLink:
         while self._receive(0.0):
             pass
         return self._report
+
+    def take_frames(self) -> list[Telemetry]:
+        """The states reported since the last call, oldest first; of very many only the newest."""
+        self.poll()
+        frames = list(self._frames)
+        self._frames.clear()
+        return frames
 
     def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
         """Send a question and wait for its answer; None when none comes in time."""
@@ -98,6 +110,8 @@ class GateLink:
         if isinstance(message, Unopened):
             raise PortError(_why_unopened(self._port, message))
         if isinstance(message, Report):
+            if message.frame is not None and message.frame != self._report.frame:
+                self._frames.append(message.frame)
             self._report = message
         return message
 

@@ -59,6 +59,10 @@ class Link(Protocol):
         """The newest report, without waiting."""
         ...
 
+    def take_frames(self) -> list[Telemetry]:
+        """The states reported since the last call, oldest first; of very many only the newest."""
+        ...
+
     def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
         """Ask, and wait for the answer; None when none comes in time [s]."""
         ...
@@ -188,6 +192,10 @@ class Pupper:
             age=now - frame.time,
         )
 
+    def frames(self) -> list[Telemetry]:
+        """Every state that came since the last call, oldest first, in the machine's own angles; `observe` has one."""
+        return self._gate.take_frames()
+
     def send(self, action: Action) -> Action:
         """Send a target through the gate; return what really went out.
 
@@ -244,7 +252,7 @@ class Pupper:
         roll, pitch = frame.imu[:2]
         down = (math.sin(pitch), -math.sin(roll) * math.cos(pitch), -math.cos(roll) * math.cos(pitch))
         rates = np.array(frame.imu[3:]) - np.array(self._calibration.gyro_bias)
-        return self._calibration.to_body(np.array(down)), self._calibration.to_body(rates)
+        return self._calibration.to_body(self._calibration.upright(np.array(down))), self._calibration.to_body(rates)
 
     def _arm(self) -> None:
         """Arm the gate; asks again while it still stops or gathers telemetry. Raises RobotError."""

@@ -10,8 +10,10 @@ from robot.calibration import Calibration
 from robot.errors import RobotError
 from robot.gate_core import Event, Leave
 from robot.gate_engine import Engine
+from robot.gate_link import KEPT_FRAMES
 from robot.gate_messages import Ack, Arm, Command, Config, Report, Stop, check
 from robot.pupper import Pupper
+from robot.pupper_wire import Telemetry
 from robot.spec import Spec
 from sim.twin_machine import Twin
 
@@ -31,6 +33,7 @@ class LockstepGate:
         self._twin = twin
         self._engine: Engine | None = None
         self._now = START + twin.ms * TICK
+        self._frames: list[Telemetry] = []
 
     def open(self, config: Config) -> "LockstepGate":
         """Begin anew, as a gate process would. Raises SpecError."""
@@ -58,6 +61,11 @@ class LockstepGate:
     def poll(self) -> Report:
         """The newest report."""
         return self._gate.report(self.now())
+
+    def take_frames(self) -> list[Telemetry]:
+        """The states since the last call, oldest first."""
+        frames, self._frames = self._frames, []
+        return frames[-KEPT_FRAMES:]
 
     def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
         """The answer, at once."""
@@ -87,6 +95,8 @@ class LockstepGate:
         if data := self._twin.read():
             for event in gate.heard(data, self._now):
                 self._step(event)
+                if isinstance(event, Telemetry):
+                    self._frames.append(event)
         if self._now >= gate.due:
             self._step(None)
 

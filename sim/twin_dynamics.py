@@ -55,11 +55,13 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     friction: Amount = 0.8
     """Coulomb coefficient between a foot and the floor."""
     motor_strength: Scale = 1.0
-    """Scales the torque that a current makes."""
+    """Scales the torque that a current makes, and with it the largest one."""
     kp: Scale = 1.0
     """Scales the firmware's effective position gain."""
     kd: Scale = 1.0
     """Scales the firmware's effective velocity gain."""
+    coulomb: Scale = 1.0
+    """Scales the motors' own constant dry friction; what grows with the current follows `motor_strength`."""
     joint_friction: Amount = 0.0
     """Coulomb friction of each joint on top of the motor's own [N m]."""
     joint_damping: Amount = 0.0

@@ -60,7 +60,8 @@ def document(dynamics: Dynamics, scenery: str = "") -> str:
           cone="elliptic" impratio="5" iterations="50" ls_iterations="20"/>
   <default>
     <joint armature="{ROTOR_INERTIA * dynamics.rotor_inertia}" damping="{VISCOUS + dynamics.joint_damping}"
-           frictionloss="{COULOMB}" solreflimit="0.004 1" solreffriction="0.004 1" solimpfriction="0.99 0.999 0.001"/>
+           frictionloss="{COULOMB * dynamics.coulomb}"
+           solreflimit="0.004 1" solreffriction="0.004 1" solimpfriction="0.99 0.999 0.001"/>
     <geom contype="0" conaffinity="1" condim="3" solref="0.006 1" friction="0.5 0.005 0.0001"/>
   </default>
   <asset>{rough if dynamics.bumps > 0.0 else ""}</asset>

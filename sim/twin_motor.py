@@ -31,7 +31,7 @@ class Motors:
         self._follow = 1.0 if dynamics.current_loop_ms <= 0.0 else 1.0 - float(np.exp(-1.0 / dynamics.current_loop_ms))
         self._torque_per_amp = TORQUE_PER_AMP * dynamics.motor_strength
         self._friction_per_amp = FRICTION_PER_AMP * dynamics.motor_strength
-        self._coulomb = COULOMB + dynamics.joint_friction
+        self._coulomb = COULOMB * dynamics.coulomb + dynamics.joint_friction
         self._current = np.zeros(12)
         self._room = np.zeros(12)
         self.torque: Array = np.zeros(12)

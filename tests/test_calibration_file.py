@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from robot.calibration import Calibration, load_calibration
+from robot.calibration import Calibration, CameraCalibration, Estimate, dump_calibration, load_calibration
 from robot.errors import CalibrationError
 from robot.spec import load_spec
 
@@ -71,6 +71,42 @@ def test_an_error_names_the_file_and_the_field(tmp_path: Path, change: dict[str,
     with pytest.raises(CalibrationError, match=field) as caught:
         load_calibration(written(tmp_path, **change), SPEC)
     assert "desk.yaml" in str(caught.value)
+
+
+def test_stops_are_one_a_joint_or_none(tmp_path: Path) -> None:
+    assert load_calibration(written(tmp_path, stops=[0.5] * 12), SPEC).stops == (0.5,) * 12
+    with pytest.raises(CalibrationError, match="stops has 3"):
+        load_calibration(written(tmp_path, stops=[0.5] * 3), SPEC)
+
+
+def test_a_camera_that_sits_in_no_possible_way_is_named(tmp_path: Path) -> None:
+    head = {"width": 640, "height": 480, "fx": 700.0, "fy": 700.0, "cx": 320.0, "cy": 240.0}
+    assert load_calibration(written(tmp_path, cameras={"head": head}), SPEC).cameras["head"].rotation is None
+    mirrored = head | {"rotation": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, -1.0]]}
+    with pytest.raises(CalibrationError, match=r"cameras.head.rotation is no rotation"):
+        load_calibration(written(tmp_path, cameras={"head": mirrored}), SPEC)
+
+
+def test_what_is_written_reads_back_with_the_same_hash(tmp_path: Path) -> None:
+    full = replace(
+        Calibration.identity(SPEC),
+        imu_lean=(0.1, 0.0, -0.05),
+        motors={"kp": Estimate(1.1, 0.02)},
+        cameras={"head": CameraCalibration(640, 480, 700.0, 701.0, 320.5, 239.5, (0.1, -0.2))},
+        residuals={"touch_miss_mm": 0.02},
+    )
+    path = tmp_path / "full.yaml"
+    path.write_text(dump_calibration(full))
+    again = load_calibration(path, SPEC)
+    assert again == full
+    assert again.hash == full.hash != Calibration.identity(SPEC).hash
+
+
+def test_gravity_comes_back_upright_from_a_leaning_filter() -> None:
+    leaning = replace(Calibration.identity(SPEC), imu_lean=(0.1, 0.0, 0.0))
+    down = np.array([0.0, np.sin(0.1), -np.cos(0.1)])
+    np.testing.assert_allclose(leaning.upright(down), [0.0, 0.0, -1.0], atol=1e-12)
+    np.testing.assert_array_equal(Calibration.identity(SPEC).upright(down), down)
 
 
 def test_a_missing_file_is_a_calibration_error(tmp_path: Path) -> None:

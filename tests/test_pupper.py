@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import signal
 import subprocess
@@ -262,6 +263,19 @@ def test_gravity_follows_roll_about_x_and_pitch_about_y(
 
 
 @pytest.mark.usefixtures("brisk")
+def test_every_state_is_handed_out_once(firmware: Firmware) -> None:
+    with standing(firmware) as robot:
+        before = robot.frames()[-1]
+        for _ in range(10):
+            robot.observe()
+            robot.send(Action(SPEC.stand))
+        frames = robot.frames()
+        stamps = [before.ts, *(frame.ts for frame in frames)]
+        assert len(frames) >= 40
+        assert all(later > earlier for earlier, later in itertools.pairwise(stamps))
+        assert len(robot.frames()) <= 2
+
+
 def test_hold_repeats_the_last_target_and_feeds_the_gate(firmware: Firmware) -> None:
     with standing(firmware) as robot:
         robot.observe()

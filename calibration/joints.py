@@ -1,0 +1,91 @@
+"""Joints and IMU of a machine: the procedures from beginning to end, and what they write."""
+
+import numpy as np
+from msgspec.structs import replace
+
+from calibration.attitude import Attitude, fit_attitude
+from calibration.settings import lying, standing
+from calibration.sitting import Sitting
+from calibration.stances import seen, stand_and_lean
+from calibration.touch import Touches, feel, fold, unfold
+from calibration.zeros import Zeros, fit_zeros
+from robot.calibration import Calibration
+from robot.types import Array
+
+Found = tuple[Calibration, dict[str, float]]
+"""The machine's calibration with what was found, and figures for people."""
+
+
+def find_zeros(sitting: Sitting) -> Zeros:
+    """Feel for the floor, lying: about 45 s. Raises CalibrationError."""
+    with sitting.open(lying(sitting.spec), sitting.given) as robot:
+        bench = sitting.bench(robot)
+        bench.stand_by()
+        unfold(bench)
+        touches = feel(bench, np.zeros(12))
+        fold(bench)
+    # Note: only now, since a robot that gets no commands while somebody thinks is stopped by its gate
+    return fit_zeros(touches, sitting.spec)
+
+
+def find_attitude(sitting: Sitting, touches: Touches | None, zeros: Array) -> tuple[Attitude, Array]:
+    """Stand in many poses: about 40 s; also the gyro's bias (3,) [rad/s]. Raises CalibrationError."""
+    with sitting.open(standing(sitting.spec), sitting.given) as robot:
+        bench = sitting.bench(robot)
+        bench.stand_by()
+        rests = stand_and_lean(bench, zeros)
+    stances = seen(bench, rests)
+    return fit_attitude(stances, touches, sitting.spec), stances.bias
+
+
+def calibrate_joints(sitting: Sitting) -> Found:
+    """Zeros by touch alone: what a robot needs that was switched off. Raises CalibrationError."""
+    zeros = find_zeros(sitting)
+    figures = {
+        "touch_miss_mm": 1e3 * float(zeros.miss.max()),
+        "joint_sigma_deg": float(np.degrees(zeros.sigma.max())),
+    }
+    return _with_zeros(sitting.given, zeros.offset, figures), figures
+
+
+def calibrate_imu(sitting: Sitting) -> Found:
+    """Mounting, bias and lean of the IMU, with zeros as they are known. Raises CalibrationError."""
+    attitude, bias = find_attitude(sitting, None, np.zeros(12))
+    figures = _figures(attitude)
+    return _with_imu(sitting.given, attitude, bias, figures), figures
+
+
+def calibrate_joints_and_imu(sitting: Sitting) -> Found:
+    """Zeros and IMU at once, each making the other better. Raises CalibrationError."""
+    zeros = find_zeros(sitting)
+    attitude, bias = find_attitude(sitting, zeros.used, zeros.offset)
+    figures = {"touch_miss_mm": 1e3 * float(zeros.miss.max()), **_figures(attitude)}
+    figures["joint_sigma_deg"] = float(np.degrees(attitude.sigma.max()))
+    found = _with_zeros(sitting.given, attitude.offset, figures)
+    return _with_imu(found, attitude, bias, figures), figures
+
+
+def _figures(attitude: Attitude) -> dict[str, float]:
+    return {
+        "stance_unflat_mm": 1e3 * attitude.unflat,
+        "imu_turn_miss_deg": float(np.degrees(attitude.turn_miss)),
+        "imu_gravity_miss_deg": float(np.degrees(attitude.gravity_miss)),
+        "imu_gravity_scale": attitude.gravity_scale,
+    }
+
+
+def _with_zeros(given: Calibration, found: Array, figures: dict[str, float]) -> Calibration:
+    """Note: an offset of more than half a turn is the same joint counted from another turn of the motor."""
+    offset = np.remainder(np.array(given.joint_offset) + found + np.pi, 2 * np.pi) - np.pi
+    return replace(given, joint_offset=tuple(offset.round(6).tolist()), residuals=given.residuals | figures)
+
+
+def _with_imu(given: Calibration, attitude: Attitude, bias: Array, figures: dict[str, float]) -> Calibration:
+    rows = attitude.mount.round(6).tolist()
+    return replace(
+        given,
+        imu_mount=tuple(tuple(row) for row in rows),
+        gyro_bias=tuple(bias.round(6).tolist()),
+        imu_lean=tuple(attitude.lean.round(6).tolist()),
+        residuals=given.residuals | figures,
+    )

@@ -1,0 +1,79 @@
+"""Delays: how long after a command its motion is seen, how evenly states come, how old they are when used.
+
+Over the line nobody can tell the way there from the way back: a robot that obeys 10 ms later and reports 10 ms sooner
+says exactly the same. What is found is the sum; a camera that sees the motion would tell the two apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibration.bench import Bench
+from calibration.leg_model import Course, simulate
+from calibration.motors import Motors, Run
+from robot.types import Array
+
+WINDOW = 80
+"""States of one comparison: 0.8 s of them."""
+FASTEST = 0.5
+"""A window whose joint never moves faster tells nothing [rad/s]."""
+RANGE = 0.02
+"""How far around the delay that was fitted each window is searched [s]."""
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Median and 95th percentile [ms]."""
+
+    round_trip: tuple[float, float]
+    """From a command to the state that shows its motion, over all windows of all joints."""
+    jitter: tuple[float, float]
+    """How much later than the soonest a state came."""
+    age: tuple[float, float]
+    """How old the newest state was when the next command was made, the line's own delay left out."""
+
+
+def lags(runs: Sequence[Run], motors: Motors, bench: Bench) -> Lags:
+    """The delays of one excitation."""
+    log = bench.log()
+    late = 1e3 * (log.arrived - log.clock)
+    newest = np.searchsorted(log.arrived, [time for time, _ in bench.sent], side="right") - 1
+    ages = np.array([time for time, _ in bench.sent]) - log.arrived[np.maximum(newest, 0)]
+    return Lags(_percentiles(_windows(runs, motors)), _percentiles(late - late.min()), _percentiles(1e3 * ages))
+
+
+def _percentiles(values: Array) -> tuple[float, float]:
+    return float(np.percentile(values, 50)), float(np.percentile(values, 95))
+
+
+def _windows(runs: Sequence[Run], motors: Motors) -> Array:
+    """The delay [ms] of every window in which a joint moved: where model and leg correlate best."""
+    delay = float(motors.value[6])
+    shifts = np.linspace(-RANGE, RANGE, 41)
+    columns = np.repeat(motors.value[:, None], 4, axis=1)
+    found: list[float] = []
+    for run, (_, modelled) in zip(runs, simulate(columns, [_finely(run) for run in runs]), strict=True):
+        fine = np.arange(len(modelled)) * 1e-3
+        for leg in range(4):
+            speed = modelled[:, run.kind, leg]
+            for begin in range(0, len(run.vel) - WINDOW, WINDOW):
+                ticks, seen = run.course.ticks[begin : begin + WINDOW] * 1e-3, run.vel[begin : begin + WINDOW, leg]
+                if np.abs(seen).max() < FASTEST:
+                    continue
+                misses = [float(np.sum((np.interp(ticks - shift, fine, speed) - seen) ** 2)) for shift in shifts]
+                found.append(1e3 * (delay + _lowest(shifts, np.array(misses))))
+    return np.array(found)
+
+
+def _finely(run: Run) -> Course:
+    return replace(run.course, ticks=np.arange(int(run.course.ticks[-1]) + 1))
+
+
+def _lowest(at: Array, values: Array) -> float:
+    """Where a parabola through the smallest value and its neighbours is lowest."""
+    best = int(np.clip(np.argmin(values), 1, len(values) - 2))
+    left, middle, right = values[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    step = float(at[1] - at[0])
+    return float(at[best]) + (0.0 if bend <= 0 else 0.5 * step * float(left - right) / float(bend))

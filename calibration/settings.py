@@ -1,0 +1,35 @@
+"""How the body is set up for each measurement: gains, limits and the pose in which it begins."""
+
+from msgspec.structs import replace
+
+from robot.spec import Gains, Spec
+
+GENTLE = Gains(kp=10.0, kd=1.0, max_current=3.0)
+"""To feel for the floor: half a newton metre at most, about as much as it takes to lift a leg."""
+FIRM = Gains(kp=30.0, kd=2.0, max_current=6.0)
+"""To stand in many poses."""
+BEYOND = 0.3
+"""How far beyond the usual range of targets a measurement may ask [rad]."""
+
+
+def lying(spec: Spec, gains: Gains = GENTLE) -> Spec:
+    """The same body, which begins in its rest pose and may press against what it meets."""
+    return _adapted(spec, gains, stand=False)
+
+
+def standing(spec: Spec, gains: Gains = FIRM) -> Spec:
+    """The same body, which begins by standing up."""
+    return _adapted(spec, gains, stand=True)
+
+
+def _adapted(spec: Spec, gains: Gains, *, stand: bool) -> Spec:
+    joints = tuple(
+        replace(
+            joint,
+            lower=joint.lower - BEYOND,
+            upper=joint.upper + BEYOND,
+            stand=joint.stand if stand else joint.rest,
+        )
+        for joint in spec.joints
+    )
+    return replace(spec, joints=joints, gains=gains)

@@ -1,0 +1,5 @@
+"""`leash calibrate show`."""
+
+from launch.calibrate_versions import show as main
+
+__all__ = ["main"]
