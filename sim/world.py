@@ -14,6 +14,7 @@ from sim.body import ASSET, KNEE_TO_FOOT, Build, urdf
 from sim.bullet import pybullet
 from sim.dynamics import Dynamics
 from sim.sensors import Sample
+from sim.terrain import Terrain
 from sim.truth import Truth
 
 GRAVITY = 9.81
@@ -37,11 +38,18 @@ class World:
         """Simulated time since the last `place` [s]."""
         self.torque = [0.0] * JOINTS
         """What the motors exerted in the last step [N m]."""
+        self.metered = False
+        """Whether `work` is kept; it costs a fiftieth of the speed."""
+        self.work = 0.0
+        """Mechanical work of the joints since the last `place`, either way [J]."""
         self._gains = gains
         self._joints = list(range(JOINTS))
         self.client: int = pybullet.connect(pybullet.DIRECT)
         """The physics client's number, for calls of PyBullet's own; negative once closed."""
         self._lay_floor()
+        self._terrain = Terrain(self.client)
+        self.bumps = 0.0
+        """Height of the bumps that the robot stands on [m]."""
         self.body = -1
         """The robot's number in the client."""
         self._build: Build | None = None
@@ -59,8 +67,13 @@ class World:
             pybullet.disconnect(self.client)
         self.client = -1
 
-    def use(self, dynamics: Dynamics) -> None:
-        """Become this robot on this floor. Call `place` after it."""
+    def use(self, dynamics: Dynamics, seed: int = 0) -> None:
+        """Become this robot on this floor, whose bumps and odd torques the seed draws. Call `place` after it."""
+        self._rng = np.random.default_rng(seed)
+        self.bumps = self._terrain.lay(dynamics.bumps, self._rng)
+        self._nudge = np.array(dynamics.torque_offset)
+        self._nudged = dynamics.torque_noise > 0.0 or bool(self._nudge.any())
+        self._shake = dynamics.torque_noise
         build = Build(dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
         if build != self._build:
             self._rebuild(build)
@@ -139,7 +152,7 @@ class World:
         pybullet.stepSimulation(self.client)
         self._teleport(joint_pos, position, yaw)
         self._filtered = [0.0] * JOINTS
-        self.time = 0.0
+        self.time = self.work = 0.0
 
     def _teleport(self, joint_pos: Array, position: Array, yaw: float) -> None:
         turn = pybullet.getQuaternionFromEuler([0.0, 0.0, yaw])
@@ -155,12 +168,21 @@ class World:
         read, push, step = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
         mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self.law
         torque = self.torque
-        for _ in range(steps):
-            torque, filtered = torques(read(body, joints, client), targets, filtered, rule)
-            push(body, joints, mode, forces=torque, physicsClientId=client)
+        nudges = self._nudges(steps) if self._nudged else None
+        for count in range(steps):
+            states = read(body, joints, client)
+            torque, filtered = torques(states, targets, filtered, rule)
+            felt = torque if nudges is None else (nudges[count] + torque).tolist()
+            push(body, joints, mode, forces=felt, physicsClientId=client)
             step(client)
+            if self.metered:
+                self.work += self.step * sum(abs(t * state[1]) for t, state in zip(torque, states, strict=True))
         self.torque, self._filtered = torque, filtered
         self.time += steps * self.step
+
+    def _nudges(self, steps: int) -> Array:
+        """(steps, 12) torques from nowhere [N m]."""
+        return self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""
@@ -205,8 +227,12 @@ class World:
 
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        points = pybullet.getContactPoints(self.body, self._floor, physicsClientId=self.client)
-        touching = {point[3] for point in points}
+        floors = [self._floor] if self._terrain.body < 0 else [self._floor, self._terrain.body]
+        touching = {
+            point[3]
+            for floor in floors
+            for point in pybullet.getContactPoints(self.body, floor, physicsClientId=self.client)
+        }
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 
 
