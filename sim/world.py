@@ -47,7 +47,7 @@ class World:
         self.client: int = pybullet.connect(pybullet.DIRECT)
         """The physics client's number, for calls of PyBullet's own; negative once closed."""
         self._lay_floor()
-        self._terrain = Terrain(self.client)
+        self._terrain = Terrain(self.client, self._slab)
         self.bumps = 0.0
         """Height of the bumps that the robot stands on [m]."""
         self.body = -1
@@ -95,7 +95,7 @@ class World:
             fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self.client
         )
         slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self.client)
-        self._floor = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
+        self._slab: int = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
 
     def _rebuild(self, build: Build) -> None:
         if self._build is not None:
@@ -125,7 +125,7 @@ class World:
 
     def _set_links(self, dynamics: Dynamics) -> None:
         # Note: the engine multiplies the two coefficients of a contact.
-        pybullet.changeDynamics(self._floor, -1, lateralFriction=1.0, physicsClientId=self.client)
+        pybullet.changeDynamics(self._terrain.body, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
                 self.body,
@@ -168,11 +168,11 @@ class World:
         read, push, step = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
         mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self.law
         torque = self.torque
-        nudges = self._nudges(steps) if self._nudged else None
+        nudges = self._nudges(steps) if self._nudged else []
         for count in range(steps):
             states = read(body, joints, client)
             torque, filtered = torques(states, targets, filtered, rule)
-            felt = torque if nudges is None else (nudges[count] + torque).tolist()
+            felt = [t + n for t, n in zip(torque, nudges[count], strict=True)] if nudges else torque
             push(body, joints, mode, forces=felt, physicsClientId=client)
             step(client)
             if self.metered:
@@ -180,9 +180,10 @@ class World:
         self.torque, self._filtered = torque, filtered
         self.time += steps * self.step
 
-    def _nudges(self, steps: int) -> Array:
+    def _nudges(self, steps: int) -> list[list[float]]:
         """(steps, 12) torques from nowhere [N m]."""
-        return self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
+        drawn: Array = self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
+        return drawn.tolist()
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""
@@ -227,12 +228,8 @@ class World:
 
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        floors = [self._floor] if self._terrain.body < 0 else [self._floor, self._terrain.body]
-        touching = {
-            point[3]
-            for floor in floors
-            for point in pybullet.getContactPoints(self.body, floor, physicsClientId=self.client)
-        }
+        points = pybullet.getContactPoints(self.body, self._terrain.body, physicsClientId=self.client)
+        touching = {point[3] for point in points}
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 
 
