@@ -1,34 +1,20 @@
 """What one draw of a grid is: a machine on a floor, the pushes it gets, and the velocity it shall walk at."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from launch.checked import Command
+from launch.grid_options import Commands
 from robot.types import Array
 from sim.dynamics import Dynamics
 from sim.randomize import RANGES, Ranges, draw, draw_push, randomized
 
 
-@dataclass(frozen=True)
-class Commands:
-    """The body velocities that a grid asks for, one an episode, each entry uniform in its range."""
-
-    vx: tuple[float, float] = (-0.3, 0.5)
-    """Forward m/s."""
-    vy: tuple[float, float] = (-0.15, 0.15)
-    """To the left m/s."""
-    yaw: tuple[float, float] = (-1.0, 1.0)
-    """Turn rad/s."""
-    ahead: float = 0.2
-    """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""
-
-
 class Case(NamedTuple):
     """One draw."""
 
-    index: int
+    number: int
     dynamics: Dynamics
     command: Command
     push_speed: float
@@ -43,7 +29,7 @@ def case(ranges: Ranges, commands: Commands, seed: int, index: int) -> Case:
     """The draw of this number: always the same for one seed, and independent of the other draws."""
     machine, asked, chance = np.random.default_rng([seed, index, 0x6121D]).spawn(3)
     return Case(
-        index=index,
+        number=index,
         dynamics=draw(ranges, machine),
         command=draw_command(commands, asked),
         push_speed=draw_push(ranges, machine),

@@ -1,5 +1,6 @@
 """The figures of a grid: how many draws succeed, with intervals, and which axis breaks a policy."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -73,7 +74,7 @@ def by_axis(results: Sequence[Result]) -> dict[str, list[Part]]:
 def _parts(results: Sequence[Result], name: str) -> list[Part]:
     ordered = sorted(results, key=lambda one: one.axes[name])
     cuts = np.linspace(0, len(ordered), PARTS + 1).round().astype(int)
-    return [_part(ordered[low:high], name) for low, high in zip(cuts, cuts[1:], strict=False) if high > low]
+    return [_part(ordered[low:high], name) for low, high in itertools.pairwise(cuts.tolist()) if high > low]
 
 
 def _part(results: Sequence[Result], name: str) -> Part:

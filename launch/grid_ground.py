@@ -18,8 +18,10 @@ from robot.calibration import Calibration
 from robot.spec import load_spec
 from robot.types import Array
 from sim.counterpart import counterpart
+from sim.lockstep import lockstep
 from sim.pupper import SimPupper
 from sim.twin import TwinProcess
+from sim.twin_machine import Twin
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,14 @@ class Ground:
 
 
 @contextlib.contextmanager
-def ground(engine: Engine, drawn: Case, *, needs_imu: bool, realtime: bool = False) -> Iterator[Ground]:
+def ground(engine: Engine, drawn: Case, *, needs_imu: bool) -> Iterator[Ground]:
     """Build the machine of this draw; leaving the block ends it."""
     if engine == "sim":
         made = _in_pybullet(drawn)
-    elif realtime:
-        made = _in_processes(drawn, needs_imu=needs_imu)
-    else:
+    elif engine == "twin":
         made = _in_lockstep(drawn, needs_imu=needs_imu)
+    else:
+        made = _in_processes(drawn, needs_imu=needs_imu)
     with made as found:
         yield found
 
@@ -55,6 +57,18 @@ def _in_pybullet(drawn: Case) -> Iterator[Ground]:
         robot.world.metered = True
         opened = Opened(robot, spec, plan, Calibration.identity(spec), robot)
         yield Ground(opened, robot.world.kick, lambda: robot.world.work)
+
+
+@contextlib.contextmanager
+def _in_lockstep(drawn: Case, *, needs_imu: bool) -> Iterator[Ground]:
+    plan = load_plan("twin")
+    spec = load_spec(plan.spec)
+    twin = Twin(counterpart(drawn.dynamics), seed=drawn.seed)
+    twin.body.metered = True
+    with lockstep(spec, twin, needs_imu=needs_imu) as robot:
+        stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
+        opened = Opened(robot, spec, plan, Calibration.identity(spec), twin, stops, cause, robot.rearm)
+        yield Ground(opened, twin.push, lambda: twin.body.work)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUCCESS, ASTRAY, FELL = "#2f8f5b", "#e0a030", "#c8402f"
-ENGINES = {"twin": "#1f4e79", "sim": "#8fb4d9"}
+ENGINES = {"twin": "#1f4e79", "sim": "#8fb4d9", "realtime": "#7a5195"}
 COLUMNS = 6
 """Axes side by side."""
 
@@ -31,7 +31,7 @@ def plot(title: str, results: Results, path: Path) -> None:
     names = [name for name, _ in breaking(next(iter(results.values())))]
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(15, 4.6 + 2.1 * rows), dpi=110, layout="constrained")
-    top, below = figure.subfigures(2, 1, height_ratios=[4.2, 2.1 * rows])
+    top, below = np.ravel(figure.subfigures(2, 1, height_ratios=[4.2, 2.1 * rows]))
     top.suptitle(title, fontsize=13, fontweight="bold")
     wide = top.subplots(1, 3, width_ratios=[1, 1, 1])
     _outcomes(wide[0], results)
@@ -72,10 +72,10 @@ def _outcomes(axis: "Axes", results: Results) -> None:
 def _errors(axis: "Axes", results: Results) -> None:
     """Both tracking errors of every draw, and the bounds of a success."""
     reach = (3 * PLANAR, 3 * TURNING)
-    axis.add_patch(_box(PLANAR, TURNING))
+    axis.fill_between([0.0, PLANAR], 0.0, TURNING, color=SUCCESS, alpha=0.15)
     for engine, some in results.items():
         errors = np.array([[one.speed_error, one.yaw_error] for one in some]).clip(0.0, reach)
-        axis.scatter(*errors.T, s=22, c=ENGINES[engine], alpha=0.75, linewidths=0, label=engine)
+        axis.scatter(errors[:, 0], errors[:, 1], s=22, c=ENGINES[engine], alpha=0.75, linewidths=0, label=engine)
     axis.set_xlim(0, 1.03 * reach[0])
     axis.set_ylim(0, 1.03 * reach[1])
     axis.set_xlabel("mean speed error, m/s (larger ones at the edge)")
@@ -84,18 +84,14 @@ def _errors(axis: "Axes", results: Results) -> None:
     axis.legend(frameon=False)
 
 
-def _box(width: float, height: float) -> "object":
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((0, 0), width, height, facecolor=SUCCESS, alpha=0.15)
-
-
 def _reached(axis: "Axes", results: Results) -> None:
     """Forward speed asked and reached."""
     everything: list[Result] = [one for some in results.values() for one in some]
     ends = np.array([[min(one.command[0], one.reached[0]), max(one.command[0], one.reached[0])] for one in everything])
     low, high = float(ends.min()) - 0.03, float(ends.max()) + 0.03
-    axis.fill_between([low, high], [low - PLANAR, high - PLANAR], [low + PLANAR, high + PLANAR], color=SUCCESS, alpha=0.15)
+    axis.fill_between(
+        [low, high], [low - PLANAR, high - PLANAR], [low + PLANAR, high + PLANAR], color=SUCCESS, alpha=0.15
+    )
     for engine, some in results.items():
         _crosses(axis, some, ENGINES[engine])
     axis.set_xlim(low, high)
@@ -109,7 +105,9 @@ def _crosses(axis: "Axes", results: Sequence[Result], colour: str) -> None:
     for up, marker in ((True, "o"), (False, "x")):
         points = np.array([[one.command[0], one.reached[0]] for one in results if one.no_fall == up])
         if len(points):
-            axis.scatter(*points.T, s=22, c=colour, marker=marker, alpha=0.75, linewidths=0 if up else 1.3)
+            axis.scatter(
+                points[:, 0], points[:, 1], s=22, c=colour, marker=marker, alpha=0.75, linewidths=0 if up else 1.3
+            )
 
 
 def _thirds(axis: "Axes", results: Results, name: str) -> None:

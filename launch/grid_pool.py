@@ -1,7 +1,7 @@
 """The draws of a grid, a few at a time in worker processes."""
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -31,7 +31,7 @@ class GridPool:
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def walk(self, task: Task, missing: dict[Engine, Sequence[int]]) -> Iterator[Result]:
+    def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:
         """Walk these draws; yields results as they come. Raises RobotError when a worker dies."""
         parts = [
             (engine, list(draws[at : at + AT_ONCE]))

@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-Engine = Literal["twin", "sim"]
+Engine = Literal["twin", "sim", "realtime"]
+"""twin: in lock-step; sim: PyBullet; realtime: the twin through its real processes."""
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

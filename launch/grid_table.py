@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from launch.grid_figures import Part, by_axis, breaking, figures
+from launch.grid_figures import Part, breaking, by_axis, figures
 from launch.grid_result import Engine, Result
 
 Results = Mapping[Engine, Sequence[Result]]
-NAMES = {"twin": "twin (MuJoCo, wire, gate)", "sim": "PyBullet"}
+NAMES = {"twin": "twin (MuJoCo, wire, gate)", "sim": "PyBullet", "realtime": "twin in real time"}
 LABELS = {
     "speed_error_m_s": "speed error, m/s",
     "yaw_error_rad_s": "yaw error, rad/s",
@@ -37,7 +37,7 @@ def _share(count: int, episodes: int, interval: tuple[float, float]) -> str:
 def thirds(results: Results) -> Table:
     """Success in the low, middle and high third of each axis; the axes that matter most first."""
     first = next(iter(results))
-    table = Table("axis", "from", "to", *(f"{engine}: low, middle, high third" for engine in results))
+    table = Table("axis", "from", "to", *(f"{engine}, by third" for engine in results))
     cut = {engine: by_axis(some) for engine, some in results.items()}
     for name, _ in breaking(results[first]):
         parts = cut[first][name]

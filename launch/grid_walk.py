@@ -10,8 +10,9 @@ import numpy as np
 from launch.brain import local_policy
 from launch.checked import Command
 from launch.evaluate import Trial, witnessed
-from launch.grid_cases import Case, Commands, axes, case
+from launch.grid_cases import Case, axes, case
 from launch.grid_ground import Ground, ground
+from launch.grid_options import Commands
 from launch.grid_result import Engine, Result
 from launch.steer import Steer
 from launch.witness import Witness
@@ -39,7 +40,6 @@ class Task:
     seconds: float
     command: Command | None = None
     """The same in every draw, if given."""
-    realtime: bool = False
 
     def case(self, index: int) -> Case:
         """The draw of this number."""
@@ -55,7 +55,7 @@ def attempt(task: Task, engine: Engine, indices: list[int]) -> list[Result]:
 
 def walk(task: Task, engine: Engine, drawn: Case, policy: Policy, *, needs_imu: bool) -> Result:
     """Walk one draw from the stand pose, for the task's time or until it falls or is stopped."""
-    with ground(engine, drawn, needs_imu=needs_imu, realtime=task.realtime) as place:
+    with ground(engine, drawn, needs_imu=needs_imu) as place:
         shover = Shover(place.shove, drawn, place.opened.spec.period)
         try:
             return _walked(task, engine, drawn, place, Steer(policy, drawn.command), shover)
@@ -74,7 +74,7 @@ def _walked(task: Task, engine: Engine, drawn: Case, place: Ground, policy: Poli
     up = bool(score["no_fall"])
     return Result(
         engine=engine,
-        draw=drawn.index,
+        draw=drawn.number,
         axes=axes(drawn, task.ranges),
         command=drawn.command,
         reached=(score["speed"], score["side_speed"], score["yaw_rate"]),
@@ -97,7 +97,7 @@ def _never_walked(task: Task, engine: Engine, drawn: Case, why: str) -> Result:
     still = Tracking(math.hypot(*drawn.command[:2]), abs(drawn.command[2]))
     return Result(
         engine=engine,
-        draw=drawn.index,
+        draw=drawn.number,
         axes=axes(drawn, task.ranges),
         command=drawn.command,
         reached=(0.0, 0.0, 0.0),

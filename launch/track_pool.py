@@ -37,4 +37,3 @@ class TrackPool:
         jobs = [self._pool.submit(attempt, file, part, self._gait) for part in some]
         for job in as_completed(jobs):
             yield job.result()
-

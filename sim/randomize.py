@@ -11,8 +11,9 @@ from robot.errors import SpecError
 from robot.spec import read_yaml
 from sim.dynamics import Dynamics, Motor, Noise
 
-Range = tuple[float, float]
-Amount = Annotated[float, Meta(ge=0)]
+End = Annotated[float, Meta(ge=-1000, le=1000)]
+Range = tuple[End, End]
+Amount = Annotated[float, Meta(ge=0, le=1000)]
 
 
 class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,8 +84,8 @@ AMOUNTS = ("com", "joint_zero_deg", "gravity_bias", "gyro_bias", "torque_noise",
 
 def _fixed() -> Ranges:
     nominal = Dynamics()
-    ends = {name: (getattr(nominal, name),) * 2 for name in (*SCALARS, "bumps")}
-    return Ranges(**ends, **dict.fromkeys(AMOUNTS, 0.0), noise=(1.0, 1.0))
+    fixed: dict[str, Any] = {name: (getattr(nominal, name),) * 2 for name in (*SCALARS, "bumps")}
+    return Ranges(**fixed, **dict.fromkeys(AMOUNTS, 0.0), noise=(1.0, 1.0))
 
 
 FIXED = _fixed()
@@ -132,7 +133,7 @@ def randomized(ranges: Ranges) -> tuple[str, ...]:
 
 def draw(ranges: Ranges, rng: np.random.Generator) -> Dynamics:
     """Draw one machine on one floor."""
-    values = {name: float(rng.uniform(*getattr(ranges, name))) for name in SCALARS}
+    values: dict[str, Any] = {name: float(rng.uniform(*getattr(ranges, name))) for name in SCALARS}
     scale = float(rng.uniform(*ranges.noise))
     nominal = Noise()
     return Dynamics(

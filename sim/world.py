@@ -183,7 +183,8 @@ class World:
     def _nudges(self, steps: int) -> list[list[float]]:
         """(steps, 12) torques from nowhere [N m]."""
         drawn: Array = self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
-        return drawn.tolist()
+        rows: list[list[float]] = drawn.tolist()
+        return rows
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""
