@@ -102,7 +102,7 @@ def _reached(axis: "Axes", results: Results) -> None:
 
 
 def _crosses(axis: "Axes", results: Sequence[Result], colour: str) -> None:
-    for up, marker in ((True, "o"), (False, "x")):
+    for up, marker, width in ((True, "o", 0.0), (False, "x", 1.3)):
         points = np.array([[one.command[0], one.reached[0]] for one in results if one.no_fall == up])
         if len(points):
             axis.scatter(

@@ -85,7 +85,8 @@ AMOUNTS = ("com", "joint_zero_deg", "gravity_bias", "gyro_bias", "torque_noise",
 def _fixed() -> Ranges:
     nominal = Dynamics()
     fixed: dict[str, Any] = {name: (getattr(nominal, name),) * 2 for name in (*SCALARS, "bumps")}
-    return Ranges(**fixed, **dict.fromkeys(AMOUNTS, 0.0), noise=(1.0, 1.0))
+    fixed |= dict.fromkeys(AMOUNTS, 0.0)
+    return Ranges(**fixed, noise=(1.0, 1.0))
 
 
 FIXED = _fixed()
