@@ -56,6 +56,7 @@ def axes(drawn: Case, ranges: Ranges) -> dict[str, float]:
 
 
 UNITS = {
+    "friction": "",
     "payload": "kg",
     "joint_friction": "Nm",
     "joint_damping": "Nm s/rad",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SUCCESS, ASTRAY, FELL = "#2f8f5b", "#e0a030", "#c8402f"
 ENGINES = {"twin": "#1f4e79", "sim": "#8fb4d9", "realtime": "#7a5195"}
-COLUMNS = 6
+COLUMNS = 7
 """Axes side by side."""
 
 
@@ -30,8 +30,9 @@ def plot(title: str, results: Results, path: Path) -> None:
         raise UsageError("plots need matplotlib; `pip install leash[train]` brings it") from None
     names = [name for name, _ in breaking(next(iter(results.values())))]
     rows = -(-len(names) // COLUMNS)
-    figure = Figure(figsize=(15, 4.6 + 2.1 * rows), dpi=110, layout="constrained")
-    top, below = np.ravel(figure.subfigures(2, 1, height_ratios=[4.2, 2.1 * rows]))
+    figure = Figure(figsize=(16, 4.6 + 2.1 * rows), dpi=110, layout="constrained")
+    halves = figure.add_gridspec(2, 1, height_ratios=[4.2, 2.1 * rows])
+    top, below = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     top.suptitle(title, fontsize=13, fontweight="bold")
     wide = top.subplots(1, 3, width_ratios=[1, 1, 1])
     _outcomes(wide[0], results)
@@ -105,9 +106,7 @@ def _crosses(axis: "Axes", results: Sequence[Result], colour: str) -> None:
     for up, marker, width in ((True, "o", 0.0), (False, "x", 1.3)):
         points = np.array([[one.command[0], one.reached[0]] for one in results if one.no_fall == up])
         if len(points):
-            axis.scatter(
-                points[:, 0], points[:, 1], s=22, c=colour, marker=marker, alpha=0.75, linewidths=0 if up else 1.3
-            )
+            axis.scatter(points[:, 0], points[:, 1], s=22, c=colour, marker=marker, alpha=0.75, linewidths=width)
 
 
 def _thirds(axis: "Axes", results: Results, name: str) -> None:
