@@ -40,13 +40,14 @@ class Terrain:
         self._fields: dict[int, int] = {}
         self.body = slab
         """The floor that is walked on."""
+        self._centre, self._height = (0.0, 0.0), 0.0
 
     def lay(self, height: float, rng: np.random.Generator) -> float:
         """Lay bumps up to `height` [m] somewhere around the origin; return their height, 0 when it is flat."""
         self._move(self.body, 0.0, 0.0, AWAY)
         grains = round(height / GRAIN)
         if grains == 0:
-            self.body = self._slab
+            self.body, self._height = self._slab, 0.0
             self._move(self.body, 0.0, 0.0, -THICK)
             return 0.0
         if grains not in self._fields:
@@ -54,9 +55,17 @@ class Terrain:
             self._fields[grains] = self._make(grains * GRAIN)
         self.body = self._fields[grains]
         # Note: the engine centres a field on the middle of its heights.
-        x, y = rng.uniform(-WANDER, WANDER, 2)
-        self._move(self.body, float(x), float(y), grains * GRAIN / 2)
-        return grains * GRAIN
+        x, y = rng.uniform(-WANDER, WANDER, 2).tolist()
+        self._centre, self._height = (x, y), grains * GRAIN
+        self._move(self.body, x, y, self._height / 2)
+        return self._height
+
+    def patch(self, half: float) -> tuple[Array, Array, Array]:
+        """The points of the bumps within `half` [m] of the origin along x (n,) and y (m,), and heights (n, m) [m]."""
+        along: Array = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL
+        near = [np.nonzero(np.abs(along + centre) <= half)[0] for centre in self._centre]
+        heights: Array = self._height * pattern().T[np.ix_(*near)]
+        return along[near[0]] + self._centre[0], along[near[1]] + self._centre[1], heights
 
     def _forget(self) -> None:
         """Make room for one more field."""

@@ -47,7 +47,8 @@ class World:
         self.client: int = pybullet.connect(pybullet.DIRECT)
         """The physics client's number, for calls of PyBullet's own; negative once closed."""
         self._lay_floor()
-        self._terrain = Terrain(self.client, self._slab)
+        self.terrain = Terrain(self.client, self._slab)
+        """The floors, of which one is in place."""
         self.bumps = 0.0
         """Height of the bumps that the robot stands on [m]."""
         self.body = -1
@@ -70,7 +71,7 @@ class World:
     def use(self, dynamics: Dynamics, seed: int = 0) -> None:
         """Become this robot on this floor, whose bumps and odd torques the seed draws. Call `place` after it."""
         self._rng = np.random.default_rng(seed)
-        self.bumps = self._terrain.lay(dynamics.bumps, self._rng)
+        self.bumps = self.terrain.lay(dynamics.bumps, self._rng)
         self._nudge = np.array(dynamics.torque_offset)
         self._nudged = dynamics.torque_noise > 0.0 or bool(self._nudge.any())
         self._shake = dynamics.torque_noise
@@ -125,7 +126,7 @@ class World:
 
     def _set_links(self, dynamics: Dynamics) -> None:
         # Note: the engine multiplies the two coefficients of a contact.
-        pybullet.changeDynamics(self._terrain.body, -1, lateralFriction=1.0, physicsClientId=self.client)
+        pybullet.changeDynamics(self.terrain.body, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
                 self.body,
@@ -229,7 +230,7 @@ class World:
 
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        points = pybullet.getContactPoints(self.body, self._terrain.body, physicsClientId=self.client)
+        points = pybullet.getContactPoints(self.body, self.terrain.body, physicsClientId=self.client)
         touching = {point[3] for point in points}
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 
