@@ -136,5 +136,5 @@ def ranges_of(options: GridOptions) -> Ranges:
     for name in ("vx", "vy", "yaw"):
         low, high = getattr(options.commands, name)
         if not low <= high:
-            raise UsageError(f"--commands.{name} {low} {high} begins above its end; give the smaller one first")
+            raise UsageError(f"--{name} {low} {high} begins above its end; give the smaller one first")
     return load_ranges(str(options.grid), HERE)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import tyro
 from msgspec import Meta
 from rich.progress import track
-from rich.table import Table
 
 from launch.checked import checked
 from launch.grid import HERE
@@ -58,7 +57,7 @@ def main(args: list[str]) -> int:
     if config.json:
         emit(found)
     else:
-        console.print(table(rows, title))
+        console.print("\n".join(lines(rows)), highlight=False, soft_wrap=True)
         console.print(f"{config.out / 'draws.png'} shows them", highlight=False)
     return 0
 
@@ -79,9 +78,8 @@ def told(config: Show, ranges: Ranges, rows: list[dict[str, float]]) -> dict[str
     return {"ranges": config.ranges, "seed": config.seed, "picture": str(config.out / "draws.png"), "draws": rows}
 
 
-def table(rows: list[dict[str, float]], title: str) -> Table:
-    """What was drawn, an axis a row."""
-    made = Table("axis", *(str(number) for number in range(len(rows))), title=title)
-    for name in rows[0]:
-        made.add_row(name, *(f"{row[name]:.3g}" for row in rows))
-    return made
+def lines(rows: list[dict[str, float]]) -> list[str]:
+    """What was drawn, an axis a line."""
+    wide = max(map(len, rows[0]))
+    head = f"{'draw':{wide}}" + "".join(f"{number:>9}" for number in range(len(rows)))
+    return [head, *(f"{name:{wide}}" + "".join(f"{row[name]:9.3g}" for row in rows) for name in rows[0])]

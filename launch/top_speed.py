@@ -1,6 +1,6 @@
 """`leash eval --top-speed`: the fastest straight walk that a policy follows on the nominal machine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,10 @@ EPISODES = 4
 def measure(policy: str, engine: Engine, seed: int, seconds: float, workers: int) -> dict[str, Any]:
     """The highest speed reached in the mean where every episode succeeded, and all that was tried."""
     task = Task(policy, FIXED, Commands(), seed, seconds)
-    tried = list(_tried(task, engine, workers))
+    with GridPool(workers) as pool:
+        tried = list(
+            climb(lambda vx: list(pool.walk(replace(task, command=(vx, 0.0, 0.0)), {engine: range(EPISODES)})))
+        )
     best = next((row for row in reversed(tried) if row["success"] == EPISODES), None)
     return {
         "top_speed_m_s": best["reached_m_s"] if best else 0.0,
@@ -34,19 +37,16 @@ def measure(policy: str, engine: Engine, seed: int, seconds: float, workers: int
     }
 
 
-def _tried(task: Task, engine: Engine, workers: int) -> Iterator[dict[str, float]]:
+def climb(walk: Callable[[float], Sequence[Result]]) -> Iterator[dict[str, float]]:
+    """Walk at one speed [m/s] after another until `PATIENCE` in a row are not followed; what came of each."""
     failed = 0
-    with GridPool(workers) as pool:
-        for speed in np.arange(SLOWEST, FASTEST, STEP).round(3).tolist():
-            results = list(pool.walk(replace(task, command=(speed, 0.0, 0.0)), {engine: range(EPISODES)}))
-            row = _row(speed, results)
-            console.print(
-                f"{speed:.2f} m/s: reaches {row['reached_m_s']:.3f} m/s, {row['success']} of {EPISODES} follow"
-            )
-            yield row
-            failed = 0 if row["success"] == EPISODES else failed + 1
-            if failed == PATIENCE:
-                return
+    for speed in np.arange(SLOWEST, FASTEST, STEP).round(3).tolist():
+        row = _row(speed, walk(speed))
+        console.print(f"{speed:.2f} m/s: reaches {row['reached_m_s']:.3f} m/s, {row['success']:.0f} follow")
+        yield row
+        failed = 0 if row["success"] == EPISODES else failed + 1
+        if failed == PATIENCE:
+            return
 
 
 def _row(speed: float, results: Sequence[Result]) -> dict[str, float]:

@@ -62,7 +62,7 @@ class Terrain:
 
     def patch(self, half: float) -> tuple[Array, Array, Array]:
         """The points of the bumps within `half` [m] of the origin along x (n,) and y (m,), and heights (n, m) [m]."""
-        along: Array = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL
+        along: Array = CELL * (np.arange(CELLS, dtype=np.float64) - (CELLS - 1) / 2)
         near = [np.nonzero(np.abs(along + centre) <= half)[0] for centre in self._centre]
         heights: Array = self._height * pattern().T[np.ix_(*near)]
         return along[near[0]] + self._centre[0], along[near[1]] + self._centre[1], heights
