@@ -33,7 +33,7 @@ class Eval:
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
-    many: Annotated[GridOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GridOptions)
+    machines: Annotated[GridOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GridOptions)
     top_speed: bool = False
     """Find the fastest straight walk that is followed on the nominal machine, in virtual time."""
     command: Command | None = None
@@ -51,7 +51,7 @@ class Eval:
     @property
     def length(self) -> float:
         """Of an episode [s]."""
-        return self.seconds or (20.0 if self.many.grid else 10.0)
+        return self.seconds or (20.0 if self.machines.grid else 10.0)
 
     @property
     def asked(self) -> Command:
@@ -66,7 +66,7 @@ def main(args: list[str]) -> int:
         raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.length}; give a smaller one")
     if config.robot.robot == "pupper":
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
-    if config.many.grid or config.top_speed:
+    if config.machines.grid or config.top_speed:
         return _many(config)
     figures = measure(config)
     if config.json:
@@ -82,18 +82,18 @@ def _many(config: Eval) -> int:
     from launch.grid_walk import Task
 
     _refuse_foreign(config)
-    engines = grid.engines_of(config.robot.robot, config.many)
+    engines = grid.engines_of(config.robot.robot, config.machines)
     with terminable():
         if config.top_speed:
-            seed, workers = config.robot.seed, config.many.workers
+            seed, workers = config.robot.seed, config.machines.workers
             fastest = top_speed.measure(config.policy, engines[0], seed, config.length, workers)
             return _tell(config, {engines[0]: fastest}, lambda: console.print(top_speed.table(config.policy, fastest)))
         task = Task(
-            config.policy, grid.ranges_of(config.many), config.many.commands, config.robot.seed, config.length,
+            config.policy, grid.ranges_of(config.machines), config.machines.commands, config.robot.seed, config.length,
             config.command,
         )  # fmt: skip
-        figures, results = grid.measure(task, engines, config.many)
-    return _tell(config, figures, lambda: grid.show(f"{config.policy} on {config.many.grid}", results))
+        figures, results = grid.measure(task, engines, config.machines)
+    return _tell(config, figures, lambda: grid.show(f"{config.policy} on {config.machines.grid}", results))
 
 
 def _tell(config: Eval, figures: Mapping[str, Any], show: Callable[[], None]) -> int:
@@ -110,7 +110,7 @@ def _refuse_foreign(config: Eval) -> None:
     for name in ("port", "camera", "calibration", "dynamics", "boot", "plan"):
         if getattr(config.robot, name) != getattr(plain, name):
             raise UsageError(f"--{name} means nothing to --grid and --top-speed; leave one of them out")
-    if config.many.grid and config.top_speed:
+    if config.machines.grid and config.top_speed:
         raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
     if config.task != "walk" or config.keys is not None or "://" in config.policy:
         raise UsageError("--grid and --top-speed let a policy file (or `trot`) walk; give its file, not a server")

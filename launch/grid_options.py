@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from msgspec import Meta
 
 from launch.checked import Count
 
@@ -20,7 +21,7 @@ class Commands:
     """To the left m/s."""
     yaw: tuple[float, float] = (-1.0, 1.0)
     """Turn rad/s."""
-    ahead: float = 0.2
+    ahead: Annotated[float, Meta(ge=0, le=1)] = 0.2
     """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""
 
 

@@ -94,8 +94,8 @@ def test_pushes_come_at_the_same_ticks_everywhere_and_not_in_the_first_second() 
         found: dict[int, Array] = {}
         for now in range(400):
             shover.add(tick)
-            found |= {now: push for push in felt}
-            felt.clear()
+            if felt:
+                found[now] = felt.pop()
         return found
 
     felt, again = pushes(drawn), pushes(drawn)
@@ -206,7 +206,7 @@ def test_transport_leaves_out_what_fell_or_was_to_stand() -> None:
 
 
 def test_one_draw_is_enough_for_figures_tables_and_a_picture(tmp_path: Path) -> None:
-    results = {"twin": [result(0)], "sim": [result(0, "sim", success=False)]}
+    results: dict[Engine, list[Result]] = {"twin": [result(0)], "sim": [result(0, "sim", success=False)]}
     assert figures(results["twin"])["episodes"] == 1
     assert headline("", results).row_count == 7 and thirds(results).row_count == 2
     plot("one", results, tmp_path / "one.png")
