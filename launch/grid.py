@@ -33,7 +33,7 @@ def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tupl
     """Walk all draws on each engine; the figures by engine, see `launch.grid_figures.figures`, and the results."""
     local_policy(task.policy, load_spec())  # a policy that cannot walk here is refused at once
     folder = options.out or Path("runs/eval") / _name(task, options)
-    with Ledger(folder, asked(task, options), options.draws * len(engines)) as ledger:
+    with Ledger(folder, asked(task), options.draws * len(engines)) as ledger:
         if ledger.results:
             console.print(f"goes on after {len(ledger.results)} finished draws of {folder}", highlight=False)
         for result in _shown(_walks(task, engines, options, ledger), options.draws * len(engines), ledger):
@@ -76,8 +76,8 @@ def _shown(results: Iterator[Result], total: int, ledger: Ledger) -> Iterator[Re
             bar.update(row, advance=1, description=f"{good} follow the command")
 
 
-def asked(task: Task, options: GridOptions) -> dict[str, Any]:
-    """What the results depend on."""
+def asked(task: Task) -> dict[str, Any]:
+    """What the result of a draw depends on."""
     return {
         "policy": _identity(task.policy),
         "ranges": msgspec.to_builtins(task.ranges),
@@ -85,7 +85,6 @@ def asked(task: Task, options: GridOptions) -> dict[str, Any]:
         "command": task.command,
         "seed": task.seed,
         "seconds": task.seconds,
-        "draws": options.draws,
         "leash": metadata.version("leash"),
     }
 
@@ -96,7 +95,7 @@ def _identity(policy: str) -> str:
 
 
 def _name(task: Task, options: GridOptions) -> str:
-    digest = hashlib.sha256(msgspec.json.encode(asked(task, options), order="sorted")).hexdigest()
+    digest = hashlib.sha256(msgspec.json.encode(asked(task), order="sorted")).hexdigest()
     return f"{Path(task.policy).stem}-{Path(str(options.grid)).stem.removeprefix('ranges_')}-{digest[:8]}"
 
 

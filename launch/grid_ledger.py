@@ -18,7 +18,7 @@ class Ledger:
     """A file that begins with what was asked; use inside `with`."""
 
     def __init__(self, folder: Path, asked: dict[str, Any], wanted: int) -> None:
-        """Go on with an unfinished evaluation of `wanted` results that was asked the same; a finished one begins anew.
+        """Go on with an evaluation that was asked the same and has fewer than `wanted` results; others begin anew.
 
         Raises UsageError when the folder holds another one or cannot be written.
         """

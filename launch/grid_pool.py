@@ -12,9 +12,6 @@ from launch.grid_walk import Task, attempt
 from launch.worker import begin
 from robot.errors import RobotError
 
-AT_ONCE = 2
-"""Draws that a process is given at a time."""
-
 
 class GridPool:
     """Worker processes; use inside `with`, which ends them."""
@@ -33,12 +30,7 @@ class GridPool:
 
     def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:
         """Walk these draws; yields results as they come. Raises RobotError when a worker dies."""
-        parts = [
-            (engine, list(draws[at : at + AT_ONCE]))
-            for engine, draws in missing.items()
-            for at in range(0, len(draws), AT_ONCE)
-        ]
-        jobs = [self._pool.submit(attempt, task, engine, part) for engine, part in parts]
+        jobs = [self._pool.submit(attempt, task, engine, [at]) for engine, draws in missing.items() for at in draws]
         try:
             for job in as_completed(jobs):
                 yield from job.result()
