@@ -26,6 +26,9 @@ class GridPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:  # nobody waits for draws that are half walked
+            for worker in multiprocessing.active_children():
+                worker.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:

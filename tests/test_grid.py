@@ -1,6 +1,10 @@
 """Grids: draws walked on both engines and in real time, kept, resumed, counted, drawn; the top speed."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -278,3 +282,16 @@ def test_who_only_stands_has_no_top_speed() -> None:
     assert found["top_speed_m_s"] == 0.0 and len(found["tried"]) == top_speed.PATIENCE
     assert all(row["no_fall"] == top_speed.EPISODES for row in found["tried"])
     assert top_speed.table("stand", found).row_count == top_speed.PATIENCE
+
+
+def test_ctrl_c_ends_an_evaluation_at_once_and_keeps_what_was_walked(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "launch.cli", "eval", "trot", "--grid", "unseen", "--robot", "sim"]
+    command += ["--seconds", "5", "--workers", "1", "--out", str(tmp_path)]
+    ledger = tmp_path / NAME
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as evaluation:
+        while evaluation.poll() is None and not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 3):
+            time.sleep(0.1)
+        evaluation.send_signal(signal.SIGINT)
+        _, said = evaluation.communicate(timeout=60)
+    assert evaluation.returncode == 130 and "Traceback" not in said
+    assert 3 <= ledger.read_bytes().count(b"\n") < 100
