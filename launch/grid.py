@@ -21,6 +21,7 @@ from launch.grid_table import Results, headline, thirds
 from launch.grid_walk import Task, walk
 from launch.output import console, emit_to
 from launch.plan import load_plan
+from launch.priority import first_in_line
 from robot.errors import UsageError
 from robot.spec import load_spec
 from sim.randomize import Ranges, load_ranges
@@ -58,9 +59,9 @@ def _walks(task: Task, engines: Sequence[Engine], options: GridOptions, ledger: 
 
 
 def _in_realtime(task: Task, draws: Sequence[int]) -> Iterator[Result]:
-    spec = load_spec()
+    spec, plan = load_spec(), load_plan("twin")
     _, needs_imu = local_policy(task.policy, spec)
-    with open_brain(task.policy, spec, load_plan("twin")) as brain:
+    with open_brain(task.policy, spec, plan) as brain, first_in_line(plan.processes.control.nice):
         for index in draws:
             yield walk(task, "realtime", task.case(index), brain.policy, needs_imu=needs_imu)
 
