@@ -22,7 +22,7 @@ from launch.grid_walk import Task, walk
 from launch.output import console, emit_to
 from launch.plan import load_plan
 from launch.priority import first_in_line
-from robot.errors import UsageError
+from robot.errors import SpecError, UsageError
 from robot.spec import load_spec
 from sim.randomize import Ranges, load_ranges
 
@@ -137,4 +137,9 @@ def ranges_of(options: GridOptions) -> Ranges:
         low, high = getattr(options.commands, name)
         if not low <= high:
             raise UsageError(f"--{name} {low} {high} begins above its end; give the smaller one first")
-    return load_ranges(str(options.grid), HERE)
+    ranges, tick_ms = load_ranges(str(options.grid), HERE), 1e3 * load_spec().period
+    if ranges.telemetry_latency_ms[1] >= tick_ms:
+        raise SpecError(
+            f"{options.grid}: telemetry_latency_ms reaches {ranges.telemetry_latency_ms[1]}, not below a tick, {tick_ms:g}"
+        )
+    return ranges

@@ -269,6 +269,13 @@ def at(speed: float, *, success: bool) -> list[Result]:
     return [one] * top_speed.EPISODES
 
 
+def test_telemetry_that_is_older_than_a_tick_is_refused_before_anybody_walks(tmp_path: Path) -> None:
+    table = tmp_path / "late.yaml"
+    table.write_text("telemetry_latency_ms: [0, 60]\n")
+    with pytest.raises(SpecError, match="reaches 60.0, not below a tick, 50"):
+        grid.ranges_of(GridOptions(grid=str(table)))
+
+
 def test_speeds_are_tried_upwards_until_two_in_a_row_are_not_followed() -> None:
     rows = list(top_speed.climb(lambda speed: at(speed, success=speed < 0.4 or speed == 0.45)))
     asked = [row["command_m_s"] for row in rows]
