@@ -139,7 +139,6 @@ def ranges_of(options: GridOptions) -> Ranges:
             raise UsageError(f"--{name} {low} {high} begins above its end; give the smaller one first")
     ranges, tick_ms = load_ranges(str(options.grid), HERE), 1e3 * load_spec().period
     if ranges.telemetry_latency_ms[1] >= tick_ms:
-        raise SpecError(
-            f"{options.grid}: telemetry_latency_ms reaches {ranges.telemetry_latency_ms[1]}, not below a tick, {tick_ms:g}"
-        )
+        oldest = ranges.telemetry_latency_ms[1]
+        raise SpecError(f"{options.grid}: telemetry_latency_ms reaches {oldest}, not below a tick, {tick_ms:g}")
     return ranges
