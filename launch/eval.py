@@ -68,6 +68,8 @@ def main(args: list[str]) -> int:
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     if config.machines.grid or config.top_speed:
         return _many(config)
+    if config.machines != GridOptions():
+        raise UsageError("options of machines (--draws, --out and so on) mean nothing without --grid; name a table")
     figures = measure(config)
     if config.json:
         emit(figures)
@@ -110,6 +112,8 @@ def _refuse_foreign(config: Eval) -> None:
     for name in ("port", "camera", "calibration", "dynamics", "boot", "plan"):
         if getattr(config.robot, name) != getattr(plain, name):
             raise UsageError(f"--{name} means nothing to --grid and --top-speed; leave one of them out")
+    if (config.episodes, config.settle) != (Eval.episodes, Eval.settle):
+        raise UsageError("--episodes and --settle mean nothing to --grid and --top-speed; --grid has --draws")
     if config.machines.grid and config.top_speed:
         raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
     if config.task != "walk" or config.keys is not None or "://" in config.policy:

@@ -39,7 +39,8 @@ def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tupl
             console.print(f"goes on after {len(ledger.results)} finished draws of {folder}", highlight=False)
         for result in _shown(_walks(task, engines, options, ledger), options.draws * len(engines), ledger):
             ledger.add(result)
-        results = {engine: [one for one in ledger.results if one.engine == engine] for engine in engines}
+        walked = sorted(ledger.results, key=lambda one: one.draw)
+    results = {engine: [one for one in walked if one.engine == engine] for engine in engines}
     found: dict[str, Any] = {engine: figures(some) for engine, some in results.items()}
     found["out"] = str(folder)
     if "realtime" in results and "twin" in results:
@@ -69,12 +70,13 @@ def _in_realtime(task: Task, draws: Sequence[int]) -> Iterator[Result]:
 def _shown(results: Iterator[Result], total: int, ledger: Ledger) -> Iterator[Result]:
     """The same, with a progress bar."""
     columns = (TextColumn("walking"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+    # Note: no refreshing thread, which would hold the interpreter against a loop that keeps time.
+    with Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False) as bar:
         row = bar.add_task("", total=total, completed=len(ledger.results))
         for result in results:
             yield result
             good = sum(one.success for one in ledger.results)
-            bar.update(row, advance=1, description=f"{good} follow the command")
+            bar.update(row, advance=1, description=f"{good} follow the command", refresh=True)
 
 
 def asked(task: Task) -> dict[str, Any]:

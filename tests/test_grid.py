@@ -254,6 +254,8 @@ def test_eval_walks_a_grid_on_both_engines(tmp_path: Path, capsys: pytest.Captur
         (["trot", "--grid", "unseen", "--boot", "cold"], "--boot means nothing"),
         (["tcp://127.0.0.1:5555", "--grid", "unseen"], "not a server"),
         (["trot", "--grid", "unseen", "--vx", "0.5", "0.1"], "begins above its end"),
+        (["trot"], "mean nothing without --grid"),
+        (["trot", "--grid", "unseen", "--episodes", "5"], "--grid has --draws"),
         (["gallop", "--grid", "unseen"], "no policy file 'gallop'"),
         (["trot", "--grid", "unseen", "--seconds", "0.5"], "leaves nothing"),
     ],
