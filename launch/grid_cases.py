@@ -42,7 +42,8 @@ def draw_command(commands: Commands, rng: np.random.Generator) -> Command:
     """A body velocity to follow."""
     vx, vy, yaw = (float(rng.uniform(*entry)) for entry in (commands.vx, commands.vy, commands.yaw))
     if rng.random() < commands.ahead:
-        return float(rng.uniform(commands.vx[1] / 3, commands.vx[1])), 0.0, 0.0
+        low, high = commands.vx
+        return float(rng.uniform(max(low, high / 3), high)), 0.0, 0.0
     return vx, vy, yaw
 
 

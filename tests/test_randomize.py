@@ -232,6 +232,7 @@ def test_some_commands_ask_straight_ahead() -> None:
     commands = [case(FIXED, Commands(), 0, number).command for number in range(200)]
     ahead = [vx for vx, vy, yaw in commands if vy == yaw == 0.0]
     assert 20 <= len(ahead) <= 65 and min(ahead) > 0.15
+    assert case(FIXED, Commands(vx=(0.4, 0.4), ahead=1.0), 0, 0).command == (0.4, 0.0, 0.0)
     assert all(-0.3 <= vx <= 0.5 and abs(vy) <= 0.15 and abs(yaw) <= 1.0 for vx, vy, yaw in commands)
 
 
