@@ -112,8 +112,8 @@ def _refuse_foreign(config: Eval) -> None:
     for name in ("port", "camera", "calibration", "dynamics", "boot", "plan"):
         if getattr(config.robot, name) != getattr(plain, name):
             raise UsageError(f"--{name} means nothing to --grid and --top-speed; leave one of them out")
-    if (config.episodes, config.settle) != (Eval.episodes, Eval.settle):
-        raise UsageError("--episodes and --settle mean nothing to --grid and --top-speed; --grid has --draws")
+    if (config.episodes, config.settle, config.gait) != (Eval.episodes, Eval.settle, Eval.gait):
+        raise UsageError("--episodes, --settle and --gait mean nothing to --grid and --top-speed; --grid has --draws")
     if config.machines.grid and config.top_speed:
         raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
     if config.task != "walk" or config.keys is not None or "://" in config.policy:
