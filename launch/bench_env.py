@@ -1,7 +1,8 @@
 """`leash bench env`: control steps a second of the full environment on one core, beside a1.urdf stepped the same way.
 
 Both worlds use the same engine settings, floor, physics rate and motor code, and take turns, so that whatever else
-the machine does slows both. The a1 only steps its physics; our environment also randomizes, senses, pushes and judges.
+the machine does slows both. The a1 only steps its physics; our environment also randomizes, senses, pushes and judges,
+and with the table that policies train on, it walks on bumps under random torques, too.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import pybullet_data
 from sim.actuator import Law, torques
 from sim.bullet import pybullet
 from sim.env import PupperEnv, Pushes, WalkConfig
-from sim.randomize import Ranges
+from sim.randomize import Ranges, load_ranges
 from sim.world import SLAB, URDF_FLAGS
 
 BLOCK = 50
@@ -83,10 +84,10 @@ class A1:
 
 
 class Walk:
-    """Our environment with everything on, under random actions."""
+    """Our environment under random actions."""
 
-    def __init__(self) -> None:
-        self.env = PupperEnv(WalkConfig(ranges=Ranges(), pushes=Pushes()))
+    def __init__(self, config: WalkConfig) -> None:
+        self.env = PupperEnv(config)
         self.rng = np.random.default_rng(0)
         self.env.reset(seed=0)
 
@@ -105,7 +106,8 @@ class Walk:
 def measure(seconds: float) -> dict[str, float]:
     """Median control steps a second over interleaved blocks, for about so long."""
     worlds: dict[str, Stepped] = {
-        "steps_per_s": Walk(),
+        "steps_per_s": Walk(WalkConfig(ranges=Ranges(), pushes=Pushes())),
+        "train_steps_per_s": Walk(WalkConfig(ranges=load_ranges("train", Path(__file__).parent))),
         "a1_steps_per_s": A1(URDF_FLAGS),
         "a1_no_self_collision_steps_per_s": A1(URDF_FLAGS & ~pybullet.URDF_USE_SELF_COLLISION),
     }

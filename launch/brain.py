@@ -15,7 +15,7 @@ from launch.robots import RobotOptions
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
-from policies.manifest import check_gait
+from policies.manifest import check_fits, check_gait
 from policies.remote import RemotePolicy
 from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
@@ -129,3 +129,21 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def local_policy(name: str, spec: Spec) -> tuple[Policy, bool]:
+    """`trot`, `stand` or a policy file in this process, for robots without motors; and whether it needs an IMU.
+
+    Raises PolicyError for a file that does not fit the robot or steers by a camera.
+    """
+    if name in SCRIPTED:
+        return SCRIPTED[name](spec), False
+    if not Path(name).is_file():
+        raise PolicyError(f"no policy file {name!r}; give a file, or one of {sorted(SCRIPTED)}")
+    from policies.loading import load_policy
+
+    manifest, make = load_policy(Path(name))
+    check_fits(manifest, spec)
+    if manifest.pixels is not None:
+        raise PolicyError(f"{name} steers by a camera and follows no command")
+    return make(), manifest.needs_imu

@@ -1,9 +1,10 @@
 """`leash eval`: how often a policy falls, how well it follows a velocity command, how smoothly it moves."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from msgspec import Meta
@@ -14,6 +15,7 @@ from launch.brain import needs_imu, open_brain, steers
 from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
 from launch.evaluate import Trial, evaluate, summary
+from launch.grid_options import GridOptions
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
@@ -31,11 +33,14 @@ class Eval:
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
-    command: Command = (0.25, 0.0, 0.0)
-    """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
+    machines: Annotated[GridOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GridOptions)
+    top_speed: bool = False
+    """Find the fastest straight walk that is followed on the nominal machine, in virtual time."""
+    command: Command | None = None
+    """Body velocity to follow: forward m/s, left m/s, turn rad/s. 0.25 0 0; with --grid drawn for each episode."""
     episodes: Annotated[Count, tyro.conf.arg(help="How many episodes.")] = 20
-    seconds: Seconds = 10.0
-    """Length of an episode."""
+    seconds: Seconds | None = None
+    """Length of an episode: 10, with --grid 20."""
     settle: Annotated[float, Meta(ge=0)] = 1.0
     """Seconds at the start of each episode that the means leave out."""
     keys: Path | None = None
@@ -43,14 +48,28 @@ class Eval:
     json: bool = False
     """Print one JSON object on the last line."""
 
+    @property
+    def length(self) -> float:
+        """Of an episode [s]."""
+        return self.seconds or (20.0 if self.machines.grid else 10.0)
+
+    @property
+    def asked(self) -> Command:
+        """The command of every episode of the nominal machine."""
+        return self.command or (0.25, 0.0, 0.0)
+
 
 def main(args: list[str]) -> int:
     """Evaluate and print; exit code 0 whatever the figures say."""
     config = checked(tyro.cli(Eval, prog="leash eval", args=args))
-    if config.settle >= config.seconds:
-        raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.seconds}; give a smaller one")
+    if config.settle >= config.length:
+        raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.length}; give a smaller one")
     if config.robot.robot == "pupper":
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
+    if config.machines.grid or config.top_speed:
+        return _many(config)
+    if config.machines != GridOptions():
+        raise UsageError("options of machines (--draws, --out and so on) mean nothing without --grid; name a table")
     figures = measure(config)
     if config.json:
         emit(figures)
@@ -59,11 +78,53 @@ def main(args: list[str]) -> int:
     return 0
 
 
+def _many(config: Eval) -> int:
+    """Evaluate on machines that are made for it; note: imported late, since it brings both simulators."""
+    from launch import grid, top_speed
+    from launch.grid_walk import Task
+
+    _refuse_foreign(config)
+    engines = grid.engines_of(config.robot.robot, config.machines)
+    with terminable():
+        if config.top_speed:
+            seed, workers = config.robot.seed, config.machines.workers
+            fastest = top_speed.measure(config.policy, engines[0], seed, config.length, workers)
+            return _tell(config, {engines[0]: fastest}, lambda: console.print(top_speed.table(config.policy, fastest)))
+        task = Task(
+            config.policy, grid.ranges_of(config.machines), config.machines.commands, config.robot.seed, config.length,
+            config.command,
+        )  # fmt: skip
+        figures, results = grid.measure(task, engines, config.machines)
+    return _tell(config, figures, lambda: grid.show(f"{config.policy} on {config.machines.grid}", results))
+
+
+def _tell(config: Eval, figures: Mapping[str, Any], show: Callable[[], None]) -> int:
+    if config.json:
+        emit(figures)
+    else:
+        show()
+    return 0
+
+
+def _refuse_foreign(config: Eval) -> None:
+    """Raise UsageError for an option that draws of machines would not heed."""
+    plain = RobotOptions()
+    for name in ("port", "camera", "calibration", "dynamics", "boot", "plan"):
+        if getattr(config.robot, name) != getattr(plain, name):
+            raise UsageError(f"--{name} means nothing to --grid and --top-speed; leave one of them out")
+    if (config.episodes, config.settle, config.gait) != (Eval.episodes, Eval.settle, Eval.gait):
+        raise UsageError("--episodes, --settle and --gait mean nothing to --grid and --top-speed; --grid has --draws")
+    if config.machines.grid and config.top_speed:
+        raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
+    if config.task != "walk" or config.keys is not None or "://" in config.policy:
+        raise UsageError("--grid and --top-speed let a policy file (or `trot`) walk; give its file, not a server")
+
+
 def measure(config: Eval) -> dict[str, float | int]:
     """Run the episodes and return their figures; see `launch.evaluate.summary` and `launch.track_score.Score`."""
     if config.task == "track":
         return _tracks(config)
-    trial = Trial(config.episodes, config.seconds, config.settle)
+    trial = Trial(config.episodes, config.length, config.settle)
     imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
@@ -71,7 +132,7 @@ def measure(config: Eval) -> dict[str, float | int]:
         open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):
-        scores = evaluate(opened, brain.told(config.command), trial)
+        scores = evaluate(opened, brain.told(config.asked), trial)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
         return summary(done, opened.gate_stops())
@@ -93,7 +154,7 @@ def _tracks(config: Eval) -> dict[str, float | int]:
 
 def table(config: Eval, figures: dict[str, float | int]) -> Table:
     """The figures, for people."""
-    made = Table("figure", "value", title=f"{config.policy} on {config.robot.robot}, command {config.command}")
+    made = Table("figure", "value", title=f"{config.policy} on {config.robot.robot}, command {config.asked}")
     for key, value in figures.items():
         made.add_row(key, f"{value:.4g}")
     return made

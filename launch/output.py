@@ -3,11 +3,14 @@
 import math
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 from rich.console import Console
+
+from robot.errors import UsageError
 
 console = Console(stderr=True)
 """Progress and prose go to standard error, so that standard output stays parseable."""
@@ -17,6 +20,14 @@ def emit(result: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of standard output; NaN becomes null, keys carry their unit."""
     sys.stdout.write(msgspec.json.encode(plain(result)).decode() + "\n")
     sys.stdout.flush()
+
+
+def emit_to(path: Path, result: Mapping[str, Any]) -> None:
+    """Write the same object into a file, for people to look into later. Raises UsageError."""
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(plain(result))) + b"\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; choose another place") from None
 
 
 def plain(value: object) -> object:

@@ -1,9 +1,6 @@
 """Many tracks at once: processes of their own that each let an image policy drive some of them."""
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -11,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from launch.track import Ran, attempt
+from launch.worker import begin
 
 AT_ONCE = 5
 """Tracks that a process is given at a time."""
@@ -23,7 +21,7 @@ class TrackPool:
         """`gait` is what walks: `trot`, or the file of a policy for joints."""
         context = multiprocessing.get_context("spawn")
         self._gait = gait
-        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin)
 
     def __enter__(self) -> Self:
         return self
@@ -39,16 +37,3 @@ class TrackPool:
         jobs = [self._pool.submit(attempt, file, part, self._gait) for part in some]
         for job in as_completed(jobs):
             yield job.result()
-
-
-def _begin() -> None:
-    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, daemon=True).start()
-
-
-def _follow() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)

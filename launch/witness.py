@@ -8,10 +8,8 @@ import numpy as np
 from robot.clock import missed_slots
 from robot.spec import Spec
 from robot.types import Array, Tick
+from sim.tracking import smoothed, tracking
 from sim.truth import Truth
-
-SMOOTH = 0.5
-"""Velocity is averaged over this long before its error is squared, so that a gait's own sway is no error [s]."""
 
 BOX = np.tile([0.2, 0.4, 0.4], 4)
 """Half-range of the usual action box; action change is reported as a share of it [rad]."""
@@ -59,27 +57,25 @@ class Witness:
         return np.array([[*truth.velocity[:2], truth.angular_velocity[2]] for truth in self.truths])
 
     def score(self, settle: float) -> dict[str, float]:
-        """Means over the ticks after the first `settle` seconds; units are in the keys."""
+        """Means over the ticks after the first `settle` seconds; `sim.tracking` says what the errors are."""
         skip = min(round(settle * self._spec.rate), len(self.truths) - 1)
         velocity, command = self.velocity[skip:], np.array(self.commands)[skip:]
-        error = self._smooth(velocity - command)
+        error = smoothed(velocity - command, self._spec.rate)
+        follows = tracking(velocity, command, self._spec.rate, settle=0.0)
         mean = velocity.mean(axis=0)
         return {
             "no_fall": float(not self.fallen),
             "speed": float(mean[0]),
             "side_speed": float(mean[1]),
             "yaw_rate": float(mean[2]),
+            "speed_error": follows.planar,
+            "yaw_error": follows.turning,
             "speed_rmse": float(np.sqrt((error[:, :2] ** 2).sum(axis=1).mean())),
             "yaw_rmse": float(np.sqrt((error[:, 2] ** 2).mean())),
             "action_rate": self._action_rate(skip),
             "missed": float(sum(missed_slots(value, self._spec.period) for value in self._late)),
             "late_p99_ms": float(np.percentile(self.late, 99) * 1e3),
         }
-
-    def _smooth(self, error: Array) -> Array:
-        width = max(1, min(round(SMOOTH * self._spec.rate), len(error)))
-        kernel = np.ones(width) / width
-        return np.stack([np.convolve(column, kernel, mode="valid") for column in error.T], axis=1)
 
     def _action_rate(self, skip: int) -> float:
         sent = np.array(self._sent)[skip:]

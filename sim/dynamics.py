@@ -96,10 +96,17 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Added to the measured angular velocity [rad/s]."""
     slope_deg: Annotated[float, Meta(ge=-45, le=45)] = 0.0
     """Steepness of the floor, uphill along the world's +x [deg]."""
+    bumps: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
+    """Height of the floor's bumps [m]; the simulator rounds it to a millimetre."""
+    torque_noise: Amount = 0.0
+    """Largest torque on each joint from nowhere, either way, drawn anew at every physics step [N m]."""
+    torque_offset: tuple[Signed, ...] = (0.0,) * 12
+    """Constant torque on each joint from nowhere [N m]."""
 
     def __post_init__(self) -> None:
-        if len(self.joint_zero_deg) != 12:
-            raise ValueError(f"joint_zero_deg has {len(self.joint_zero_deg)} entries; Pupper has 12 joints")
+        for name in ("joint_zero_deg", "torque_offset"):
+            if len(getattr(self, name)) != 12:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries; Pupper has 12 joints")
 
 
 NOMINAL = Dynamics()

@@ -16,7 +16,7 @@ from sim import privileged, reward
 from sim.dynamics import NOMINAL
 from sim.frames import LARGEST, Encoder, Float32, Frames
 from sim.pupper import SimPupper
-from sim.randomize import Ranges, draw
+from sim.randomize import Ranges, draw, draw_push
 from sim.reward import Motion, Weights
 from sim.studio import Studio
 from sim.truth import Truth
@@ -110,6 +110,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         super().reset(seed=seed)
         ranges = self.config.ranges
         dynamics = NOMINAL if ranges is None else draw(ranges, self.np_random)
+        speed = 0.0 if ranges is None else draw_push(ranges, self.np_random)
+        self._pushes = Pushes(ranges.push_interval, speed) if ranges and speed else self.config.pushes
         self.robot.become(dynamics, int(self.np_random.integers(2**31)))
         self._machine = privileged.machine(dynamics)
         self._asked = None if not options or "command" not in options else np.asarray(options["command"], np.float64)
@@ -149,7 +151,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._encoder.sent(self.sent)
 
     def _push(self) -> None:
-        pushes = self.config.pushes
+        pushes = self._pushes
         if pushes is not None and self.np_random.random() < self.body.period / pushes.interval:
             x, y = self.np_random.uniform(-pushes.speed, pushes.speed, 2)
             self.robot.world.kick(np.array([x, y, 0.0]))

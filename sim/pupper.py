@@ -104,7 +104,7 @@ class SimPupper:
         """Become another robot on another floor, with noise from this seed, and stand at the origin."""
         self._rng = np.random.default_rng(seed)
         self._adopt(dynamics)
-        self.world.use(dynamics)
+        self.world.use(dynamics, seed)
         self.place()
 
     def place(self, x: float = 0.0, y: float = 0.0, yaw: float = 0.0, joint_pos: Array | None = None) -> None:
@@ -114,9 +114,9 @@ class SimPupper:
         self._command = _Command(0, (pose - self._zeros).tolist(), limp=False)
         self._waiting: deque[_Command] = deque()
         self._held = False
-        self.world.place(pose - self._zeros, np.array([x, y, self._height(pose) + DROP]), yaw)
+        self.world.place(pose - self._zeros, np.array([x, y, self._height(pose) + self.world.bumps + DROP]), yaw)
         self.world.run(round(SETTLE / self._step), self._command.targets)
-        self.world.time = 0.0
+        self.world.time = self.world.work = 0.0
         self._sample = self.world.sample()
         if isinstance(self._clock, VirtualClock):
             self._clock.advance(SETTLE)

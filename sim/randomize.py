@@ -1,19 +1,26 @@
-"""Draws of machines and floors: ranges in, `Dynamics` out."""
+"""Draws of machines and floors: a table of ranges in, `Dynamics` out."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
+from robot.errors import SpecError
+from robot.spec import read_yaml
 from sim.dynamics import Dynamics, Motor, Noise
 
-Range = tuple[float, float]
-Amount = Annotated[float, Meta(ge=0)]
+End = Annotated[float, Meta(ge=-1000, le=1000)]
+Range = tuple[End, End]
+Amount = Annotated[float, Meta(ge=0, le=1000)]
 
 
 class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Uniform ranges (low, high) of what differs between machines; names and units as in `Dynamics`."""
+    """Uniform ranges (low, high) of what differs between machines; names and units as in `Dynamics`.
+
+    These defaults are a usual spread. In a file, what is not named is not randomized: see `load_ranges`.
+    """
 
     mass: Range = (0.8, 1.2)
     inertia: Range = (0.8, 1.2)
@@ -36,6 +43,21 @@ class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slope_deg: Range = (0.0, 0.0)
     noise: Range = (0.5, 2.0)
     """Scales the nominal measurement noise."""
+    bumps: Range = (0.0, 0.0)
+    torque_noise: Amount = 0.0
+    """In half of the draws: largest torque on each joint, drawn anew at every physics step [N m]."""
+    torque_offset: Amount = 0.0
+    """In the other half: largest constant torque on each joint, either way [N m]."""
+    push_speed: Range = (0.0, 0.0)
+    """Speed that a push adds to the body, the same for all pushes of a draw [m/s]."""
+    push_interval: Annotated[float, Meta(gt=0)] = 4.0
+    """Mean time between two pushes [s]."""
+
+    def __post_init__(self) -> None:
+        for name in RANGES:
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name}: [{low}, {high}] begins above its end; give the smaller one first")
 
 
 SCALARS = (
@@ -54,11 +76,65 @@ SCALARS = (
     "slope_deg",
 )
 """Fields that are drawn as they stand."""
+RANGES = (*SCALARS, "noise", "bumps", "push_speed")
+"""All fields that have a low and a high end."""
+AMOUNTS = ("com", "joint_zero_deg", "gravity_bias", "gyro_bias", "torque_noise", "torque_offset")
+"""All fields that are a largest amount either way."""
+
+
+def _fixed() -> Ranges:
+    nominal = Dynamics()
+    fixed: dict[str, Any] = {name: (getattr(nominal, name),) * 2 for name in (*SCALARS, "bumps")}
+    fixed |= dict.fromkeys(AMOUNTS, 0.0)
+    return Ranges(**fixed, noise=(1.0, 1.0))
+
+
+FIXED = _fixed()
+"""Every draw is the nominal machine."""
+
+
+def load_ranges(source: str | Path, folder: Path | None = None) -> Ranges:
+    """Read a table of ranges from a YAML file, or by its name from a folder of `ranges_NAME.yaml`.
+
+    What the table does not name keeps its nominal value. Raises SpecError for unknown keys, ends in the wrong order,
+    or ends that no machine can have.
+    """
+    path = ranges_file(source, folder)
+    given = read_yaml(path, dict[str, Any])
+    try:
+        ranges = msgspec.convert(msgspec.structs.asdict(FIXED) | given, Ranges)
+        for end in (0, 1):
+            msgspec.convert(_extreme(ranges, end), Dynamics)
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return ranges
+
+
+def ranges_file(source: str | Path, folder: Path | None = None) -> Path:
+    """The file that a name or a path stands for. Raises SpecError."""
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"} or folder is None:
+        return path
+    known = sorted(file.stem.removeprefix("ranges_") for file in folder.glob("ranges_*.yaml"))
+    if str(source) not in known:
+        raise SpecError(f"no table of ranges is called {str(source)!r}; known are {', '.join(known)}, or give a .yaml")
+    return folder / f"ranges_{source}.yaml"
+
+
+def _extreme(ranges: Ranges, end: int) -> dict[str, float]:
+    """What a draw could be at one end of all ranges."""
+    return {name: getattr(ranges, name)[end] for name in (*SCALARS, "bumps")}
+
+
+def randomized(ranges: Ranges) -> tuple[str, ...]:
+    """The names of what really differs between two draws."""
+    wide = [name for name in RANGES if getattr(ranges, name)[0] < getattr(ranges, name)[1]]
+    return (*wide, *(name for name in AMOUNTS if getattr(ranges, name) > 0.0))
 
 
 def draw(ranges: Ranges, rng: np.random.Generator) -> Dynamics:
     """Draw one machine on one floor."""
-    values = {name: float(rng.uniform(*getattr(ranges, name))) for name in SCALARS}
+    values: dict[str, Any] = {name: float(rng.uniform(*getattr(ranges, name))) for name in SCALARS}
     scale = float(rng.uniform(*ranges.noise))
     nominal = Noise()
     return Dynamics(
@@ -68,8 +144,26 @@ def draw(ranges: Ranges, rng: np.random.Generator) -> Dynamics:
         joint_zero_deg=tuple(rng.uniform(-ranges.joint_zero_deg, ranges.joint_zero_deg, 12).tolist()),
         gravity_bias=_vector(ranges.gravity_bias, rng),
         gyro_bias=_vector(ranges.gyro_bias, rng),
+        # Note: from a stream of its own, so that what is drawn elsewhere with `rng` does not depend on it.
         **values,
+        **_disturbed(ranges, rng.spawn(1)[0]),
     )
+
+
+def _disturbed(ranges: Ranges, rng: np.random.Generator) -> dict[str, Any]:
+    """Bumps, and torques that stand for all that no table has (Campanaro et al. 2022: either kind, half and half)."""
+    bumps, noisy = float(rng.uniform(*ranges.bumps)), rng.random() < 0.5
+    offset = 0.0 if noisy else ranges.torque_offset
+    return {
+        "bumps": bumps,
+        "torque_noise": ranges.torque_noise if noisy else 0.0,
+        "torque_offset": tuple(rng.uniform(-offset, offset, 12).tolist()),
+    }
+
+
+def draw_push(ranges: Ranges, rng: np.random.Generator) -> float:
+    """Draw how fast the pushes of one episode are [m/s]."""
+    return float(rng.spawn(1)[0].uniform(*ranges.push_speed))
 
 
 def _vector(largest: float, rng: np.random.Generator) -> tuple[float, float, float]:

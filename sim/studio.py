@@ -36,9 +36,10 @@ class Studio:
 
     def __init__(self, width: int = 640, height: int = 480) -> None:
         self._size = (width, height)
-        self._client: int = pybullet.connect(pybullet.DIRECT)
-        self._body: int = pybullet.loadURDF(str(ASSET), useFixedBase=True, physicsClientId=self._client)
-        self._com = np.array(pybullet.getDynamicsInfo(self._body, -1, self._client)[3])
+        self.client: int = pybullet.connect(pybullet.DIRECT)
+        """The renderer's number, for things of one's own in the picture; negative once closed."""
+        self._body: int = pybullet.loadURDF(str(ASSET), useFixedBase=True, physicsClientId=self.client)
+        self._com = np.array(pybullet.getDynamicsInfo(self._body, -1, self.client)[3])
         self._floor = self._lay_floor()
         self._rise = np.arctan((0.5 - (np.arange(height) + 0.5) / height) * 2 * math.tan(math.radians(FIELD / 2)))
 
@@ -50,23 +51,21 @@ class Studio:
 
     def close(self) -> None:
         """Free the memory; twice does no harm."""
-        if self._client >= 0:
-            pybullet.disconnect(self._client)
-        self._client = -1
+        if self.client >= 0:
+            pybullet.disconnect(self.client)
+        self.client = -1
 
     def _lay_floor(self) -> int:
         shape = pybullet.createVisualShape(
-            pybullet.GEOM_BOX, halfExtents=[FLOOR, FLOOR, 0.005], rgbaColor=[1, 1, 1, 1], physicsClientId=self._client
+            pybullet.GEOM_BOX, halfExtents=[FLOOR, FLOOR, 0.005], rgbaColor=[1, 1, 1, 1], physicsClientId=self.client
         )
-        floor: int = pybullet.createMultiBody(0, -1, shape, physicsClientId=self._client)
+        floor: int = pybullet.createMultiBody(0, -1, shape, physicsClientId=self.client)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "floor.png"
             # Note: the engine spreads a texture over four times the face of a box.
-            count = 4 * round(FLOOR / SQUARE)
-            tile = cv2.resize(checker((206, 203, 196), (150, 165, 172)), (32, 32), interpolation=cv2.INTER_AREA)
-            cv2.imwrite(str(file), np.tile(tile, (count, count, 1))[..., ::-1])
-            texture = pybullet.loadTexture(str(file), physicsClientId=self._client)
-        pybullet.changeVisualShape(floor, -1, textureUniqueId=texture, physicsClientId=self._client)
+            cv2.imwrite(str(file), checkered(4 * round(FLOOR / SQUARE))[..., ::-1])
+            texture = pybullet.loadTexture(str(file), physicsClientId=self.client)
+        pybullet.changeVisualShape(floor, -1, textureUniqueId=texture, physicsClientId=self.client)
         return floor
 
     def draw(
@@ -78,15 +77,16 @@ class Studio:
         yaw: float = 50.0,
         pitch: float = -18.0,
         distance: float = 0.75,
+        roll: float = 0.0,
     ) -> Pixels:
         """The picture (h, w, 3) RGB of a body frame at `position` (3,) [m], `rotation` (3, 3), joints (12,) [rad].
 
-        The camera looks at the robot from `distance` [m], `yaw` and `pitch` [deg] in the world frame.
+        The camera looks at the robot from `distance` [m], `yaw`, `pitch` and `roll` [deg] in the world frame.
         """
         self._pose(position, rotation, joint_pos)
         width, height = self._size
         target = [float(position[0]), float(position[1]), 0.1]
-        view = pybullet.computeViewMatrixFromYawPitchRoll(target, distance, yaw, pitch, 0, 2)
+        view = pybullet.computeViewMatrixFromYawPitchRoll(target, distance, yaw, pitch, roll, 2)
         lens = pybullet.computeProjectionMatrixFOV(FIELD, width / height, NEAR, FAR)
         _, _, rgb, depth, _ = pybullet.getCameraImage(
             width,
@@ -100,7 +100,7 @@ class Studio:
             lightDiffuseCoeff=0.45,
             lightSpecularCoeff=0.1,
             renderer=pybullet.ER_TINY_RENDERER,
-            physicsClientId=self._client,
+            physicsClientId=self.client,
         )
         pixels = np.asarray(rgb, np.uint8).reshape(height, width, 4)[..., :3]
         return self._hazy(pixels, np.asarray(depth, np.float32).reshape(height, width), math.radians(pitch))
@@ -115,14 +115,20 @@ class Studio:
 
     def _pose(self, position: Array, rotation: Array, joint_pos: Sequence[float] | Array) -> None:
         centre = position + rotation @ self._com
-        pybullet.resetBasePositionAndOrientation(self._body, centre, quaternion(rotation), physicsClientId=self._client)
+        pybullet.resetBasePositionAndOrientation(self._body, centre, quaternion(rotation), physicsClientId=self.client)
         for joint, angle in enumerate(joint_pos):
-            pybullet.resetJointState(self._body, joint, float(angle), physicsClientId=self._client)
+            pybullet.resetJointState(self._body, joint, float(angle), physicsClientId=self.client)
         # Note: moved by whole pairs of squares, the floor seems to stand still and never ends.
         under = np.round(position[:2] / (2 * SQUARE)) * 2 * SQUARE
         pybullet.resetBasePositionAndOrientation(
-            self._floor, [*under, -0.005], [0, 0, 0, 1], physicsClientId=self._client
+            self._floor, [*under, -0.005], [0, 0, 0, 1], physicsClientId=self.client
         )
+
+
+def checkered(count: int) -> Pixels:
+    """The floor's pattern, `count` times two squares along a side, (32 count, 32 count, 3) RGB."""
+    tile = cv2.resize(checker((206, 203, 196), (150, 165, 172)), (32, 32), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.tile(tile, (count, count, 1)), np.uint8)
 
 
 def quaternion(rotation: Array) -> list[float]:

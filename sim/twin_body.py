@@ -29,6 +29,10 @@ class Body:
     def __init__(self, dynamics: Dynamics, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._seed = seed
+        self.metered = False
+        """Whether `work` is kept; it costs a twentieth of the speed."""
+        self.work = 0.0
+        """Mechanical work of the joints so far, either way [J]."""
         # Note: where the rotors' own zero lies within one of their 36 turns is chance.
         self._encoder_offset = self._rng.uniform(0, 8192, 12)
         self._install(dynamics)
@@ -45,6 +49,7 @@ class Body:
         self._down: Array = self.model.opt.gravity / np.linalg.norm(self.model.opt.gravity)
         self._speed = np.zeros(12)
         self._wanted = np.zeros(12)
+        self._nudge = np.array(dynamics.torque_offset)
 
     def change(self, dynamics: Dynamics) -> None:
         """Become another machine in the same pose and motion."""
@@ -68,9 +73,19 @@ class Body:
         """One millisecond with these currents (12,) commanded [mA]."""
         np.multiply(milliamps, AMPS, out=self._wanted)
         self.motors.step(self._wanted, self._joint_vel)
-        self._torque[:] = self.motors.torque
+        np.add(self.motors.torque, self._nudge, out=self._torque)
+        if self.dynamics.torque_noise > 0.0:
+            self._torque += self._rng.uniform(-self.dynamics.torque_noise, self.dynamics.torque_noise, 12)
         self._friction[:] = self.motors.friction
+        if self.metered:
+            self._meter()
         mujoco.mj_step(self.model, self.data)
+
+    def _meter(self) -> None:
+        """Add what the joints do in this millisecond, after the gearbox."""
+        speed = np.abs(self._joint_vel)
+        lost = (self.motors.friction + self.model.dof_damping[6:] * speed) * speed
+        self.work += 1e-3 * float(np.abs(self.motors.torque * self._joint_vel - lost).sum())
 
     def imu(self) -> tuple[Array, Array]:
         """A noisy sample of rates (3,) [rad/s] and specific force (3,) [m/s2] in the sensor's axes."""

@@ -48,6 +48,8 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     mass: Scale = 1.0
     """Scales every mass and inertia."""
+    inertia: Scale = 1.0
+    """Scales every link's inertia on top of that."""
     payload: Amount = 0.0
     """Extra mass on the back, 5 cm above the hip axes [kg]."""
     com_shift: tuple[Length, Length, Length] = (0.0, 0.0, 0.0)
@@ -80,12 +82,17 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steepness of the floor, uphill along the world's +x [deg]."""
     bumps: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
     """Height of the floor's bumps [m]."""
+    torque_noise: Amount = 0.0
+    """Largest torque on each joint from nowhere, either way, drawn anew every millisecond [N m]."""
+    torque_offset: tuple[Small, ...] = (0.0,) * 12
+    """Constant torque on each joint from nowhere [N m]."""
     imu: Imu = Imu()
     line: Line = Line()
 
     def __post_init__(self) -> None:
-        if len(self.joint_zero_deg) != 12:
-            raise ValueError(f"joint_zero_deg has {len(self.joint_zero_deg)} entries; Pupper has 12 joints")
+        for name in ("joint_zero_deg", "torque_offset"):
+            if len(getattr(self, name)) != 12:
+                raise ValueError(f"{name} has {len(getattr(self, name))} entries; Pupper has 12 joints")
 
 
 def load_dynamics(path: Path | None) -> Dynamics:

@@ -92,18 +92,17 @@ def _floor(dynamics: Dynamics) -> str:
     return plane + (rough if dynamics.bumps > 0.0 else "")
 
 
-def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], scale: float) -> str:
-    diagonal = _numbers([value * scale for value in inertia])
-    return f'<inertial mass="{mass * scale:.9g}" pos="{_numbers(com)}" diaginertia="{diagonal}"/>'
+def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], dynamics: Dynamics) -> str:
+    diagonal = _numbers([value * dynamics.mass * dynamics.inertia for value in inertia])
+    return f'<inertial mass="{mass * dynamics.mass:.9g}" pos="{_numbers(com)}" diaginertia="{diagonal}"/>'
 
 
 def _trunk(dynamics: Dynamics) -> str:
     com = [a + b for a, b in zip(BODY_COM, dynamics.com_shift, strict=True)]
-    total = BODY_MASS * dynamics.mass
     mount = _numbers([math.radians(angle) for angle in dynamics.imu.mount_deg])
     payload = f"""<body name="payload" pos="0 0 {PAYLOAD_HEIGHT}">
-      {_inertial(dynamics.payload, (0, 0, 0), [dynamics.payload * 4e-4] * 3, 1.0)}</body>"""
-    return f"""{_inertial(BODY_MASS, com, BODY_INERTIA, total / BODY_MASS)}
+      {_inertial(dynamics.payload, (0, 0, 0), [dynamics.payload * 4e-4] * 3, Dynamics())}</body>"""
+    return f"""{_inertial(BODY_MASS, com, BODY_INERTIA, dynamics)}
       <geom name="trunk" type="box" size="0.1305 0.062 0.046" pos="0 0 -0.009" group="4"/>
       {_shell()}
       <camera name="head" pos="0.136 0 0.022" xyaxes="0 -1 0 {CAMERA_DOWN} 0 1" fovy="49"/>
@@ -128,18 +127,17 @@ def _shell() -> str:
 def _leg(index: int, dynamics: Dynamics) -> str:
     name = LEGS[index]
     front, side = (1 if index < 2 else -1), (-1 if index % 2 == 0 else 1)
-    scale = dynamics.mass
     joints = [_joint(index, kind, dynamics) for kind in range(3)]
     return f"""
     <body name="{name}_abduction" pos="{front * 0.1} {side * 0.047} 0">
-      {joints[0]}{_inertial(0.106, (0.001, side * 0.0139, 0), (6e-5, 2e-5, 6e-5), scale)}
+      {joints[0]}{_inertial(0.106, (0.001, side * 0.0139, 0), (6e-5, 2e-5, 6e-5), dynamics)}
       <geom type="cylinder" size="0.015 0.0375" euler="1.5708 0 0" pos="0 {side * 0.0139} 0" {DARK}/>
       <body name="{name}_thigh" pos="0 {side * 0.0395} 0">
-        {joints[1]}{_inertial(0.142, (0, side * 0.0172, -0.061), (1.6e-4, 1.4e-4, 3e-5), scale)}
+        {joints[1]}{_inertial(0.142, (0, side * 0.0172, -0.061), (1.6e-4, 1.4e-4, 3e-5), dynamics)}
         <geom type="capsule" size="0.011" fromto="0 0 0 0 {-side * 0.004} -0.08" {ACCENT}/>
         <geom type="cylinder" size="0.015 0.0325" euler="1.5708 0 0" pos="0 {side * 0.0172} -0.08" {DARK}/>
         <body name="{name}_shank" pos="0 {-side * 0.004} -0.08">
-          {joints[2]}{_inertial(0.038, (-0.0008, -side * 0.0056, -0.0658), (3e-5, 3e-5, 5e-6), scale)}
+          {joints[2]}{_inertial(0.038, (-0.0008, -side * 0.0056, -0.0658), (3e-5, 3e-5, 5e-6), dynamics)}
           <geom type="capsule" size="0.006" fromto="0 0 0 0 {-side * 0.002} -0.11" {SKIN}/>
           <geom name="{name}" type="sphere" size="0.0095" pos="0 {-side * 0.002} -0.11" priority="1"
                 friction="{dynamics.friction} 0.005 0.0001" {DARK}/>

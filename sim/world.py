@@ -14,6 +14,7 @@ from sim.body import ASSET, KNEE_TO_FOOT, Build, urdf
 from sim.bullet import pybullet
 from sim.dynamics import Dynamics
 from sim.sensors import Sample
+from sim.terrain import Terrain
 from sim.truth import Truth
 
 GRAVITY = 9.81
@@ -37,11 +38,19 @@ class World:
         """Simulated time since the last `place` [s]."""
         self.torque = [0.0] * JOINTS
         """What the motors exerted in the last step [N m]."""
+        self.metered = False
+        """Whether `work` is kept; it costs a fiftieth of the speed."""
+        self.work = 0.0
+        """Mechanical work of the joints since the last `place`, either way [J]."""
         self._gains = gains
         self._joints = list(range(JOINTS))
         self.client: int = pybullet.connect(pybullet.DIRECT)
         """The physics client's number, for calls of PyBullet's own; negative once closed."""
         self._lay_floor()
+        self.terrain = Terrain(self.client, self._slab)
+        """The floors, of which one is in place."""
+        self.bumps = 0.0
+        """Height of the bumps that the robot stands on [m]."""
         self.body = -1
         """The robot's number in the client."""
         self._build: Build | None = None
@@ -59,8 +68,13 @@ class World:
             pybullet.disconnect(self.client)
         self.client = -1
 
-    def use(self, dynamics: Dynamics) -> None:
-        """Become this robot on this floor. Call `place` after it."""
+    def use(self, dynamics: Dynamics, seed: int = 0) -> None:
+        """Become this robot on this floor, whose bumps and odd torques the seed draws. Call `place` after it."""
+        self._rng = np.random.default_rng(seed)
+        self.bumps = self.terrain.lay(dynamics.bumps, self._rng)
+        self._nudge = np.array(dynamics.torque_offset)
+        self._nudged = dynamics.torque_noise > 0.0 or bool(self._nudge.any())
+        self._shake = dynamics.torque_noise
         build = Build(dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
         if build != self._build:
             self._rebuild(build)
@@ -82,7 +96,7 @@ class World:
             fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self.client
         )
         slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self.client)
-        self._floor = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
+        self._slab: int = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
 
     def _rebuild(self, build: Build) -> None:
         if self._build is not None:
@@ -112,7 +126,7 @@ class World:
 
     def _set_links(self, dynamics: Dynamics) -> None:
         # Note: the engine multiplies the two coefficients of a contact.
-        pybullet.changeDynamics(self._floor, -1, lateralFriction=1.0, physicsClientId=self.client)
+        pybullet.changeDynamics(self.terrain.body, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
                 self.body,
@@ -139,7 +153,7 @@ class World:
         pybullet.stepSimulation(self.client)
         self._teleport(joint_pos, position, yaw)
         self._filtered = [0.0] * JOINTS
-        self.time = 0.0
+        self.time = self.work = 0.0
 
     def _teleport(self, joint_pos: Array, position: Array, yaw: float) -> None:
         turn = pybullet.getQuaternionFromEuler([0.0, 0.0, yaw])
@@ -155,12 +169,23 @@ class World:
         read, push, step = pybullet.getJointStates, pybullet.setJointMotorControlArray, pybullet.stepSimulation
         mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self.law
         torque = self.torque
-        for _ in range(steps):
-            torque, filtered = torques(read(body, joints, client), targets, filtered, rule)
-            push(body, joints, mode, forces=torque, physicsClientId=client)
+        nudges = self._nudges(steps) if self._nudged else []
+        for count in range(steps):
+            states = read(body, joints, client)
+            torque, filtered = torques(states, targets, filtered, rule)
+            felt = [t + n for t, n in zip(torque, nudges[count], strict=True)] if nudges else torque
+            push(body, joints, mode, forces=felt, physicsClientId=client)
             step(client)
+            if self.metered:
+                self.work += self.step * sum(abs(t * state[1]) for t, state in zip(torque, states, strict=True))
         self.torque, self._filtered = torque, filtered
         self.time += steps * self.step
+
+    def _nudges(self, steps: int) -> list[list[float]]:
+        """(steps, 12) torques from nowhere [N m]."""
+        drawn: Array = self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
+        rows: list[list[float]] = drawn.tolist()
+        return rows
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""
@@ -205,7 +230,7 @@ class World:
 
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        points = pybullet.getContactPoints(self.body, self._floor, physicsClientId=self.client)
+        points = pybullet.getContactPoints(self.body, self.terrain.body, physicsClientId=self.client)
         touching = {point[3] for point in points}
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 

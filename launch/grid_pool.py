@@ -1,0 +1,41 @@
+"""The draws of a grid, a few at a time in worker processes."""
+
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Self
+
+from launch.grid_result import Engine, Result
+from launch.grid_walk import Task, attempt
+from launch.worker import begin
+from robot.errors import RobotError
+
+
+class GridPool:
+    """Worker processes; use inside `with`, which ends them."""
+
+    def __init__(self, workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:  # nobody waits for draws that are half walked
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:
+        """Walk these draws; yields results as they come. Raises RobotError when a worker dies."""
+        jobs = [self._pool.submit(attempt, task, engine, [at]) for engine, draws in missing.items() for at in draws]
+        try:
+            for job in as_completed(jobs):
+                yield from job.result()
+        except BrokenProcessPool:
+            raise RobotError("a worker of the evaluation died; run the same command again to go on") from None
