@@ -34,11 +34,13 @@ class Drawn(Protocol):
 class Renderer:
     """Fits `Drawn`, by MuJoCo on OpenGL; belongs to the thread that makes it. Raises RuntimeError without OpenGL."""
 
-    def __init__(self, width: int = 640, height: int = 480, *, fine: bool = False) -> None:
+    def __init__(
+        self, width: int = 640, height: int = 480, *, fine: bool = False, model: mujoco.MjModel | None = None
+    ) -> None:
         self.width, self.height = width, height
         self._gl = _context(width, height)
         self._gl.make_current()
-        self._model = build_scene(fine=fine)
+        self._model = model or build_scene(fine=fine)
         self._data = mujoco.MjData(self._model)
         self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)

@@ -1,6 +1,7 @@
 """The room that the twin is looked at in: floor, walls, light and a few coloured things. Has no part in the physics."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import cv2
@@ -35,10 +36,13 @@ THINGS = (
 POSTERS = ("0.82 0.20 0.16 1", "0.16 0.36 0.66 1", "0.93 0.72 0.16 1", "0.24 0.56 0.36 1")
 
 
-def build_scene(*, fine: bool = False) -> mujoco.MjModel:
-    """The nominal robot in its room; `fine` adds shadows and smooth edges, at several times the cost."""
-    assets = {"planks.png": _png(planks())}
-    model = mujoco.MjModel.from_xml_string(document(Dynamics(), _room()), assets)
+def build_scene(*, fine: bool = False, more: str = "", assets: Mapping[str, bytes] | None = None) -> mujoco.MjModel:
+    """The nominal robot in its room; `fine` adds shadows and smooth edges, at several times the cost.
+
+    `more` is MJCF of further things in the room, and `assets` are the files that it names.
+    """
+    files = {"planks.png": png(planks()), **(assets or {})}
+    model = mujoco.MjModel.from_xml_string(document(Dynamics(), _room() + more), files)
     model.vis.quality.offsamples = 4 if fine else 0
     model.vis.quality.shadowsize = 2048 if fine else 0
     model.geom("floor").group = 4
@@ -128,5 +132,6 @@ def _board(rng: np.random.Generator, width: int, length: int) -> np.ndarray[tupl
     return board.astype(np.float32)
 
 
-def _png(pixels: Pixels) -> bytes:
+def png(pixels: Pixels) -> bytes:
+    """A picture (h, w, 3) RGB as the bytes of a PNG file."""
     return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
