@@ -139,7 +139,9 @@ def _project(view: View, result: _Result, turn: Array, move: Array) -> Array:
 def _check_enough(views: Sequence[View], rejected: int) -> None:
     if len(views) < ENOUGH:
         out = f", {rejected} were thrown out" if rejected else ""
-        raise CalibrationError(f"{len(views)} good views of the board{out}; at least {ENOUGH} are needed, 20 are better")
+        raise CalibrationError(
+            f"{len(views)} good views of the board{out}; at least {ENOUGH} are needed, 20 are better"
+        )
 
 
 def tilts(turns: Array) -> Array:

@@ -82,7 +82,7 @@ def board_in_camera(view: View, camera: Intrinsics) -> Pose:
 def mount_from_known_board(view: View, camera: Intrinsics, board: Pose) -> Mount:
     """The camera's pose from one view of a board whose pose in the body frame was measured."""
     seen = board_in_camera(view, camera)
-    residual = _rms(_project(view, camera, seen) - view.seen)
+    residual = _rms(project(view, camera, seen) - view.seen)
     return Mount(board @ seen.inverse, residual, 1)
 
 
@@ -149,7 +149,7 @@ def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intri
     mount, held = Pose.of(best[:6]), Pose.of(best[6:12])
     placed = stance_poses(joint_pos - best[12:], legs)
     misses = [
-        _project(view, camera, mount.inverse @ body.inverse @ held) - view.seen
+        project(view, camera, mount.inverse @ body.inverse @ held) - view.seen
         for body, view in zip(placed, views, strict=True)
     ]
     return Mount(mount, _checked(_rms(np.concatenate(misses))), len(views))
@@ -166,7 +166,10 @@ def _weight(body: Pose, mount: Pose, view: View, camera: Intrinsics, seen: Pose)
     tiny = STEP * np.eye(6)
     by_seen = np.stack([moved(Pose.of(seen.vector + step)) for step in tiny], axis=1) / STEP
     eye = body @ mount
-    by_body = np.stack([moved(eye.inverse @ body @ Pose.of(step) @ body.inverse @ eye @ seen) for step in tiny], axis=1) / STEP
+    by_body = (
+        np.stack([moved(eye.inverse @ body @ Pose.of(step) @ body.inverse @ eye @ seen) for step in tiny], axis=1)
+        / STEP
+    )
     scatter = SCATTER**2 * np.linalg.inv(slopes[:, :6].T @ slopes[:, :6])
     spread = by_seen @ scatter @ by_seen.T + by_body @ np.diag(np.square(SLACK)) @ by_body.T
     return np.linalg.inv(np.linalg.cholesky(spread))
@@ -212,7 +215,8 @@ def _check_stances(bodies: Sequence[Pose]) -> None:
         )
 
 
-def _project(view: View, camera: Intrinsics, board: Pose) -> Array:
+def project(view: View, camera: Intrinsics, board: Pose) -> Array:
+    """(n, 2) where the corners of a view are seen when the board is there [pixels]."""
     turn = cv2.Rodrigues(board.rotation)[0]
     seen, _ = cv2.projectPoints(view.points, turn, board.place, camera.matrix, camera.bends)
     return np.asarray(seen, dtype=np.float64).reshape(-1, 2)

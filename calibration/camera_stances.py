@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from robot.errors import KinematicsError
+from robot.errors import CalibrationError, KinematicsError
 from robot.kinematics import forward, inverse
 from robot.spec import Legs, Spec
 from robot.types import Array
@@ -12,6 +12,15 @@ LEAN = 14.0
 """Largest lean and turn of the body about each axis [deg]."""
 SHIFT = 0.02
 """Largest shift of the body along each axis [m]."""
+
+
+def legs_of(spec: Spec) -> Legs:
+    """The legs of a body that has them. Raises CalibrationError."""
+    if spec.legs is None:
+        raise CalibrationError(
+            f"{spec.name} has no legs to lean on; measure the board's place and give it as --board-at"
+        )
+    return spec.legs
 
 
 def lean(spec: Spec, legs: Legs, turn: Array, shift: Array) -> Array | None:

@@ -45,7 +45,7 @@ class Finder:
     """Finds a board in pictures."""
 
     def __init__(self, board: Board) -> None:
-        self._board = board
+        self.board = board
         self._detector = cv2.aruco.CharucoDetector(board.pattern)
 
     def find(self, rgb: Pixels, name: str = "") -> View:
@@ -57,7 +57,7 @@ class Finder:
             return View(np.zeros(0), np.zeros((0, 2)), np.zeros((0, 3)), size, 0.0, name)
         numbers = np.asarray(ids).ravel()
         corners = np.asarray(seen, dtype=np.float64).reshape(-1, 2)
-        return View(numbers.astype(float), corners, self._board.corners[numbers], size, edge_blur(grey, corners), name)
+        return View(numbers.astype(float), corners, self.board.corners[numbers], size, edge_blur(grey, corners), name)
 
 
 def edge_blur(grey: cv2.typing.MatLike, corners: Array) -> float:
