@@ -11,7 +11,7 @@ from robot.types import Array
 
 COLUMNS, ROWS = 4, 3
 """Fields into which the picture is divided."""
-WANTED = 6
+WANTED = 15
 """Corners that each field should have seen, in all views together."""
 LEANING = np.radians(12)
 """A board leans when it is turned away by this much [rad]."""

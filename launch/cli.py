@@ -19,6 +19,7 @@ COMMANDS = {
     "data": "list, show, verify, recover and replay recordings",
     "calibrate": "find out what is particular about one machine: joints, IMU, cameras, delays, motors",
     "twin": "a simulated Pupper behind a serial port that speaks the firmware's protocol",
+    "doctor": "check computer and robot before driving; every problem comes with its fix",
     "bench": "measure the loop, the server and the simulator",
     "keys": "make the keys that let a policy server be reached from another machine",
 }

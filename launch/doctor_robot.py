@@ -1,0 +1,112 @@
+"""Checks of what belongs to the robot: cameras, calibration, policy, and a rehearsal of the loop."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from serial.tools import list_ports
+
+from launch.doctor_finding import Finding, Findings
+from policies.checkpoint import read_manifest
+from policies.manifest import check_fits
+from robot.calibration import Calibration, load_calibration
+from robot.camera import open_camera
+from robot.errors import CalibrationError, CameraError, PolicyError
+from robot.spec import CameraSpec, Spec
+
+WATCHED = 2.5
+"""How long each camera is watched [s]."""
+SLOW, AGED = 0.85, 0.1
+"""Share of its rate that a camera must deliver, and age of a frame when it can be read that is noted [s]."""
+OLD = 90
+"""A calibration older than this is worth repeating [days]."""
+
+
+def camera(name: str, source: str, spec: CameraSpec) -> Findings:
+    """A camera's true rate, and how old its frames are when they can be read."""
+    label = f"camera {name}"
+    try:
+        ages, span = _watch(source, spec)
+    except CameraError as error:
+        yield Finding(label, "fail", str(error), f"plug it in, or name another: --camera {name}=/dev/video0")
+        return
+    rate, age = (len(ages) - 1) / span if len(ages) > 1 else 0.0, float(np.median(ages)) if ages else float("inf")
+    figures = {"rate_hz": rate, "age_p50_ms": 1e3 * age, "age_max_ms": 1e3 * max(ages, default=float("inf"))}
+    seen = f"{rate:.1f} of {spec.rate:g} Hz, {1e3 * age:.0f} ms old when it can be read"
+    if rate < SLOW * spec.rate:
+        fix = "more light (long exposures slow a camera down), a USB port of its own, or a lower rate in the spec"
+        yield Finding(label, "fail", seen, fix, figures)
+    elif age > AGED:
+        yield Finding(label, "warn", seen, "use a wired camera that sends motion JPEG", figures)
+    else:
+        yield Finding(label, "ok", seen, "", figures)
+
+
+def _watch(source: str, spec: CameraSpec) -> tuple[list[float], float]:
+    """Ages of the frames as each was first seen [s], and the time from the first to the last [s]. Raises CameraError."""
+    ages, taken = [], []
+    with open_camera(source, spec) as opened:
+        last = opened.latest()
+        until = time.monotonic() + WATCHED
+        while time.monotonic() < until:
+            image = opened.latest()
+            if image is not None and (last is None or image.time > last.time):
+                ages.append(time.monotonic() - image.time)
+                taken.append(image.time)
+                last = image
+            time.sleep(0.001)
+    return ages, (taken[-1] - taken[0]) if len(taken) > 1 else 0.0
+
+
+def calibration(path: Path | None, spec: Spec, port: str | None, *, real: bool) -> tuple[Calibration, Finding]:
+    """The calibration, or that of a machine which needs none, and what there is to say about it."""
+    name, none = "calibration", Calibration.identity(spec)
+    if path is None:
+        if real:
+            fix = "run `leash calibrate all`, and give the file with --calibration"
+            return none, Finding(name, "warn", "none: joints may be 5 degrees off", fix)
+        return none, Finding(name, "ok", "none needed")
+    try:
+        known = load_calibration(path, spec)
+    except CalibrationError as error:
+        return none, Finding(name, "fail", str(error), "run `leash calibrate all` again")
+    age = (date.today() - known.date).days
+    figures = {"hash": known.hash, "age_days": age, "machine": known.machine}
+    seen = f"{known.machine}, {known.hash}, {age} days old"
+    serial = _serial_of(port)
+    if known.serial and serial and known.serial != serial:
+        fix = "give the file of this machine, or calibrate it"
+        return known, Finding(
+            name, "fail", f"{seen}, made on USB serial {known.serial}, this is {serial}", fix, figures
+        )
+    if not 0 <= age <= OLD:
+        fix = "run `leash calibrate all` again" if age > OLD else "set the date: sudo timedatectl set-ntp true"
+        return known, Finding(name, "warn", seen, fix, figures)
+    return known, Finding(name, "ok", seen, "", figures)
+
+
+def _serial_of(port: str | None) -> str:
+    """The USB serial number of a port; empty where it has none."""
+    found = (device.serial_number for device in list_ports.comports() if device.device == port)
+    return next(found, None) or ""
+
+
+def policy(path: Path, spec: Spec, known: Calibration, *, imu: bool | None) -> Findings:
+    """Whether a policy file may drive this robot; `imu` says whether one reports, None that nobody knows."""
+    try:
+        manifest = read_manifest(path)
+        check_fits(manifest, spec)
+    except PolicyError as error:
+        yield Finding("policy", "fail", str(error), "train a policy for this robot, or give another --policy")
+        return
+    figures = {"kind": manifest.kind, "spec_hash": manifest.spec_hash, "calibration": manifest.calibration}
+    seen = f"{manifest.kind} for {manifest.spec} {manifest.spec_hash}"
+    if manifest.needs_imu and imu is False:
+        fix = "flash firmware with the IMU on, or use a policy without"
+        yield Finding("policy", "fail", f"{seen} needs an IMU, which is silent", fix, figures)
+    elif manifest.calibration and known.hash != manifest.calibration:
+        other = f"{seen}, learned with calibration {manifest.calibration}; this is {known.hash}"
+        yield Finding("policy", "warn", other, "fine when it was trained on another machine or in simulation", figures)
+    else:
+        yield Finding("policy", "ok", seen, "", figures)
