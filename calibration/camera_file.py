@@ -1,4 +1,4 @@
-"""Puts what was found about a camera into the machine's calibration, and writes that without losing the last good one."""
+"""Puts what was found about a camera into the machine's calibration, without losing the last good one."""
 
 import os
 import tempfile

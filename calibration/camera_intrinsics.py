@@ -1,4 +1,4 @@
-"""Focal length, principal point and distortion of a camera, from views of the board; with what is doubtful about them."""
+"""Focal length, principal point and distortion of a camera, from views of the board; and how sure they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from robot.types import Array
 ENOUGH = 8
 """Views that the result must rest on."""
 TILT_SPREAD = 12.0
-"""Root mean square angle between the board and its mean direction, over all views, below which focal length and distance
-cannot be told apart [deg]."""
+"""Root mean square angle between the board and its mean direction, over all views, below which focal length and
+distance cannot be told apart [deg]."""
 DOUBT = 1.0
 """Standard deviation of a focal length above which the result is refused [percent]."""
 OUTLIER = 2.5
@@ -78,11 +78,8 @@ def fit_intrinsics(views: Sequence[View]) -> Fit:
             break
     _check_tilts(result.turns)
     richer = _calibrate(kept, size, 0)
-    if abs(richer.bends[4]) > SIGNIFICANT * richer.doubts[8]:
-        result = richer
-    else:
-        result = _calibrate(kept, size, MODEL)
-    return Fit(_checked(result, size), kept, rejected)
+    needed = abs(richer.bends[4]) > SIGNIFICANT * richer.doubts[8]
+    return Fit(_checked(richer if needed else _calibrate(kept, size, MODEL), size), kept, rejected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +102,9 @@ def _calibrate(views: Sequence[View], size: tuple[int, int], flags: int) -> _Res
         )
     except cv2.error as error:
         raise CalibrationError(f"OpenCV cannot calibrate from these views: {error.err}; take others") from None
-    stacked = (np.array(turns).reshape(-1, 3), np.array(moves).reshape(-1, 3))
-    return _Result(rms, np.asarray(matrix), np.ravel(bends)[:5], *stacked, np.ravel(doubts))
+    stacked = [np.array(vectors, dtype=np.float64).reshape(-1, 3) for vectors in (turns, moves)]
+    flat = [np.array(values, dtype=np.float64).ravel() for values in (bends, doubts)]
+    return _Result(rms, np.asarray(matrix, dtype=np.float64), flat[0][:5], stacked[0], stacked[1], flat[1])
 
 
 def _split(views: Sequence[View], result: _Result) -> tuple[list[View], list[tuple[View, str]]]:
@@ -156,8 +154,8 @@ def _check_tilts(turns: Array) -> None:
     spread = float(np.sqrt(np.mean(tilts(turns) ** 2)))
     if spread < TILT_SPREAD:
         raise CalibrationError(
-            f"the board was always seen from one side (angles spread by {spread:.0f} deg, {TILT_SPREAD:.0f} are needed); "
-            "tilt it by 30 to 45 deg, left, right, up and down"
+            f"all views are from one angle (they spread by {spread:.0f} deg, {TILT_SPREAD:.0f} are needed); "
+            "tilt the board by 30 to 45 deg, left, right, up and down"
         )
 
 

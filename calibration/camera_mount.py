@@ -87,7 +87,7 @@ def mount_from_known_board(view: View, camera: Intrinsics, board: Pose) -> Mount
 
 
 def stance_poses(joint_pos: Array, legs: Legs) -> list[Pose]:
-    """Where the body is in each stance (v, 12), in the frame of the first one: the four feet have stayed where they were."""
+    """Where the body is in each stance (v, 12), in the frame of the first one: the feet have stayed where they were."""
     feet = forward(joint_pos, legs)
     centres = feet.mean(axis=1, keepdims=True)
     # Footprints common to all stances: those of the first, refined by the others, since each has its own errors
@@ -124,10 +124,11 @@ def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) 
 
 
 def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intrinsics) -> Mount:
-    """The camera's pose in the body from stances (v, 12) [rad] on the same footprints, with the board somewhere, at rest.
+    """The camera's pose in the body from stances (v, 12) [rad] on the same footprints; the board is somewhere, at rest.
 
-    Camera, board and what the joints' zeros are off are fitted together. Each stance counts by what both of its sides are
-    known to: the board before the camera by the corners' scatter, the body over its feet by `SLACK`. Raises CalibrationError.
+    Camera, board and what the joints' zeros are off are fitted together. Each stance counts by how well
+    both of its sides are known: the board before the camera by the corners' scatter, the body over its feet by `SLACK`.
+    Raises CalibrationError.
     """
     bodies = stance_poses(joint_pos, legs)
     _check_stances(bodies)
@@ -211,7 +212,7 @@ def _check_stances(bodies: Sequence[Pose]) -> None:
     spread = np.degrees(np.sqrt(np.linalg.eigvalsh(turns.T @ turns / len(turns))))
     if spread[1] < TURNED:
         raise CalibrationError(
-            f"the body turned by only {spread[1]:.1f} deg about its second axis, {TURNED:.0f} are needed; lean it further"
+            f"the body turned by only {spread[1]:.1f} deg about its second axis, {TURNED:.0f} are needed; lean further"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a person looks at after a calibration: where corners were seen, how far off they are, and a straightened picture."""
+"""What a person looks at after a calibration: where corners were seen, their errors, and a straightened picture."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def coverage_picture(fit: Fit) -> Pixels:
 
 
 def straightened(rgb: Pixels, camera: Intrinsics) -> Pixels:
-    """(h, 2 w, 3) a picture as it was taken, and as a camera without distortion would have taken it, with straight lines."""
+    """(h, 2 w, 3) a picture as it was taken and as a camera without distortion would have, with straight lines."""
     matrix = camera.matrix
     straight = cv2.undistort(rgb, matrix, camera.bends, None, matrix)
     pair = np.concatenate([rgb, np.asarray(straight, np.uint8)], axis=1)

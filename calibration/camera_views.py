@@ -63,8 +63,8 @@ class Finder:
 def edge_blur(grey: cv2.typing.MatLike, corners: Array) -> float:
     """How blurred the edges at the corners (n, 2) are: standard deviation across the worse of their two directions.
 
-    An edge of height c blurred by s is nowhere steeper than c / (s sqrt(2 pi)). Smeared by motion, only the edges across it
-    are soft; so steepness is taken along each of eight directions, and of those that have edges, the worst counts.
+    An edge of height c blurred by s is nowhere steeper than c / (s sqrt(2 pi)). Motion smears only
+    the edges across it; so both edges through a corner are looked at, and the softer one counts.
     """
     smooth = cv2.GaussianBlur(grey, (0, 0), 0.7)
     across = cv2.Sobel(smooth, cv2.CV_64F, 1, 0, ksize=1) / 2

@@ -50,7 +50,7 @@ class Text:
 
 
 def write_sheet(board: Board, path: Path, paper: str = "a4") -> None:
-    """Write the sheet into `path`. Raises CalibrationError for another kind of file, or a board larger than the paper."""
+    """Write the sheet into `path`. Raises CalibrationError for another kind of file, or a board that does not fit."""
     if path.suffix not in KINDS:
         raise CalibrationError(f"cannot write a board into {path}; name a file that ends in {' or '.join(KINDS)}")
     data = _pdf(board, paper) if path.suffix == ".pdf" else _png(board, paper)

@@ -35,15 +35,15 @@ from robot.spec import Spec, load_spec
 
 RENDERED = "rendered"
 FLAT = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
-"""Axes of a board that lies on the floor before the robot, its upper edge away from it: right, down, into the floor."""
+"""Axes of a board on the floor before the robot, its upper edge away from it: right, down, into the floor."""
 
 
 @dataclass(frozen=True)
 class CalibrateCamera:
     """Calibrate a camera: print the board, show it to the camera from all sides, then let the robot lean before it.
 
-    `leash calibrate camera --board board.pdf` writes the board. Print it at 100 %, measure the line below it, and glue it
-    to something flat. Then `leash calibrate camera --camera head=/dev/video0 --out desk.yaml` says what to show next.
+    `leash calibrate camera --board board.pdf` writes the board. Print it at 100 %, measure the line below it, and glue
+    it to something flat. Then `leash calibrate camera --camera head=/dev/video0 --out desk.yaml` says what to show next.
     With the board fixed before the robot, `--mount stances` also finds where the camera sits.
     """
 
@@ -59,7 +59,7 @@ class CalibrateCamera:
     """Squares along its height."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     pictures: str = ""
-    """A folder of pictures of the board to use instead of a camera, or `rendered` for a simulated camera with faults."""
+    """A folder of pictures of the board instead of a camera, or `rendered` for a simulated camera with faults."""
     name: str = "head"
     """The camera's name in the robot's spec."""
     views: Annotated[int, Meta(ge=ENOUGH, le=500)] = 24
@@ -67,8 +67,8 @@ class CalibrateCamera:
     seconds: Seconds = 300.0
     """When to stop waiting for them."""
     mount: Literal["none", "stances", "known"] = "none"
-    """How to find where the camera sits: not at all; from stances before a board that stays where it is; or `known`, from
-    the board flat on the floor, its upper edge away from the robot and square to it."""
+    """How to find where the camera sits: not at all; from stances before a board that stays where it is; or `known`,
+    from the board flat on the floor, its upper edge away from the robot and square to it."""
     board_at: tuple[float, float, float] = (0.35, 0.0, -0.157)
     """For `--mount known`: the middle of the board ahead, left and above the hip axes' centre [m]."""
     stances: Count = 20

@@ -36,8 +36,8 @@ def camera_selftest(
 ) -> dict[str, float]:
     """Draw `machines` cameras, calibrate each from pictures alone; return 95th percentiles of the errors.
 
-    Focal length +-10 %, principal point +-16 px, distortion, blur, noise, moved by 10 mm and turned by 5 deg; the stances'
-    joints carry the errors that calibrated joints may have.
+    Focal length +-10 %, principal point +-16 px, distortion, blur, noise, moved by 10 mm and turned by 5 deg; the
+    joints carry the errors that calibrated ones may have.
     """
     board = Board()
     room = board_room(board)

@@ -66,7 +66,7 @@ def collect(frames: Iterator[Frame], finder: Finder, wanted: int, seconds: float
 
 def _kind(why: str) -> str:
     """The reason without its figures."""
-    return "too few corners" if why.startswith("only") else why.split(" (")[0]
+    return "too few corners" if why.startswith("only") else why.partition(" (")[0]
 
 
 def _page(collected: Collected, wanted: int, why: str) -> str:

@@ -23,7 +23,7 @@ STILL = 0.15
 
 
 def robot_stances(options: RobotOptions, name: str, count: int) -> Stood:
-    """Stand up, take one stance after the other, and yield what is seen in each. Raises CalibrationError, GateLatched."""
+    """Stand up, take one stance after the other, yield what is seen in each. Raises CalibrationError, GateLatched."""
     options = options if options.camera else replace(options, camera=("on",))
     with open_robot(options) as opened:
         stand(opened)

@@ -61,7 +61,7 @@ class Doctor:
 
 
 def main(args: list[str]) -> int:
-    """Run every check that applies; 0 when none failed or warned of a fault, else 1."""
+    """Run every check that applies; 1 when one failed, else 0, with or without warnings."""
     config = checked(tyro.cli(Doctor, prog="leash doctor", args=args))
     config = replace(config, robot="pupper") if config.robot == "none" and config.port else config
     findings: list[Finding] = []
@@ -71,7 +71,7 @@ def main(args: list[str]) -> int:
             status.update(f"{finding.name}: {finding.level}")
     console.print(table(findings))
     failed = [finding for finding in findings if finding.level == "fail"]
-    console.print(f"{len(failed)} problems" if failed else "ready", style="bold red" if failed else "bold green")
+    console.print(f"{len(failed)} to be fixed" if failed else "ready", style="bold red" if failed else "bold green")
     if config.json:
         emit(as_json(findings))
     return 1 if failed else 0
@@ -106,7 +106,7 @@ def _examine_robot(config: Doctor, port: str | None, attached: dict[str, str]) -
     known, finding = doctor_robot.calibration(config.calibration, spec, port, real=config.robot == "pupper")
     yield finding
     heard: Heard | None = None
-    for finding in doctor_telemetry.ports(port):
+    for finding in doctor_telemetry.ports(port, wanted=config.robot != "none"):
         yield finding
         if port is not None and finding.level == "ok":
             heard = doctor_telemetry.listen(port, doctor_telemetry.LISTEN)

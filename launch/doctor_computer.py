@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from launch.doctor_finding import Finding, Findings
+from launch.doctor_finding import Finding, Findings, Level
 from launch.priority import FIFO_PRIORITY
 from robot.recorder import ROOM
 
@@ -43,21 +43,19 @@ def versions() -> Findings:
     wrong = [problem for name, bounds in needed if (problem := _problem(name, bounds))]
     yield Finding("packages", "fail" if wrong else "ok", "; ".join(wrong) or found, _install(wrong, "leash"))
     for extra, packages in optional.items():
-        problems = [problem for name, bounds in packages if (problem := _problem(name, bounds))]
-        absent = bool(problems) and all(problem.endswith("is not installed") for problem in problems)
-        level, seen = ("warn", "; ".join(problems)) if problems and not absent else ("ok", "all there")
-        yield Finding(
-            f"packages[{extra}]",
-            "ok" if absent else "warn" if level == "warn" else "ok",
-            f"not installed; `pip install leash[{extra}]` brings them" if absent else seen,
-            "" if absent else _install(problems, f"leash[{extra}]"),
-        )
+        wrong = [problem for name, bounds in packages if (problem := _problem(name, bounds))]
+        if wrong and all(problem.endswith(ABSENT) for problem in wrong):
+            yield Finding(f"packages {extra}", "ok", f"{ABSENT}; `pip install leash[{extra}]` brings them")
+        else:
+            seen = "; ".join(wrong) or "all there"
+            yield Finding(f"packages {extra}", "warn" if wrong else "ok", seen, _install(wrong, f"leash[{extra}]"))
 
 
 def _install(problems: Sequence[str], what: str) -> str:
     return f"pip install --upgrade '{what}'" if problems else ""
 
 
+ABSENT = "not installed"
 Bounds = Sequence[tuple[str, str]]
 
 
@@ -81,7 +79,7 @@ def _problem(name: str, bounds: Bounds) -> str:
     try:
         installed = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return f"{name} is not installed"
+        return f"{name} is {ABSENT}"
     here = _numbers(installed)
     holds = {
         "==": lambda bound: here == bound,
@@ -96,7 +94,8 @@ def _problem(name: str, bounds: Bounds) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The release as numbers, without trailing zeros, so that 2 is 2.0."""
-    numbers = [int(part) for part in re.match(r"[\d.]*", version)[0].split(".") if part]  # type: ignore[index]
+    release = re.match(r"[\d.]*", version)
+    numbers = [int(part) for part in release[0].split(".") if part] if release else []
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
@@ -108,7 +107,7 @@ def privileges() -> Findings:
     nice = _child_may("os.setpriority(os.PRIO_PROCESS, 0, -10)")
     user = os.environ.get("USER", "YOU")
     fix = f"printf '{user} - rtprio 60\\n{user} - nice -20\\n' | sudo tee {LIMITS}, then log in anew"
-    level = "ok" if fifo else "warn"
+    level: Level = "ok" if fifo else "warn"
     seen = (
         "SCHED_FIFO is permitted"
         if fifo
@@ -171,7 +170,7 @@ def disk(folder: Path) -> Findings:
     """Room for recordings, and how fast they are kept."""
     place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(place).free
-    level = "ok" if free > 8 * ROOM else "warn" if free > ROOM else "fail"
+    level: Level = "ok" if free > 8 * ROOM else "warn" if free > ROOM else "fail"
     fix = f"make room in {place}, or record into a folder on a larger disk" if level != "ok" else ""
     yield Finding("disk space", level, f"{free / 1e9:.2f} GB free in {place}", fix, {"free_bytes": free})
     try:
@@ -183,7 +182,7 @@ def disk(folder: Path) -> Findings:
     yield Finding(
         "disk speed",
         "warn" if slow else "ok",
-        f"a tick of {RECORDED // 1000} kB is kept in {took['fsync_p50_ms']:.1f} ms, at most {took['fsync_max_ms']:.1f} ms",
+        f"a tick of {RECORDED // 1000} kB is kept in {took['fsync_p50_ms']:.1f} ms, at most {took['fsync_max_ms']:.1f}",
         "record onto another disk (a good SD card or an SSD)" if slow else "",
         took,
     )

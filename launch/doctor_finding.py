@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rich.markup import escape
 from rich.table import Table
 
 Level = Literal["ok", "warn", "fail"]
@@ -32,9 +33,9 @@ def table(findings: Sequence[Finding]) -> Table:
     drawn = Table("check", "", "found", box=None, pad_edge=False)
     for finding in findings:
         colour = COLOURS[finding.level]
-        drawn.add_row(finding.name, f"[{colour}]{finding.level}[/]", finding.seen)
+        drawn.add_row(finding.name, f"[{colour}]{finding.level}[/]", escape(finding.seen))
         if finding.fix:
-            drawn.add_row("", "", f"[{colour}]fix[/] {finding.fix}")
+            drawn.add_row("", "", f"[{colour}]fix:[/] {escape(finding.fix)}")
     return drawn
 
 

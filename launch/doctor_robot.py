@@ -44,7 +44,7 @@ def camera(name: str, source: str, spec: CameraSpec) -> Findings:
 
 
 def _watch(source: str, spec: CameraSpec) -> tuple[list[float], float]:
-    """Ages of the frames as each was first seen [s], and the time from the first to the last [s]. Raises CameraError."""
+    """Ages of the frames as each was first seen, and the time from the first to the last [s]. Raises CameraError."""
     ages, taken = [], []
     with open_camera(source, spec) as opened:
         last = opened.latest()

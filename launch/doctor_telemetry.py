@@ -1,4 +1,4 @@
-"""Checks of what comes from the port. Only reads: nothing is written, so nothing can move, and homing is not disturbed."""
+"""Checks of what comes from the port. Only reads: nothing can move by it, and homing is not disturbed."""
 
 import errno
 import grp
@@ -38,7 +38,6 @@ class Heard:
     lines: list[str] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     """How late each tick of the rehearsal was [s]."""
-    keyless: bool = False
 
     @property
     def rate(self) -> float:
@@ -63,20 +62,20 @@ class Heard:
         return any(frame.imu is not None for frame in self.frames)
 
 
-def ports(port: str | None) -> Findings:
-    """Which serial ports there are, and whether the one that is meant may be opened."""
+def ports(port: str | None, *, wanted: bool) -> Findings:
+    """Which serial ports there are, and whether the one that is meant may be opened; `wanted` says that one must be."""
     there = [found.device for found in list_ports.comports()]
     if port is None:
         hint = there[0] if there else "/dev/ttyACM0"
         yield Finding(
             "port",
-            "warn",
-            f"no robot was named; ports here: {', '.join(there) or 'none'}",
+            "fail" if wanted else "warn",
+            f"no port was named; ports here: {', '.join(there) or 'none'}",
             f"plug the robot in and run `leash doctor --robot pupper --port {hint}`, or try --robot twin",
         )
         return
     problem, fix = _unopenable(port, there)
-    yield Finding("port", "fail" if problem else "ok", problem or f"{port} can be opened", fix)
+    yield Finding("port", "fail" if problem else "ok", problem or f"{lasting(port)} can be opened", fix)
 
 
 def _unopenable(port: str, there: Sequence[str]) -> tuple[str, str]:
@@ -144,7 +143,7 @@ def telemetry(heard: Heard) -> Findings:
     yield Finding(
         "telemetry",
         "fail" if gaps else "ok",
-        f"{heard.rate:.0f} Hz, longest gap {1e3 * heard.gap:.0f} ms, 99 % within {1e3 * heard.jitter:.1f} ms of the fastest",
+        f"{heard.rate:.0f} Hz, longest gap {1e3 * heard.gap:.0f} ms, 99 % at most {1e3 * heard.jitter:.1f} ms late",
         "plug the robot in without a hub, by a short cable; end what else keeps this computer busy" if gaps else "",
         figures,
     )
@@ -206,8 +205,8 @@ def _out_of_rest(joints: Array, spec: Spec) -> list[str]:
     return [f"{name} {joints[index]:.2f} rad" for index, name in enumerate(spec.names) if bad[index]]
 
 
-def lines_of(port: str) -> str:
-    """The stable name of a port, for messages; itself where it has none."""
+def lasting(port: str) -> str:
+    """The name of a port that outlives replugging; itself where it has none."""
     folder = Path("/dev/serial/by-id")
     links = folder.iterdir() if folder.is_dir() else ()
     return next((str(link) for link in links if os.path.realpath(link) == os.path.realpath(port)), port)

@@ -1,4 +1,4 @@
-"""A simulated camera with faults of its own, a robot that leans, and a board: the twin's side of calibrating a camera."""
+"""A simulated camera with faults, a robot that leans, and a board: the twin's side of calibrating a camera."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -49,23 +49,23 @@ class ShownBoard:
         self._camera.close()
 
     def held(self) -> Iterator[Pixels]:
-        """Endless pictures of the board as a person shows it, some of them smeared, some with half of it out of sight."""
+        """Endless pictures of the board as a person shows it, some smeared, some with half of it out of sight."""
         pose = _qpos(np.array([0.0, 0.0, RAISED]), np.zeros(3), np.zeros(12))
-        eye = self._flaws.place + [0.0, 0.0, RAISED]
+        eye = self._flaws.place + np.array([0.0, 0.0, RAISED])
         while True:
             place_board(self._room, *draw_pose(self._rng, eye, self._flaws.axes, self._board.size))
             yield self._camera.picture(pose, SMEAR if self._rng.random() < SMEARED else 0.0)
 
     def stood(self, spec: Spec, legs: Legs, count: int) -> Iterator[tuple[Array, Pixels]]:
         """Joints (12,) as they are read and the picture, for each stance before a board that somebody set down."""
-        turn = FACING @ cv2.Rodrigues(self._rng.uniform(-0.2, 0.2, 3))[0]
+        turn: Array = FACING @ np.asarray(cv2.Rodrigues(self._rng.uniform(-0.2, 0.2, 3))[0], np.float64)
         low, high = (0.43, -0.03, 0.10), (0.54, 0.03, 0.15)
         corner = self._rng.uniform(low, high) - turn @ [*(np.array(self._board.size) / 2), 0.0]
         place_board(self._room, corner, turn)
         zeros = np.radians(ZERO_ERROR) * self._rng.normal(size=12)
         for joints, lean, shift in stances(spec, legs, count):
             read = joints + zeros + np.radians(ANGLE_ERROR) * self._rng.normal(size=12)
-            yield read, self._camera.picture(_qpos(shift + [0.0, 0.0, STANDING], lean, joints))
+            yield read, self._camera.picture(_qpos(shift + np.array([0.0, 0.0, STANDING]), lean, joints))
 
 
 def _qpos(place: Array, lean: Array, joints: Array) -> Array:

@@ -1,5 +1,6 @@
 """A flat, textured board in the twin's room: what the head camera is shown when it is calibrated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,7 +32,7 @@ class Pattern:
     @property
     def module(self) -> float:
         """Side of a module [m]."""
-        return self.width / self.pixels.shape[1]
+        return self.width / len(self.pixels[0])
 
 
 def board_scene(pattern: Pattern) -> mujoco.MjModel:
@@ -81,5 +82,5 @@ def _mjcf(pattern: Pattern) -> str:
   </worldbody>"""
 
 
-def _list(rows: list[tuple[float, ...]] | list[tuple[int, ...]]) -> str:
+def _list(rows: Sequence[Sequence[float]]) -> str:
     return " ".join(f"{value:.9g}" for row in rows for value in row)
