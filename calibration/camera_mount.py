@@ -12,8 +12,9 @@ import numpy as np
 
 from calibration.camera_intrinsics import Intrinsics
 from calibration.camera_views import View
+from calibration.footprints import stance_poses
+from calibration.pose import Pose, closest_turn
 from robot.errors import CalibrationError
-from robot.kinematics import forward
 from robot.spec import Legs
 from robot.types import Array
 
@@ -23,42 +24,16 @@ TURNED = 4.0
 """Root mean square turn of the body about its least turned axis, over the stances, that is needed at least [deg]."""
 SCATTER = 0.15
 """Of a corner in a picture [pixels]."""
-SLACK = (2e-3, 2e-3, 2e-3, 5e-4, 5e-4, 5e-4)
+SLACK = (5e-4, 5e-4, 2e-3, 1e-3, 1e-3, 2e-4)
 """How well the body's pose over its feet is known, about and along each axis [rad, m]."""
-ZEROS = 0.005
+SLIP = (1e-4, 1e-4, 3e-4, 1.5e-4, 1.5e-4, 5e-5)
+"""By how much creeping feet move the body from each stance to the next, about and along each axis [rad, m]."""
+ZEROS = 0.0045
 """Of the joints' angles [rad]."""
 STEP = 1e-4
 """For differences; OpenCV takes a turn below 1e-5 for none [rad or m]."""
 LOOSE = 8.0
 """Root mean square residual that says that body, board or feet moved while they should not [pixels]."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pose:
-    """Where one frame is in another."""
-
-    rotation: Array
-    """(3, 3)"""
-    place: Array
-    """(3,) [m]"""
-
-    def __matmul__(self, inner: "Pose") -> "Pose":
-        return Pose(self.rotation @ inner.rotation, self.rotation @ inner.place + self.place)
-
-    @property
-    def inverse(self) -> "Pose":
-        """The other frame in this one."""
-        return Pose(self.rotation.T, -self.rotation.T @ self.place)
-
-    @property
-    def vector(self) -> Array:
-        """(6,) rotation vector [rad], then place [m]."""
-        return np.concatenate([cv2.Rodrigues(self.rotation)[0].ravel(), self.place])
-
-    @classmethod
-    def of(cls, vector: Array) -> "Pose":
-        """From `vector`."""
-        return cls(np.asarray(cv2.Rodrigues(np.ascontiguousarray(vector[:3]))[0], dtype=np.float64), vector[3:].copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,27 +61,6 @@ def mount_from_known_board(view: View, camera: Intrinsics, board: Pose) -> Mount
     return Mount(board @ seen.inverse, residual, 1)
 
 
-def stance_poses(joint_pos: Array, legs: Legs) -> list[Pose]:
-    """Where the body is in each stance (v, 12), in the frame of the first one: the feet have stayed where they were."""
-    feet = forward(joint_pos, legs)
-    centres = feet.mean(axis=1, keepdims=True)
-    # Footprints common to all stances: those of the first, refined by the others, since each has its own errors
-    print_ = feet[0] - centres[0]
-    for _ in range(3):
-        turns = [_turn(own, print_) for own in feet - centres]
-        print_ = np.mean([own @ turn.T for own, turn in zip(feet - centres, turns, strict=True)], axis=0)
-    poses = [Pose(turn, -turn @ centre[0]) for turn, centre in zip(turns, centres, strict=True)]
-    return [poses[0].inverse @ pose for pose in poses]
-
-
-def _turn(own: Array, others: Array) -> Array:
-    """(3, 3) the rotation that brings points (n, 3) closest to others, both about their centres (Kabsch)."""
-    left, _, right = np.linalg.svd(others.T @ own)
-    sign = np.sign(np.linalg.det(left @ right))
-    turn: Array = left @ np.diag([1.0, 1.0, sign]) @ right
-    return turn
-
-
 def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) -> Pose:
     """The camera's pose in the body in closed form, from the motions between stances; a start for `fit_mount`.
 
@@ -117,7 +71,9 @@ def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) 
     pairs = [(i, j) for i in range(len(bodies)) for j in range(i)]
     ours = [bodies[j].inverse @ bodies[i] for i, j in pairs]
     theirs = [seen[j] @ seen[i].inverse for i, j in pairs]
-    rotation = _turn(np.array([pose.vector[:3] for pose in theirs]), np.array([pose.vector[:3] for pose in ours]))
+    rotation = closest_turn(
+        np.array([pose.vector[:3] for pose in theirs]), np.array([pose.vector[:3] for pose in ours])
+    )
     left = np.concatenate([pose.rotation - np.eye(3) for pose in ours])
     right = np.concatenate([rotation @ b.place - a.place for a, b in zip(ours, theirs, strict=True)])
     return Pose(rotation, np.linalg.lstsq(left, right)[0])
@@ -126,24 +82,23 @@ def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) 
 def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intrinsics) -> Mount:
     """The camera's pose in the body from stances (v, 12) [rad] on the same footprints; the board is somewhere, at rest.
 
-    Camera, board and what the joints' zeros are off are fitted together. Each stance counts by how well
-    both of its sides are known: the board before the camera by the corners' scatter, the body over its feet by `SLACK`.
+    Camera, board and what the joints' zeros are off are fitted together. Stances count by how well
+    they are known: the board before the camera by the corners' scatter, the body by `SLACK` and creeping feet by `SLIP`.
     Raises CalibrationError.
     """
     bodies = stance_poses(joint_pos, legs)
     _check_stances(bodies)
     seen = [board_in_camera(view, camera) for view in views]
     start = hand_eye(bodies, views, camera)
-    weights = [_weight(body, start, view, camera, pose) for body, view, pose in zip(bodies, views, seen, strict=True)]
+    whiten = _whitening(bodies, start, views, camera, seen)
 
     def residuals(values: Array) -> Array:
         mount, held, zeros = Pose.of(values[:6]), Pose.of(values[6:12]), values[12:]
         placed = stance_poses(joint_pos - zeros, legs)
         errors = [
-            weight @ (pose.inverse @ mount.inverse @ body.inverse @ held).vector
-            for body, pose, weight in zip(placed, seen, weights, strict=True)
+            (pose.inverse @ mount.inverse @ body.inverse @ held).vector for body, pose in zip(placed, seen, strict=True)
         ]
-        return np.concatenate([*errors, zeros / ZEROS])
+        return np.concatenate([whiten @ np.concatenate(errors), zeros / ZEROS])
 
     board = bodies[0] @ start @ seen[0]
     best = least_squares(residuals, np.concatenate([start.vector, board.vector, np.zeros(joint_pos.shape[1])]))
@@ -156,24 +111,40 @@ def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intri
     return Mount(mount, _checked(_rms(np.concatenate(misses))), len(views))
 
 
-def _weight(body: Pose, mount: Pose, view: View, camera: Intrinsics, seen: Pose) -> Array:
-    """(6, 6) whitens the difference between the board's seen and expected pose, in the board's own axes."""
+def _whitening(
+    bodies: Sequence[Pose], mount: Pose, views: Sequence[View], camera: Intrinsics, seen: Sequence[Pose]
+) -> Array:
+    """(6 v, 6 v) makes independent the differences between the board's seen and expected poses, in the board's axes.
+
+    What feet have crept until one stance is still there in all later ones.
+    """
+    count = len(bodies)
+    pairs = list(zip(bodies, views, seen, strict=True))
+    by_body = [_by_body(body @ mount, body, pose) for body, _, pose in pairs]
+    order = np.arange(count)
+    crept = np.minimum.outer(order, order)
+    spread = np.zeros((count, 6, count, 6))
+    for i, j in np.ndindex(count, count):
+        spread[i, :, j] = crept[i, j] * by_body[i] @ np.diag(np.square(SLIP)) @ by_body[j].T
+    for i, (_, view, pose) in enumerate(pairs):
+        spread[i, :, i] += _scatter(view, camera, pose) + by_body[i] @ np.diag(np.square(SLACK)) @ by_body[i].T
+    return np.linalg.inv(np.linalg.cholesky(spread.reshape(6 * count, 6 * count)))
+
+
+def _scatter(view: View, camera: Intrinsics, seen: Pose) -> Array:
+    """(6, 6) how sure a board's pose is from one picture, in the board's axes."""
     _, slopes = cv2.projectPoints(view.points, seen.vector[:3], seen.place, camera.matrix, camera.bends)
-    exact = seen @ Pose.of(np.zeros(6))
+    exact = seen.inverse
+    turned = [(exact @ Pose.of(seen.vector + step)).vector / STEP for step in STEP * np.eye(6)]
+    by_seen = np.stack(turned, axis=1)
+    return SCATTER**2 * by_seen @ np.linalg.inv(slopes[:, :6].T @ slopes[:, :6]) @ by_seen.T
 
-    def moved(pose: Pose) -> Array:
-        return (exact.inverse @ pose).vector
 
-    tiny = STEP * np.eye(6)
-    by_seen = np.stack([moved(Pose.of(seen.vector + step)) for step in tiny], axis=1) / STEP
-    eye = body @ mount
-    by_body = (
-        np.stack([moved(eye.inverse @ body @ Pose.of(step) @ body.inverse @ eye @ seen) for step in tiny], axis=1)
-        / STEP
-    )
-    scatter = SCATTER**2 * np.linalg.inv(slopes[:, :6].T @ slopes[:, :6])
-    spread = by_seen @ scatter @ by_seen.T + by_body @ np.diag(np.square(SLACK)) @ by_body.T
-    return np.linalg.inv(np.linalg.cholesky(spread))
+def _by_body(eye: Pose, body: Pose, seen: Pose) -> Array:
+    """(6, 6) how the board's pose, in its own axes, follows a turn and shift of the body; `eye` is the camera."""
+    board = eye @ seen
+    moved = [(board.inverse @ body @ Pose.of(step) @ body.inverse @ board).vector / STEP for step in STEP * np.eye(6)]
+    return np.stack(moved, axis=1)
 
 
 def _checked(residual: float) -> float:
@@ -185,7 +156,7 @@ def _checked(residual: float) -> float:
     return residual
 
 
-def least_squares(residuals: Callable[[Array], Array], start: Array, rounds: int = 30) -> Array:
+def least_squares(residuals: Callable[[Array], Array], start: Array, rounds: int = 12) -> Array:
     """Parameters (n,) that minimise the sum of squares of `residuals`, by Levenberg and Marquardt's method."""
     values, damping = start.copy(), 1e-3
     errors = residuals(values)
@@ -197,7 +168,7 @@ def least_squares(residuals: Callable[[Array], Array], start: Array, rounds: int
         if tried @ tried < errors @ errors:
             gain = 1 - (tried @ tried) / (errors @ errors)
             values, errors, damping = values + change, tried, damping / 5
-            if gain < 1e-9:
+            if gain < 1e-5:
                 break
         else:
             damping *= 10
@@ -207,7 +178,7 @@ def least_squares(residuals: Callable[[Array], Array], start: Array, rounds: int
 def _check_stances(bodies: Sequence[Pose]) -> None:
     if len(bodies) < ENOUGH:
         raise CalibrationError(f"the board was seen from {len(bodies)} stances; at least {ENOUGH} are needed")
-    mean = _turn(np.eye(3), np.sum([body.rotation for body in bodies], axis=0))
+    mean = closest_turn(np.eye(3), np.sum([body.rotation for body in bodies], axis=0))
     turns = np.array([cv2.Rodrigues(mean.T @ body.rotation)[0].ravel() for body in bodies])
     spread = np.degrees(np.sqrt(np.linalg.eigvalsh(turns.T @ turns / len(turns))))
     if spread[1] < TURNED:

@@ -1,7 +1,7 @@
 """`leash calibrate camera`: lens and place of a camera, by a printed board."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from calibration.camera_file import save_calibration, with_lens, with_mount
 from calibration.camera_intrinsics import ENOUGH, Fit, Intrinsics, fit_intrinsics
-from calibration.camera_mount import Mount, Pose, fit_mount, mount_from_known_board
+from calibration.camera_mount import Mount, fit_mount, mount_from_known_board
 from calibration.camera_picture import coverage_picture, straightened
 from calibration.camera_stances import legs_of
 from calibration.camera_views import Finder
 from calibration.charuco_board import Board
 from calibration.charuco_sheet import write_sheet
+from calibration.pose import Pose
 from launch.calibrate_camera_views import Collected, collect
 from launch.camera_frames import Frame, frames
 from launch.camera_stands import Stood, robot_stances
@@ -43,7 +44,7 @@ class CalibrateCamera:
     """Calibrate a camera: print the board, show it to the camera from all sides, then let the robot lean before it.
 
     `leash calibrate camera --board board.pdf` writes the board. Print it at 100 %, measure the line below it, and glue
-    it to something flat. Then `leash calibrate camera --camera head=/dev/video0 --out desk.yaml` says what to show next.
+    it to something flat. Then `leash calibrate camera --camera head=/dev/video0` says what to show next.
     With the board fixed before the robot, `--mount stances` also finds where the camera sits.
     """
 
@@ -123,7 +124,7 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
 class Bench:
     """What takes the pictures when a simulator does; None when a camera or a folder does."""
 
-    def __init__(self, held: Iterator[Frame] | None = None, stood: Stood | None = None) -> None:
+    def __init__(self, held: Iterator[Frame] | None = None, stood: Iterable[Stood] | None = None) -> None:
         self.held, self.stood = held, stood
 
 

@@ -1,55 +1,54 @@
 """Lets a robot lean before the board, and takes a picture and its joints in each stance."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from rich.progress import track
 
-from calibration.camera_stances import legs_of, stances
+from calibration.camera_stances import UPRIGHT, legs_of, stances, way
 from launch.output import console
+from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
 from launch.standing import stand
 from robot.errors import CalibrationError, GateLatched
 from robot.image import Pixels
 from robot.types import Action, Array, Observation, Robot
 
-Stood = Iterator[tuple[Array, Pixels]]
+Stood = tuple[Array, Pixels]
 """Joints (12,) as they are read [rad], and the picture (h, w, 3)."""
-LEANING, RESTING = 20, 16
-"""Ticks for the way into a stance, and to come to rest in it."""
 STILL = 0.15
 """A joint faster than this is not at rest [rad/s]."""
 
 
-def robot_stances(options: RobotOptions, name: str, count: int) -> Stood:
-    """Stand up, take one stance after the other, yield what is seen in each. Raises CalibrationError, GateLatched."""
+def robot_stances(options: RobotOptions, name: str, count: int) -> list[Stood]:
+    """Stand up, take one stance after the other, return what was seen in each. Raises CalibrationError, GateLatched.
+
+    Note: pictures are only kept here; whoever looks at them while the robot stands makes the gate wait for commands.
+    """
     options = options if options.camera else replace(options, camera=("on",))
-    with open_robot(options) as opened:
+    seen: list[Observation] = []
+    with open_robot(options) as opened, first_in_line(opened.plan.processes.control.nice):
         stand(opened)
         console.print("the robot leans before the board; hands off, and do not move the board", highlight=False)
-        wanted = stances(opened.spec, legs_of(opened.spec), count)
-        at = opened.spec.stand
-        for joints, _, _ in track(wanted, "stances", console=console, transient=True):
-            last = _go(opened.robot, at, joints)
-            at = joints
-            if last is not None:
-                yield last.joint_pos, _picture(last, name)
-        _go(opened.robot, at, opened.spec.stand)
+        legs, at = legs_of(opened.spec), UPRIGHT
+        for lean in track([*stances(opened.spec, legs, count), UPRIGHT], "stances", console=console, transient=True):
+            seen += _go(opened.robot, way(at, lean, opened.spec, legs))
+            at = lean
+    return [(obs.joint_pos, _picture(obs, name)) for obs in seen]
 
 
-def _go(robot: Robot, begin: Array, end: Array) -> Observation | None:
-    """Move smoothly and come to rest; what was seen then, or None when the joints are not still."""
+def _go(robot: Robot, targets: Sequence[Array]) -> list[Observation]:
+    """Follow the targets and come to rest; what was seen then, or nothing when the joints are not still."""
     seen: list[Observation] = []
-    for tick in range(LEANING + RESTING):
+    for target in targets:
         obs = robot.observe()
-        share = 0.5 - 0.5 * np.cos(np.pi * min(1.0, tick / LEANING))
-        if robot.send(Action(begin + share * (end - begin))).source == "safety":
+        if robot.send(Action(target)).source == "safety":
             raise GateLatched("the gate stopped the robot while it leaned; see to the robot, then start again")
         seen = [*seen, obs][-6:]
     speed = max(float(np.abs(obs.joint_vel).max()) for obs in seen)
     mean = np.mean([obs.joint_pos for obs in seen], axis=0)
-    return replace(seen[-1], joint_pos=mean) if speed < STILL else None
+    return [replace(seen[-1], joint_pos=mean)] if speed < STILL else []
 
 
 def _picture(obs: Observation, name: str) -> Pixels:

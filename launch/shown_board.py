@@ -7,7 +7,7 @@ import cv2
 import mujoco
 import numpy as np
 
-from calibration.camera_stances import stances
+from calibration.camera_stances import UPRIGHT, stances, way
 from calibration.charuco_board import Board
 from robot.image import Pixels
 from robot.spec import Legs, Spec
@@ -15,19 +15,19 @@ from robot.types import Array
 from sim.board_poses import draw_pose
 from sim.board_scene import Pattern, board_scene, place_board
 from sim.flawed_camera import FlawedCamera, Flaws
+from sim.leaning import LeaningTwin
+from sim.twin_dynamics import Dynamics
 
 RAISED = 1.2
 """Height at which a person holds the robot up, to show its camera the board [m]."""
-STANDING = 0.167
-"""Height of the hip axes over the floor in the standing pose [m]."""
 SMEARED = 0.15
 """Share of pictures that are smeared by motion, as when the board is not held still."""
 SMEAR = 8.0
 """[pixels]"""
 FACING = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """Axes of a board that stands upright before the robot and faces it."""
-ZERO_ERROR, ANGLE_ERROR = 0.25, 0.1
-"""Of a calibrated joint, always, and of one reading: standard deviations [deg]."""
+ZERO_ERROR = 0.25
+"""Of a calibrated joint, standard deviation [deg]."""
 
 
 def board_room(board: Board) -> mujoco.MjModel:
@@ -50,26 +50,27 @@ class ShownBoard:
 
     def held(self) -> Iterator[Pixels]:
         """Endless pictures of the board as a person shows it, some smeared, some with half of it out of sight."""
-        pose = _qpos(np.array([0.0, 0.0, RAISED]), np.zeros(3), np.zeros(12))
+        pose = np.array([0.0, 0.0, RAISED, 1.0, 0.0, 0.0, 0.0, *np.zeros(12)])
         eye = self._flaws.place + np.array([0.0, 0.0, RAISED])
         while True:
             place_board(self._room, *draw_pose(self._rng, eye, self._flaws.axes, self._board.size))
             yield self._camera.picture(pose, SMEAR if self._rng.random() < SMEARED else 0.0)
 
     def stood(self, spec: Spec, legs: Legs, count: int) -> Iterator[tuple[Array, Pixels]]:
-        """Joints (12,) as they are read and the picture, for each stance before a board that somebody set down."""
+        """Joints (12,) as they are read and the picture, for each stance before a board that somebody set down.
+
+        The twin's physics stands on a floor of its own, with feet that roll and slip, and joints whose zeros are as
+        far off as calibrated ones may be.
+        """
+        zeros = tuple(self._rng.normal(0.0, ZERO_ERROR, 12).tolist())
+        dynamics = Dynamics(joint_zero_deg=zeros, friction=float(self._rng.uniform(0.6, 1.1)))
+        twin = LeaningTwin(spec, dynamics, int(self._rng.integers(2**31)))
+        _, standing = twin.go([spec.stand])
         turn: Array = FACING @ np.asarray(cv2.Rodrigues(self._rng.uniform(-0.2, 0.2, 3))[0], np.float64)
-        low, high = (0.43, -0.03, 0.10), (0.54, 0.03, 0.15)
-        corner = self._rng.uniform(low, high) - turn @ [*(np.array(self._board.size) / 2), 0.0]
-        place_board(self._room, corner, turn)
-        zeros = np.radians(ZERO_ERROR) * self._rng.normal(size=12)
-        for joints, lean, shift in stances(spec, legs, count):
-            read = joints + zeros + np.radians(ANGLE_ERROR) * self._rng.normal(size=12)
-            yield read, self._camera.picture(_qpos(shift + np.array([0.0, 0.0, STANDING]), lean, joints))
-
-
-def _qpos(place: Array, lean: Array, joints: Array) -> Array:
-    """(19,) for the body at `place` (3,), turned by the rotation vector `lean` (3,)."""
-    quaternion = np.zeros(4)
-    mujoco.mju_mat2Quat(quaternion, np.asarray(cv2.Rodrigues(lean)[0], np.float64).ravel())
-    return np.concatenate([place, quaternion, joints])
+        middle = self._rng.uniform((0.43, -0.03, 0.10), (0.54, 0.03, 0.15)) + np.array([*standing[:2], 0.0])
+        place_board(self._room, middle - turn @ [*(np.array(self._board.size) / 2), 0.0], turn)
+        at = UPRIGHT
+        for lean in stances(spec, legs, count):
+            read, pose = twin.go(way(at, lean, spec, legs))
+            at = lean
+            yield read, self._camera.picture(pose)

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import mujoco
 import numpy as np
 
+from robot.errors import RobotError
 from robot.image import Pixels
 from robot.types import Array
 from sim.twin_scene import build_scene, png
@@ -16,6 +18,12 @@ THICKNESS = 0.002
 DETAIL = 24
 """Texture pixels for each pixel of the pattern."""
 NAME = "board"
+PRINTED = 0.0035
+"""Side of a module of a board that stands before the twin [m]."""
+AHEAD, HEIGHT = 0.48, 0.125
+"""Where the middle of that board is, from the place where the robot was switched on [m]."""
+UPRIGHT = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Axes of a board that faces the robot: the pattern's right, its down, and into the paper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,21 @@ def board_scene(pattern: Pattern) -> mujoco.MjModel:
     texture = np.repeat(np.asarray(large, np.uint8)[..., None], 3, axis=-1)
     model = build_scene(more=_mjcf(pattern), assets={"board.png": png(texture)})
     model.vis.global_.offwidth, model.vis.global_.offheight = 2560, 1920
+    return model
+
+
+def standing_board(picture: Path) -> mujoco.MjModel:
+    """The room with a board that stands upright before the robot, a pixel of `picture` printed 3.5 mm large.
+
+    Raises RobotError for what is no picture.
+    """
+    pixels = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise RobotError(f"{picture} is no picture of a board; `leash calibrate camera --board` has one")
+    pattern = Pattern(np.asarray(pixels, np.uint8), pixels.shape[1] * PRINTED)
+    model = board_scene(pattern)
+    width, height = pattern.width, len(pixels) * PRINTED
+    place_board(model, np.array([AHEAD, width / 2, HEIGHT + height / 2]), UPRIGHT)
     return model
 
 

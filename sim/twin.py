@@ -31,6 +31,8 @@ class TwinConfig:
     """`cold` boots and homes for about 6 s; `homed` starts as if that were over."""
     camera: bool = False
     """Whether the head camera runs."""
+    board: Path | None = None
+    """Picture of a pattern, one pixel a module, printed on a board that stands before the camera."""
     link: Path | None = None
     """Symbolic link to the port, removed at the end."""
 
@@ -59,7 +61,8 @@ class TwinProcess:
     def _start(self) -> None:
         """Start the camera first and ask it last: it takes longest to come up."""
         config = self.config
-        camera = Child("sim.twin_camera_server", self._shared.descriptor) if config.camera else None
+        words = () if config.board is None else (str(config.board),)
+        camera = Child("sim.twin_camera_server", self._shared.descriptor, *words) if config.camera else None
         self._children += [camera] if camera else []
         dynamics = config.dynamics if isinstance(config.dynamics, Dynamics) else load_dynamics(config.dynamics)
         link = str(config.link.absolute()) if config.link else None

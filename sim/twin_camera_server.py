@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from robot.clock import Grid, MonotonicClock
 from robot.image import Image
+from sim.board_scene import standing_board
 from sim.twin_camera import Drawn, Renderer
 from sim.twin_messages import Ready, send
 from sim.twin_state import SharedState
@@ -19,19 +21,19 @@ IDLE = 0.2
 """How often a camera that nobody watches looks whether its owner is still there [s]."""
 
 
-def best_renderer(width: int = 640, height: int = 480) -> Drawn:
-    """MuJoCo's renderer, or the plain one where there is no OpenGL."""
+def best_renderer(width: int = 640, height: int = 480, board: Path | None = None) -> Drawn:
+    """MuJoCo's renderer, or the plain one where there is no OpenGL; a `board` only the former shows."""
     try:
-        return Renderer(width, height)
+        return Renderer(width, height, model=None if board is None else standing_board(board))
     except RuntimeError as error:
         sys.stderr.write(f"twin camera: {error}; drawing small pictures with PyBullet instead\n")
         tiny: Drawn = importlib.import_module("sim.twin_tiny").TinyRenderer()
         return tiny
 
 
-def serve(owner: socket.socket, shared: SharedState) -> None:
+def serve(owner: socket.socket, shared: SharedState, board: Path | None = None) -> None:
     """Tell where the stream is and draw until the owner is gone."""
-    renderer = best_renderer()
+    renderer = best_renderer(board=board)
     stream = Stream()
     send(owner, Ready(stream.url))
     owner.setblocking(False)
@@ -55,12 +57,12 @@ def _hung_up(owner: socket.socket) -> bool:
 
 
 def main() -> None:
-    """`python -m sim.twin_camera_server OWNER_SOCKET STATE_FILE`, both as inherited descriptors."""
+    """`python -m sim.twin_camera_server OWNER_SOCKET STATE_FILE [BOARD]`, two inherited descriptors and a picture."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     owner_descriptor, state_descriptor = map(int, sys.argv[1:3])
     with socket.socket(fileno=owner_descriptor) as owner:
         try:
-            serve(owner, SharedState(state_descriptor))
+            serve(owner, SharedState(state_descriptor), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
         except BrokenPipeError:
             return
 

@@ -12,13 +12,13 @@ STOP_TIMEOUT = 5.0
 
 
 class Child:
-    """One child, which runs `module` and shares the twin's state."""
+    """One child, which runs `module` with `words` as further arguments, and shares the twin's state."""
 
-    def __init__(self, module: str, state: int) -> None:
+    def __init__(self, module: str, state: int, *words: str) -> None:
         self._module = module
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.settimeout(ANSWER_TIMEOUT)
-        command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(state)]
+        command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(state), *words]
         # Note: a session of its own, or Ctrl-C would switch the robot off before its gate has made it safe.
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(), state), stdin=subprocess.DEVNULL, start_new_session=True
