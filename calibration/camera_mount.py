@@ -83,7 +83,7 @@ def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intri
     """The camera's pose in the body from stances (v, 12) [rad] on the same footprints; the board is somewhere, at rest.
 
     Camera, board and what the joints' zeros are off are fitted together. Stances count by how well
-    they are known: the board before the camera by the corners' scatter, the body by `SLACK` and creeping feet by `SLIP`.
+    they are known: the board before the camera by the corners' scatter, the body by `SLACK`, creeping feet by `SLIP`.
     Raises CalibrationError.
     """
     bodies = stance_poses(joint_pos, legs)
