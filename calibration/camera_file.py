@@ -1,16 +1,11 @@
-"""Puts what was found about a camera into the machine's calibration, without losing the last good one."""
-
-import os
-import tempfile
-from pathlib import Path
+"""Puts what was found about a camera into the machine's calibration; the rest of it stays."""
 
 import numpy as np
 from msgspec.structs import replace
 
 from calibration.camera_intrinsics import Fit
 from calibration.camera_mount import Mount
-from robot.calibration import Calibration, CameraCalibration, Rotation, dump_calibration
-from robot.errors import CalibrationError
+from robot.calibration import Calibration, CameraCalibration, Rotation
 from robot.types import Array
 
 
@@ -38,29 +33,6 @@ def with_mount(known: Calibration, name: str, mount: Mount) -> Calibration:
     camera = replace(known.cameras[name], position=(x, y, z), rotation=_rows(mount.pose.rotation))
     residuals = {**known.residuals, f"camera_{name}_mount_px": mount.residual}
     return replace(known, cameras={**known.cameras, name: camera}, residuals=residuals)
-
-
-def save_calibration(path: Path, calibration: Calibration) -> Calibration:
-    """Write the next version and return it; the file before is kept as NAME.vVERSION.yaml. Raises CalibrationError.
-
-    The file appears complete or not at all.
-    """
-    parent = calibration.hash if calibration.version > 0 else ""
-    newer = replace(calibration, version=calibration.version + 1, parent=parent)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(dump_calibration(newer))
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            path.replace(path.with_name(f"{path.stem}.v{calibration.version}{path.suffix}"))
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise CalibrationError(
-            f"cannot write {path}: {error.strerror}; give --out a file in a folder that exists"
-        ) from None
-    return newer
 
 
 def _rows(turn: Array) -> Rotation:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from calibration.footprints import rolling, shank_turns
-from robot.errors import CalibrationError, KinematicsError
+from robot.errors import KinematicsError
 from robot.kinematics import forward, inverse
 from robot.spec import Legs, Spec
 from robot.types import Array
@@ -36,13 +36,6 @@ class Lean:
 
 
 UPRIGHT = Lean(np.zeros(3), np.zeros(3))
-
-
-def legs_of(spec: Spec) -> Legs:
-    """The legs of a body that has them. Raises CalibrationError."""
-    if spec.legs is None:
-        raise CalibrationError(f"{spec.name} has no legs to lean on; measure the board's place: --mount known")
-    return spec.legs
 
 
 def joints_of(lean: Lean, spec: Spec, legs: Legs) -> Array | None:

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,23 +12,25 @@ import tyro
 from msgspec import Meta
 from msgspec.structs import replace
 
-from calibration.camera_file import save_calibration, with_lens, with_mount
+from calibration.camera_file import with_lens, with_mount
 from calibration.camera_intrinsics import ENOUGH, Fit, Intrinsics, fit_intrinsics
 from calibration.camera_mount import Mount, fit_mount, mount_from_known_board
 from calibration.camera_picture import coverage_picture, straightened
-from calibration.camera_stances import legs_of
 from calibration.camera_views import Finder
 from calibration.charuco_board import Board
 from calibration.charuco_sheet import write_sheet
+from calibration.legs import legs_of
 from calibration.pose import Pose
 from launch.calibrate_camera_views import Collected, collect
+from launch.calibrate_session import Name
+from launch.calibration_store import Store
 from launch.camera_frames import Frame, frames
 from launch.camera_stands import Stood, robot_stances
 from launch.checked import Count, Seconds, checked
 from launch.deploy import terminable
 from launch.output import console, emit
 from launch.robots import RobotOptions, camera_sources
-from robot.calibration import Calibration, load_calibration
+from robot.calibration import Calibration
 from robot.errors import CalibrationError, CameraError, UsageError
 from robot.image import Pixels
 from robot.spec import Spec, load_spec
@@ -75,13 +76,13 @@ class CalibrateCamera:
     stances: Count = 20
     """How many stances."""
     keep_lens: bool = False
-    """Take the lens from --out as it is, and find only the mount."""
-    machine: str = "desk"
-    """Which machine it is, in a new file."""
-    out: Path = Path("calibration.yaml")
-    """Calibration file to write into; what else it says stays, and the version before is kept beside it."""
-    look: Path | None = None
-    """Folder for coverage.png and straightened.png, to look at; beside --out if left out."""
+    """Take the lens from the machine's newest calibration as it is, and find only the mount."""
+    machine: Name = "desk"
+    """What this machine is called."""
+    store: Path = Path("calibrations")
+    """Folder of all calibrations, one folder a machine; each run adds a version and overwrites nothing."""
+    look: Path = Path()
+    """Folder for coverage.png and straightened.png, to look at."""
     json: bool = False
     """Print one JSON object on the last line."""
 
@@ -107,18 +108,19 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
     spec = load_spec()
     if config.name not in spec.cameras:
         raise CameraError(f"{spec.name} has no camera {config.name!r}; its spec names {sorted(spec.cameras)}")
-    known = _known(config, spec)
+    store = Store(config.store, config.machine, spec)
+    known = store.newest() or replace(Calibration.identity(spec), machine=config.machine)
     finder = Finder(board)
     with _bench(config, board) as bench:
         fit, picture = (None, None) if config.keep_lens else _lens(config, spec, finder, bench)
-        lens = fit.camera if fit else _kept(config, known)
+        lens = fit.camera if fit else _kept(config.name, known)
         mount = _mount(config, spec, finder, lens, bench)
     found = known if fit is None else with_lens(known, config.name, fit)
     found = found if mount is None else with_mount(found, config.name, mount)
-    found = save_calibration(config.out, replace(found, date=date.today()))
+    path = store.save(found)
     if fit is not None and picture is not None:
-        _draw(config.look or config.out.parent, fit, picture)
-    return _figures(config, found, fit, lens, mount)
+        _draw(config.look, fit, picture)
+    return _figures(path, fit, lens, mount)
 
 
 class Bench:
@@ -195,17 +197,11 @@ def _mount(config: CalibrateCamera, spec: Spec, finder: Finder, lens: Intrinsics
     return fit_mount(joints, legs_of(spec), [view for _, view in good], lens)
 
 
-def _known(config: CalibrateCamera, spec: Spec) -> Calibration:
-    """The calibration that is added to: the file, or that of a machine of which nothing is known."""
-    if config.out.exists():
-        return load_calibration(config.out, spec)
-    return replace(Calibration.identity(spec), machine=config.machine, version=0)
-
-
-def _kept(config: CalibrateCamera, known: Calibration) -> Intrinsics:
-    lens = known.cameras.get(config.name)
+def _kept(name: str, known: Calibration) -> Intrinsics:
+    """A lens that was found before. Raises CalibrationError."""
+    lens = known.cameras.get(name)
     if lens is None:
-        raise CalibrationError(f"{config.out} knows no lens of {config.name}; leave --keep-lens out")
+        raise CalibrationError(f"nothing is known of the lens of {name} on {known.machine}; leave --keep-lens out")
     bends = (*lens.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
     nan = float("nan")
     return Intrinsics((lens.width, lens.height), (lens.fx, lens.fy), (lens.cx, lens.cy), bends, nan, nan, nan)
@@ -223,11 +219,9 @@ def _tell(collected: Collected) -> None:
     console.print(f"{len(collected.views)} good views; {collected.reasons()}", highlight=False)
 
 
-def _figures(
-    config: CalibrateCamera, found: Calibration, fit: Fit | None, lens: Intrinsics, mount: Mount | None
-) -> dict[str, object]:
+def _figures(path: Path, fit: Fit | None, lens: Intrinsics, mount: Mount | None) -> dict[str, object]:
     """What `--json` prints, and people read."""
-    figures: dict[str, object] = {"file": str(config.out), "hash": found.hash, "version": found.version}
+    figures: dict[str, object] = {"file": str(path)}
     if fit is not None:
         figures |= {
             "views": len(fit.views),

@@ -8,9 +8,9 @@ import numpy as np
 
 from calibration.camera_intrinsics import Intrinsics, fit_intrinsics
 from calibration.camera_mount import fit_mount
-from calibration.camera_stances import legs_of
 from calibration.camera_views import Finder, View, refusal
 from calibration.charuco_board import Board
+from calibration.legs import legs_of
 from calibration.pose import Pose
 from launch.shown_board import ShownBoard, board_room
 from robot.spec import load_spec

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from rich.progress import track
 
-from calibration.camera_stances import UPRIGHT, legs_of, stances, way
+from calibration.camera_stances import UPRIGHT, stances, way
+from calibration.legs import legs_of
 from launch.output import console
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
