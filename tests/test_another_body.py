@@ -1,4 +1,4 @@
-"""The page about another body: its spec is one, and its driver passes the contract test that it tells a reader to run."""
+"""The page about another body: its spec is one, and its driver passes the contract test."""
 
 import importlib.util
 import re
@@ -11,7 +11,7 @@ import pytest
 from robot.fake import NoLog
 from robot.loop import run
 from robot.spec import load_spec
-from robot.types import Robot
+from robot.types import Action, Observation, Robot
 from tests import test_robot_contract as contract
 
 PAGE = (Path(__file__).parents[1] / "docs" / "another_body.md").read_text()
@@ -63,8 +63,8 @@ def test_the_documented_spec_drives_the_documented_driver(arm: Callable[..., Rob
     class Still:
         def reset(self) -> None: ...
 
-        def act(self, obs: Any) -> Any:
-            return contract.Action(spec.stand)
+        def act(self, obs: Observation) -> Action:
+            return Action(spec.stand)
 
     with arm(spec) as robot, NoLog() as log:
         robot.reset()

@@ -74,8 +74,8 @@ def test_every_target_of_the_selftest_is_met_by_another_camera() -> None:
         "focal_p95_percent": 0.3,
         "principal_p95_px": 1.5,
         "reprojection_p95_px": 0.3,
-        "camera_pose_p95_mm": 2.5,
-        "camera_pose_p95_deg": 0.6,
+        "camera_pose_p95_mm": 2.0,
+        "camera_pose_p95_deg": 0.5,
     }
     assert {name for name, limit in limits.items() if not figures[name] < limit} == set()
 
@@ -105,8 +105,8 @@ def test_views_from_one_angle_are_refused(shot: Shot) -> None:
 
 
 def test_pictures_of_two_sizes_are_refused(shot: Shot) -> None:
-    with pytest.raises(CalibrationError, match="view 2 is 320x240 but view 0 is 640x480"):
-        fit_intrinsics([*shot.views[:2], replace(shot.views[2], size=(320, 240), name="view 2"), *shot.views[3:]])
+    with pytest.raises(CalibrationError, match=f"{shot.views[2].name} is 320x240 but {shot.views[0].name} is 640x480"):
+        fit_intrinsics([*shot.views[:2], replace(shot.views[2], size=(320, 240)), *shot.views[3:]])
 
 
 def test_a_smeared_view_is_refused_and_a_sharp_one_is_not(shot: Shot) -> None:
@@ -140,7 +140,7 @@ def test_collecting_stops_at_enough_views_and_says_why_others_were_refused(shot:
     frames = iter([("black", black), *((f"{n}", picture) for n, picture in enumerate(shot.pictures))])
     collected = collect(frames, Finder(Board()), 5, 60.0, live=False)
     assert len(collected.views) == 5
-    assert "1 x no board in sight" in collected.reasons() or "no board in sight" in collected.reasons()
+    assert "x no board in sight" in collected.reasons()
 
 
 def test_the_pictures_for_people_show_every_view(shot: Shot) -> None:
