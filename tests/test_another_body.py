@@ -29,7 +29,7 @@ SIMPLE = [
 
 def block(language: str) -> str:
     """The first block of the page in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0]
+    return str(re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0])
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_stances_that_do_not_serve_are_refused(shot: Shot) -> None:
 
 
 def leash(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [LEASH, "calibrate", "camera", *args, "--json"]
+    command = [str(LEASH), "calibrate", "camera", *args, "--json"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 

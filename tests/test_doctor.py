@@ -17,6 +17,7 @@ import pytest
 from launch import doctor_computer, doctor_robot, doctor_telemetry
 from launch.doctor_finding import Finding
 from robot.calibration import Calibration, dump_calibration
+from robot.serial_line import SerialLine
 from robot.spec import CameraSpec, load_spec
 from tests.firmware import Firmware
 
@@ -89,7 +90,7 @@ def test_a_port_without_permission_names_the_group_to_join(tmp_path: Path, port:
 
 
 def test_a_port_that_another_program_uses_says_how_to_find_it(port: str) -> None:
-    line = doctor_telemetry.SerialLine(port)
+    line = SerialLine(port)
     finding = only(doctor_telemetry.ports(port, wanted=True))
     line.close()
     assert finding.level == "fail"
