@@ -1,6 +1,6 @@
 """How well cameras are calibrated, on rendered cameras whose faults are known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -33,7 +33,7 @@ class Errors:
 
 
 def camera_selftest(
-    machines: int, seed: int, progress: Callable[[range], Sequence[int]] = lambda numbers: numbers
+    machines: int, seed: int, progress: Callable[[range], Iterable[int]] = lambda numbers: numbers
 ) -> dict[str, float]:
     """Draw `machines` cameras, calibrate each from pictures alone; return 95th percentiles of the errors.
 

@@ -1,7 +1,7 @@
 """`leash calibrate selftest`: calibrates simulated machines with known errors, and says what is left of them."""
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import tyro
 from msgspec import Meta
 from rich.progress import track
 
+from launch.calibrate_camera_selftest import camera_selftest
 from launch.calibrate_trial import trial
 from launch.checked import Count, checked
 from launch.output import console, emit
@@ -48,7 +49,16 @@ def measure(config: SelfTest) -> dict[str, Any]:
     with multiprocessing.get_context("spawn").Pool(min(config.jobs, config.machines)) as pool:
         running = pool.imap_unordered(_one, seeds)
         trials = list(track(running, "calibrating machines", total=len(seeds), console=console))
-    return summary(trials)
+    return summary(trials) | cameras(config)
+
+
+def cameras(config: SelfTest) -> dict[str, float]:
+    """What is left of the errors of as many rendered cameras."""
+
+    def shown(numbers: range) -> Iterable[int]:
+        return track(numbers, "calibrating cameras", total=len(numbers), console=console)
+
+    return camera_selftest(config.machines, config.seed, shown)
 
 
 def summary(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -66,8 +76,6 @@ def summary(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "joint_zero_p95_deg": p95("joint_zero_deg"),
         "imu_mount_p95_deg": p95("imu_mount_deg"),
         "gyro_bias_p95": p95("gyro_bias"),
-        "focal_p95_percent": None,
-        "camera_pose_p95_mm": None,
         "delay_p95_ms": p95("delay_ms"),
         "motor_p95_percent": p95(*motors),
         **{name.replace("_percent", "_p95_percent"): p95(name) for name in motors},
