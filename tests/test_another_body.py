@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_robot_contract as contract
 
 from robot.fake import NoLog
 from robot.loop import run
 from robot.spec import load_spec
 from robot.types import Action, Observation, Robot
-from tests import test_robot_contract as contract
 
 PAGE = (Path(__file__).parents[1] / "docs" / "another_body.md").read_text()
 SIMPLE = [

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firmware import Firmware
 
 from launch import doctor_computer, doctor_robot, doctor_telemetry
 from launch.doctor_finding import Finding
 from robot.calibration import Calibration, dump_calibration
 from robot.serial_line import SerialLine
 from robot.spec import CameraSpec, load_spec
-from tests.firmware import Firmware
 
 LEASH = Path(sys.executable).with_name("leash")
 SPEC = load_spec()
