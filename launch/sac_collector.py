@@ -1,0 +1,121 @@
+"""A simulator process: drives with the newest actor, remembers every step, and judges snapshots when asked."""
+
+import math
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from launch.sac_env import open_env
+from launch.sac_judge import Score, attempt
+from launch.sac_plan import SacPlan
+from policies.mailbox import Address, Mailbox
+from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
+from policies.sac_actor import Float32, NumpyActor
+from robot.errors import LeashError, PolicyError
+from sim.env import PupperEnv
+
+
+@dataclass(frozen=True)
+class CollectJob:
+    """What a collector needs to know."""
+
+    plan: SacPlan
+    number: int
+    """Which collector it is, from 0."""
+    of: int
+    """How many there are."""
+    replay: Place
+    actor: Address
+    """Where the newest actor is."""
+    candidate: Address
+    """Where a snapshot lies when it is to be judged."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a collector says after each episode."""
+
+    number: int
+    steps: int
+    """In all."""
+    reward: float
+    """Mean of a step."""
+    seconds: float
+    """How long the episode lasted."""
+    scores: tuple[int, tuple[Score, ...]] | None = None
+    """Version and scores of a snapshot that was judged."""
+    failed: str = ""
+    """Why it ends, if it must."""
+
+
+class Driver:
+    """Takes steps in one environment and remembers them."""
+
+    def __init__(self, env: PupperEnv, replay: Replay, actor: NumpyActor, rng: np.random.Generator) -> None:
+        self.env, self.actor = env, actor
+        self._replay, self._rng = replay, rng
+        self.steps = 0
+
+    def begin(self, seed: int) -> None:
+        """A new episode."""
+        self._obs, self._info = self.env.reset(seed=seed)
+
+    def step(self, *, random: bool) -> tuple[float, bool]:
+        """One step; its reward, and whether the episode is over. Raises PolicyError for a reward that is no number."""
+        action: Float32 = (
+            self._rng.uniform(-1, 1, 12).astype(np.float32) if random else self.actor.sample(self._obs, self._rng)
+        )
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if not math.isfinite(reward):
+            terms = ", ".join(f"{name} {value}" for name, value in info["terms"].items() if not math.isfinite(value))
+            raise PolicyError(f"the reward of step {self.steps} is not finite ({terms}); nothing was learned from it")
+        end = TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+        privileged = self._info["privileged"]
+        self._replay.add(obs=self._obs, privileged=privileged, action=action, reward=reward, end=end, burst=0)
+        if end != RUNNING:
+            self._replay.add(obs=obs, privileged=info["privileged"], reward=0.0, end=FINAL, burst=0)
+        self._obs, self._info = obs, info
+        self.steps += 1
+        return reward, end != RUNNING
+
+
+def collect(job: CollectJob, pipe: Connection) -> None:
+    """Drive episode after episode until told to end, or until something is wrong, which is said."""
+    try:
+        _collect(job, pipe)
+    except LeashError as error:
+        pipe.send(Told(job.number, 0, 0.0, 0.0, failed=str(error)))
+
+
+def _collect(job: CollectJob, pipe: Connection) -> None:
+    plan, rng = job.plan, np.random.default_rng([job.plan.seed, job.number])
+    env, replay = open_env(plan), Replay(job.replay)
+    actor = NumpyActor(plan.features.width(12), plan.sac.actor_hidden, 12)
+    newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
+    driver, known, judged = Driver(env, replay, actor, rng), 0, 0
+    while not pipe.poll():
+        if asked := candidate.read(judged):
+            judged = asked[0]
+            pipe.send(Told(job.number, driver.steps, 0.0, 0.0, scores=(judged, judge(job, asked[1]))))
+        driver.begin(int(rng.integers(2**31)))
+        total, count, over = 0.0, 0, False
+        while not over:
+            if found := newest.read(known):
+                known = found[0]
+                actor.adopt(found[1])
+            reward, over = driver.step(random=known == 0 or driver.steps * job.of < plan.random)
+            total, count = total + reward, count + 1
+        pipe.send(Told(job.number, driver.steps, total / count, count * env.body.period))
+    env.close()
+    for part in (replay, newest, candidate):
+        part.close()
+
+
+def judge(job: CollectJob, weights: Float32) -> tuple[Score, ...]:
+    """This collector's part of the held-out episodes."""
+    actor = NumpyActor(job.plan.features.width(12), job.plan.sac.actor_hidden, 12)
+    actor.adopt(weights)
+    judging = job.plan.judging
+    numbers = range(job.number, judging.episodes, job.of)
+    return attempt(job.plan, actor, [judging.seed + number for number in numbers], judging.seconds)

@@ -1,0 +1,52 @@
+"""What one training is: the task, the learner, how long, and how its policies are judged; one YAML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from policies.features import FeatureConfig
+from policies.sac import SacConfig
+from robot.spec import load_spec, read_yaml
+from sim.env import Commands, Pushes, WalkConfig
+from sim.randomize import Ranges
+
+
+class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How snapshots are compared: episodes on machines and commands that training never draws."""
+
+    every: Annotated[float, Meta(gt=0)] = 60.0
+    """How often a snapshot is judged [s]; in lock-step, simulated seconds times ten."""
+    episodes: Annotated[int, Meta(ge=1, le=10_000)] = 24
+    seconds: Annotated[float, Meta(gt=1, le=1000)] = 8.0
+    """Length of such an episode."""
+    seed: int = 777_000
+    """Where the seeds of its draws begin."""
+    final: Annotated[int, Meta(ge=0, le=10_000)] = 50
+    """Episodes, on fresh draws, that the chosen policy is scored on at the end."""
+
+
+class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A training."""
+
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
+    """Wall clock of a free-running training."""
+    seed: int = 0
+    features: FeatureConfig = FeatureConfig(actions=True)
+    """What the actor sees."""
+    walk: WalkConfig = WalkConfig()
+    """The task."""
+    sac: SacConfig = SacConfig()
+    capacity: Annotated[int, Meta(ge=1000, le=10_000_000)] = 500_000
+    """Steps that are remembered, all collectors together."""
+    random: Annotated[int, Meta(ge=0)] = 2000
+    """Steps of random actions at the beginning."""
+    ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
+    """Most updates a step."""
+    judging: Judging = Judging()
+
+
+def load_plan(path: Path | None) -> SacPlan:
+    """Read a training; None is the default one. Raises SpecError."""
+    return SacPlan() if path is None else read_yaml(path, SacPlan)

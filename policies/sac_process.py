@@ -1,0 +1,82 @@
+"""The learner in a process of its own: reads replays that anybody fills, publishes weights that anybody reads.
+
+Whoever collects (a simulator, a real robot's loop) shares nothing with it but memory, so nothing here can delay them.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.mailbox import Address, Mailbox
+from policies.replay import Place, Replay
+from policies.sac import Learner, SacConfig, Sizes
+from policies.sac_actor import flattened
+from policies.sac_batches import Batches, Share
+from policies.symmetry import Mirror
+
+PUBLISH = 10
+"""Updates between two publications of the actor."""
+
+
+@dataclass(frozen=True)
+class LearnJob:
+    """What a learner needs to know."""
+
+    config: SacConfig
+    sizes: Sizes
+    seed: int
+    online: tuple[Place, ...]
+    actor: Address
+    mirrors: Mapping[str, Mirror]
+    start: int
+    """Steps to wait for before the first update."""
+    ratio: float
+    """Most updates a step."""
+    demonstrated: tuple[Place, ...] = ()
+    share: Share = field(default_factory=Share)
+    arrays: Mapping[str, NDArray[np.float32]] | None = None
+    """Where to continue."""
+    updates: int = 0
+    """How many updates were made before."""
+
+
+def learn(job: LearnJob, pipe: Connection) -> None:
+    """Update until told to end. Understands "figures", "arrays" and "end"; answers each."""
+    online = [Replay(place) for place in job.online]
+    shown = [Replay(place) for place in job.demonstrated]
+    mailbox = Mailbox(job.actor)
+    learner = Learner(job.config, job.sizes, seed=job.seed)
+    if job.arrays is not None:
+        learner.adopt(job.arrays)
+        learner.updates = job.updates
+    batches = Batches(online, job.config, job.mirrors, seed=job.seed, demonstrated=shown, share=job.share)
+    mailbox.publish(flattened(learner.arrays()))
+    try:
+        while answer(pipe, learner):
+            seen = sum(replay.written for replay in online)
+            if batches.ready() < max(job.start, job.config.batch) or learner.updates >= job.ratio * seen:
+                time.sleep(0.002)
+                continue
+            learner.update(batches.draw(learner.updates))
+            if learner.updates % PUBLISH == 0:
+                mailbox.publish(flattened(learner.arrays_of("actor")))
+    finally:
+        for part in (*online, *shown, mailbox):
+            part.close()
+
+
+def answer(pipe: Connection, learner: Learner) -> bool:
+    """Answer what was asked; False when the learner shall end."""
+    while pipe.poll():
+        asked = pipe.recv()
+        if asked == "end":
+            return False
+        arrays: Any = learner.arrays() if asked == "arrays" else None
+        pipe.send((learner.updates, learner.figures.copy(), arrays))
+    return True
