@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 import numpy as np
 
+from launch.sac_demos import Trotter
 from launch.sac_env import open_env
 from launch.sac_judge import Score, attempt
 from launch.sac_plan import SacPlan
@@ -28,6 +30,8 @@ class CollectJob:
     replay: Place
     actor: Address
     """Where the newest actor is."""
+    shown: Place | None
+    """Where demonstrations go."""
     candidate: Address
     """Where a snapshot lies when it is to be judged."""
 
@@ -49,10 +53,18 @@ class Told:
     """Why it ends, if it must."""
 
 
+class Actor(Protocol):
+    """Chooses actions in training."""
+
+    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
+        """The action (n,) in [-1, 1] for these features (d,)."""
+        ...
+
+
 class Driver:
     """Takes steps in one environment and remembers them."""
 
-    def __init__(self, env: PupperEnv, replay: Replay, actor: NumpyActor, rng: np.random.Generator) -> None:
+    def __init__(self, env: PupperEnv, replay: Replay, actor: Actor, rng: np.random.Generator) -> None:
         self.env, self.actor = env, actor
         self._replay, self._rng = replay, rng
         self.steps = 0
@@ -94,6 +106,8 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
     actor = NumpyActor(plan.features.width(12), plan.sac.actor_hidden, 12)
     newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
     driver, known, judged = Driver(env, replay, actor, rng), 0, 0
+    if job.shown is not None:
+        show(env, job.shown, newest, rng, plan.demonstrations.steps // job.of)
     while not pipe.poll():
         if asked := candidate.read(judged):
             judged = asked[0]
@@ -104,12 +118,26 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
             if found := newest.read(known):
                 known = found[0]
                 actor.adopt(found[1])
-            reward, over = driver.step(random=known == 0 or driver.steps * job.of < plan.random)
+            early = driver.steps * job.of < plan.random and job.shown is None
+            reward, over = driver.step(random=known == 0 or early)
             total, count = total + reward, count + 1
         pipe.send(Told(job.number, driver.steps, total / count, count * env.body.period))
     env.close()
     for part in (replay, newest, candidate):
         part.close()
+
+
+def show(env: PupperEnv, place: Place, newest: Mailbox, rng: np.random.Generator, steps: int) -> None:
+    """Let the trot demonstrate, until there are so many steps and somebody has learned from them."""
+    replay = Replay(place)
+    trot = Trotter(env)
+    driver = Driver(env, replay, trot, rng)
+    while driver.steps < steps or newest.version == 0:
+        trot.reset()
+        driver.begin(int(rng.integers(2**31)))
+        while not driver.step(random=False)[1] and not (driver.steps >= steps and newest.version):
+            pass
+    replay.close()
 
 
 def judge(job: CollectJob, weights: Float32) -> tuple[Score, ...]:

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from policies.features import FeatureConfig
 from policies.sac import SacConfig
+from policies.sac_batches import Share
 from robot.spec import load_spec, read_yaml
 from sim.env import Commands, Pushes, WalkConfig
 from sim.randomize import Ranges
@@ -27,6 +28,17 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Episodes, on fresh draws, that the chosen policy is scored on at the end."""
 
 
+class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the scripted trot shows first, in the same world and action box."""
+
+    steps: Annotated[int, Meta(ge=0)] = 0
+    """In all; 0 learns from scratch."""
+    imitate: Annotated[int, Meta(ge=0)] = 2000
+    """Steps of plain imitation."""
+    share: Share = Share()
+    """How much of a batch is demonstrated."""
+
+
 class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A training."""
 
@@ -44,6 +56,7 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps of random actions at the beginning."""
     ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
     """Most updates a step."""
+    demonstrations: Demonstrations = Demonstrations()
     judging: Judging = Judging()
 
 

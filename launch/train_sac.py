@@ -38,16 +38,22 @@ def free_run(plan: SacPlan, out: Path, collectors: int) -> dict[str, Any]:
         ]
         from policies.sac_actor import NumpyActor
 
+        demos = plan.demonstrations
+        shown = [
+            stack.enter_context(Replay(capacity=3 * demos.steps // collectors + 5000, columns=columns(plan, spec)))
+            for _ in range(collectors if demos.steps else 0)
+        ]
+
         size = NumpyActor(width.obs, plan.sac.actor_hidden, 12).size
         actor, candidate = (stack.enter_context(Mailbox(size=size)) for _ in range(2))
         start = max(plan.random, plan.sac.batch) // 2
-        job = LearnJob(plan.sac, width, plan.seed, tuple(r.place for r in replays), actor.address, mirrors(plan), start, plan.ratio)
+        job = LearnJob(plan.sac, width, plan.seed, tuple(r.place for r in replays), actor.address, mirrors(plan), start, plan.ratio, tuple(r.place for r in shown), demos.share, demos.imitate if shown else 0, demos.steps // collectors)
         learner, learner_end = context.Pipe()
         processes = [context.Process(target=learn, args=(job, learner_end), daemon=True)]
         pipes = []
         for number in range(collectors):
             mine, theirs = context.Pipe()
-            told = CollectJob(plan, number, collectors, replays[number].place, actor.address, candidate.address)
+            told = CollectJob(plan, number, collectors, replays[number].place, actor.address, shown[number].place if shown else None, candidate.address)
             processes.append(context.Process(target=collect, args=(told, theirs), daemon=True))
             pipes.append(mine)
         for process in processes:

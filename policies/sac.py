@@ -242,6 +242,27 @@ class Learner:
             self.figures[2:] = actor.cpu().numpy()
         self.figures[:2] = critic.cpu().numpy()
 
+    def imitate(self, batch: Batch, rate: float) -> float:
+        """Move the actor's mean towards the batch's actions, whoever's they are; returns the mean squared error."""
+
+        def loss(params: Params) -> Tensor:
+            mean, _ = distribution(params, len(self.config.actor_hidden), batch.obs)
+            return ((torch.tanh(mean) - batch.action) ** 2).mean()
+
+        gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
+        self.nets.counts[1].add_(1)
+        moments = self.nets.moments["actor_mean"], self.nets.moments["actor_square"]
+        adam(self.nets.actor, gradients, moments, self.nets.counts[1], rate)
+        return float(error)
+
+    def settle(self) -> None:
+        """Begin reinforcement: forget the momentum of imitation, and average from here."""
+        self.nets.counts[1].zero_()
+        for part in ("actor_mean", "actor_square"):
+            for value in self.nets.moments[part].values():
+                value.zero_()
+        follow(self.nets.average, self.nets.actor, 1.0)
+
     def _luck(self, count: int) -> Luck:
         noise = torch.randn((2, count, self.sizes.actions), generator=self._generator)
         believed = torch.randperm(self.config.critics, generator=self._generator)[: self.config.believed]

@@ -4,7 +4,7 @@ Whoever collects (a simulator, a real robot's loop) shares nothing with it but m
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
@@ -20,6 +20,8 @@ from policies.sac_actor import flattened
 from policies.sac_batches import Batches, Share
 from policies.symmetry import Mirror
 
+IMITATION_RATE = 2e-3
+"""Learning rate of plain imitation; it falls to zero over the second half."""
 PUBLISH = 10
 """Updates between two publications of the actor."""
 
@@ -40,6 +42,9 @@ class LearnJob:
     """Most updates a step."""
     demonstrated: tuple[Place, ...] = ()
     share: Share = field(default_factory=Share)
+    imitate: int = 0
+    """Steps of plain imitation before anything else; they wait for `demonstrations` steps in each replay."""
+    demonstrations: int = 0
     arrays: Mapping[str, NDArray[np.float32]] | None = None
     """Where to continue."""
     updates: int = 0
@@ -56,8 +61,9 @@ def learn(job: LearnJob, pipe: Connection) -> None:
         learner.adopt(job.arrays)
         learner.updates = job.updates
     batches = Batches(online, job.config, job.mirrors, seed=job.seed, demonstrated=shown, share=job.share)
-    mailbox.publish(flattened(learner.arrays()))
     try:
+        begin(job, shown, learner)
+        mailbox.publish(flattened(learner.arrays()))
         while answer(pipe, learner):
             seen = sum(replay.written for replay in online)
             if batches.ready() < max(job.start, job.config.batch) or learner.updates >= job.ratio * seen:
@@ -69,6 +75,18 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     finally:
         for part in (*online, *shown, mailbox):
             part.close()
+
+
+def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
+    """Imitate the demonstrations, if there are any."""
+    if not job.imitate or job.arrays is not None:
+        return
+    while min(replay.written for replay in shown) < job.demonstrations:
+        time.sleep(0.05)
+    batches = Batches(shown, job.config, job.mirrors, seed=job.seed)
+    for step in range(job.imitate):
+        learner.imitate(batches.draw(0), IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / job.imitate)))
+    learner.settle()
 
 
 def answer(pipe: Connection, learner: Learner) -> bool:

@@ -1,0 +1,38 @@
+"""Demonstrations in the learner's own world: the scripted trot, disturbed, in the same action box, with rewards."""
+
+import numpy as np
+
+from policies.gait import Trot
+from robot.types import Array
+from sim.env import PupperEnv, blend
+from sim.frames import Float32
+
+SIGMA, MEMORY = 0.08, 2.0
+"""Deviation of the noise on what is done, as a share of the box, and for how many ticks it remembers itself (DART)."""
+
+
+class Trotter:
+    """Drives an environment with the trot: which action makes the filtered target what the trot wants."""
+
+    def __init__(self, env: PupperEnv) -> None:
+        self._env = env
+        self._trot = Trot(env.body)
+        self._box: Array = np.tile(env.config.box, 4)
+        self._newest = blend(env.config.filter_hz, env.body.period)
+        self.reset()
+
+    def reset(self) -> None:
+        """A new episode."""
+        self._trot.reset()
+        self._offset = np.zeros(12)
+        self._noise = np.zeros(12)
+
+    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
+        """The action (12,) in [-1, 1] now, disturbed."""
+        wanted = self._trot.act(self._env.seen).joint_pos - self._env.body.stand
+        action = (wanted - (1 - self._newest) * self._offset) / (self._newest * self._box)
+        keep = float(np.exp(-1 / MEMORY))
+        self._noise = keep * self._noise + np.sqrt(1 - keep**2) * rng.normal(0, SIGMA, 12)
+        done = np.clip(action + self._noise, -1.0, 1.0)
+        self._offset = self._offset + self._newest * (done * self._box - self._offset)
+        return done.astype(np.float32)
