@@ -1,16 +1,18 @@
 """A simulator process: drives with the newest actor, remembers every step, and judges snapshots when asked."""
 
 import math
+import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
 
-from launch.sac_demos import Trotter
+from launch.sac_demos import Demonstrator
 from launch.sac_env import open_env
 from launch.sac_judge import Score, attempt
 from launch.sac_plan import SacPlan
+from policies.gait import Trot
 from policies.mailbox import Address, Mailbox
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
 from policies.sac_actor import Float32, NumpyActor
@@ -34,6 +36,8 @@ class CollectJob:
     """Where demonstrations go."""
     candidate: Address
     """Where a snapshot lies when it is to be judged."""
+    steps: int = 0
+    """Steps that it took in an earlier part of the same training."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Driver:
 
 def collect(job: CollectJob, pipe: Connection) -> None:
     """Drive episode after episode until told to end, or until something is wrong, which is said."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks everybody to end
     try:
         _collect(job, pipe)
     except LeashError as error:
@@ -101,11 +106,12 @@ def collect(job: CollectJob, pipe: Connection) -> None:
 
 
 def _collect(job: CollectJob, pipe: Connection) -> None:
-    plan, rng = job.plan, np.random.default_rng([job.plan.seed, job.number])
+    plan, rng = job.plan, np.random.default_rng([job.plan.seed, job.number, job.steps])
     env, replay = open_env(plan), Replay(job.replay)
     actor = NumpyActor(plan.features.width(12), plan.sac.actor_hidden, 12)
     newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
     driver, known, judged = Driver(env, replay, actor, rng), 0, 0
+    driver.steps = job.steps
     if job.shown is not None:
         show(env, job.shown, newest, rng, plan.demonstrations.steps // job.of)
     while not pipe.poll():
@@ -130,7 +136,7 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
 def show(env: PupperEnv, place: Place, newest: Mailbox, rng: np.random.Generator, steps: int) -> None:
     """Let the trot demonstrate, until there are so many steps and somebody has learned from them."""
     replay = Replay(place)
-    trot = Trotter(env)
+    trot = Demonstrator(env, Trot(env.body))
     driver = Driver(env, replay, trot, rng)
     while driver.steps < steps or newest.version == 0:
         trot.reset()

@@ -1,9 +1,11 @@
-"""Demonstrations in the learner's own world: the scripted trot, disturbed, in the same action box, with rewards."""
+"""Demonstrations in the learner's own world: a policy that walks already, disturbed, with rewards.
+
+A robot cannot measure its own velocity, so recordings have no reward; what a demonstrator does here has one.
+"""
 
 import numpy as np
 
-from policies.gait import Trot
-from robot.types import Array
+from robot.types import Array, Policy
 from sim.env import PupperEnv, blend
 from sim.frames import Float32
 
@@ -11,25 +13,24 @@ SIGMA, MEMORY = 0.08, 2.0
 """Deviation of the noise on what is done, as a share of the box, and for how many ticks it remembers itself (DART)."""
 
 
-class Trotter:
-    """Drives an environment with the trot: which action makes the filtered target what the trot wants."""
+class Demonstrator:
+    """Drives an environment with any policy: which action makes the filtered target what that policy wants."""
 
-    def __init__(self, env: PupperEnv) -> None:
-        self._env = env
-        self._trot = Trot(env.body)
+    def __init__(self, env: PupperEnv, policy: Policy) -> None:
+        self._env, self._policy = env, policy
         self._box: Array = np.tile(env.config.box, 4)
         self._newest = blend(env.config.filter_hz, env.body.period)
         self.reset()
 
     def reset(self) -> None:
         """A new episode."""
-        self._trot.reset()
-        self._offset = np.zeros(12)
-        self._noise = np.zeros(12)
+        self._policy.reset()
+        self._offset: Array = np.zeros(12)
+        self._noise: Array = np.zeros(12)
 
     def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
-        """The action (12,) in [-1, 1] now, disturbed."""
-        wanted = self._trot.act(self._env.seen).joint_pos - self._env.body.stand
+        """The action (12,) in [-1, 1] now, disturbed; the policy looks at what the environment's robot saw."""
+        wanted = self._policy.act(self._env.seen).joint_pos - self._env.body.stand
         action = (wanted - (1 - self._newest) * self._offset) / (self._newest * self._box)
         keep = float(np.exp(-1 / MEMORY))
         self._noise = keep * self._noise + np.sqrt(1 - keep**2) * rng.normal(0, SIGMA, 12)

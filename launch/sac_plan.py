@@ -9,9 +9,8 @@ from msgspec import Meta
 from policies.features import FeatureConfig
 from policies.sac import SacConfig
 from policies.sac_batches import Share
-from robot.spec import load_spec, read_yaml
-from sim.env import Commands, Pushes, WalkConfig
-from sim.randomize import Ranges
+from robot.spec import read_yaml
+from sim.env import WalkConfig
 
 
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ class Clone:
             raise PolicyError(f"a {manifest.kind} policy has no network to run")
         self.manifest = manifest
         self._network = network
+        self._squash = manifest.network is not None and manifest.network.squash
         self._stand, self._box = np.array(manifest.stand), np.array(manifest.box)
         self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
         self._features = Features(manifest.features, self._stand)
@@ -53,13 +54,18 @@ class Clone:
         with torch.inference_mode():
             members = self._network(torch.from_numpy(self._features.step(obs)[None]))[:, 0].numpy()
         members = members.reshape(len(members), -1, len(self._stand)).astype(np.float64)
+        if self._squash:
+            members = np.tanh(members)
         mean: Array = self._stand + self._box * members.mean(axis=0).clip(-1, 1)
         return mean, spread_of(members)
 
 
 def spread_of(members: Array) -> float:
-    """How far the members' first targets (m, horizon, n) lie apart: root mean variance, as a share of the box."""
-    return float(np.sqrt(members[:, 0].var(axis=0).mean()))
+    """How far the members' first targets (m, horizon, n) lie apart: root mean variance, as a share of the box.
+
+    NaN for a single member, which has nobody to disagree with.
+    """
+    return math.nan if len(members) == 1 else float(np.sqrt(members[:, 0].var(axis=0).mean()))
 
 
 def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:

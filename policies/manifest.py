@@ -22,13 +22,15 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hidden: Annotated[tuple[Width, ...], Meta(max_length=8)] = (128, 128)
     horizon: Annotated[int, Meta(ge=1, le=64)] = 4
     """How many ticks of targets one answer plans; those after the first bridge late replies."""
+    squash: bool = False
+    """Whether a target goes through tanh on its way into the box, as an actor's does, instead of being cut off."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy, as a robot must know it before trusting it."""
 
     kind: Annotated[str, Meta(min_length=1, max_length=32)]
-    """How it decides: `bc`, `pixels`, `trot`, `stand`."""
+    """How it decides: `bc`, `sac`, `pixels`, `trot`, `stand`."""
     spec: Annotated[str, Meta(max_length=64)]
     spec_hash: Annotated[str, Meta(max_length=64)]
     joints: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)]

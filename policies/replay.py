@@ -103,6 +103,25 @@ class Replay:
         """How many rows `sample` may start from."""
         return max(0, self.written - steps - self._oldest())
 
+    def held(self) -> dict[str, NDArray[Any]]:
+        """Copies of the rows that can be sampled or continued, oldest first, for a checkpoint."""
+        at = np.arange(self._oldest(), self.written) % self.place.capacity
+        return {name: array[at] for name, array in self.columns.items()}
+
+    def refill(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Continue an empty replay from what another held; its last episode ends there, as by a time limit."""
+        count = len(rows["end"])
+        if count > self.place.capacity:
+            rows, count = {name: array[-self.place.capacity :] for name, array in rows.items()}, self.place.capacity
+        for name, array in rows.items():
+            self.columns[name][:count] = array
+        if count and self.columns["end"][count - 1] == RUNNING:
+            # Note: what came after the last step is not known, so that step is of no use.
+            self.columns["end"][count - 1] = FINAL
+            if count > 1 and self.columns["end"][count - 2] == RUNNING:
+                self.columns["end"][count - 2] = TRUNCATED
+        self._count[0] = count
+
     def _oldest(self) -> int:
         return max(0, self.written - self.place.capacity + GUARD)
 

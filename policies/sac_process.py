@@ -3,11 +3,11 @@
 Whoever collects (a simulator, a real robot's loop) shares nothing with it but memory, so nothing here can delay them.
 """
 
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,7 @@ class LearnJob:
 
 def learn(job: LearnJob, pipe: Connection) -> None:
     """Update until told to end. Understands "figures", "arrays" and "end"; answers each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks everybody to end
     online = [Replay(place) for place in job.online]
     shown = [Replay(place) for place in job.demonstrated]
     mailbox = Mailbox(job.actor)
@@ -83,16 +84,23 @@ def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
         return
     while min(replay.written for replay in shown) < job.demonstrations:
         time.sleep(0.05)
-    batches = Batches(shown, job.config, job.mirrors, seed=job.seed)
-    for step in range(job.imitate):
-        learner.imitate(batches.draw(0), IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / job.imitate)))
+    imitate(learner, Batches(shown, job.config, job.mirrors, seed=job.seed), job.imitate)
+
+
+def imitate(learner: Learner, batches: Batches, steps: int) -> None:
+    """Make the actor do what the batches show."""
+    for step in range(steps):
+        learner.imitate(batches.draw(0), IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
     learner.settle()
 
 
 def answer(pipe: Connection, learner: Learner) -> bool:
-    """Answer what was asked; False when the learner shall end."""
+    """Answer what was asked; False when the learner shall end, or nobody is there any more."""
     while pipe.poll():
-        asked = pipe.recv()
+        try:
+            asked = pipe.recv()
+        except EOFError:
+            return False
         if asked == "end":
             return False
         arrays: Any = learner.arrays() if asked == "arrays" else None

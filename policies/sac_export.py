@@ -1,0 +1,31 @@
+"""From an actor to a policy file that drives like a cloned one: the mean, squashed into the action box."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from policies.features import FeatureConfig
+from policies.manifest import Manifest, NetworkConfig, describe
+from policies.sac import SacConfig
+from robot.spec import Spec
+
+Float32 = NDArray[np.float32]
+
+
+def policy_of(
+    actor: Mapping[str, Float32], config: SacConfig, features: FeatureConfig, spec: Spec, box: tuple[float, ...]
+) -> tuple[Manifest, dict[str, Float32]]:
+    """Manifest and weights of an actor (named as in `policies.sac.actor_shapes`), whose actions span `box` [rad]."""
+    last, n = len(config.actor_hidden), len(spec.joints)
+    weights = {name: array.copy() for name, array in actor.items()}
+    for name in (f"weight_{last}", f"bias_{last}"):
+        weights[name] = np.ascontiguousarray(weights[name][..., :n])
+    manifest = replace(
+        describe("sac", spec, needs_imu=features.needs_imu),
+        features=features,
+        network=NetworkConfig(1, config.actor_hidden, 1, squash=True),
+        box=box,
+    )
+    return manifest, weights
