@@ -53,7 +53,9 @@ class Noise(gymnasium.Env[Float32, Float32]):
         self.observation_space = gymnasium.spaces.Box(-10.0, 10.0, (SIZES.obs,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (SIZES.actions,), np.float32)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Float32, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Float32, dict[str, Any]]:
         """Begin."""
         super().reset(seed=seed)
         return self.observation_space.sample(), {}
@@ -154,5 +156,3 @@ def _products() -> Callable[[], None]:
             torch.mm(left, right, out=out)
 
     return work
-
-

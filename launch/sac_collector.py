@@ -4,19 +4,24 @@ import math
 import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from launch.sac_demos import Demonstrator
-from launch.sac_env import open_env
+from launch.sac_env import actor_of, open_env
 from launch.sac_judge import Score, attempt
 from launch.sac_plan import SacPlan
 from policies.gait import Trot
+from policies.loading import load_policy
 from policies.mailbox import Address, Mailbox
+from policies.manifest import check_fits
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
-from policies.sac_actor import Float32, NumpyActor
+from policies.sac_actor import Float32
 from robot.errors import LeashError, PolicyError
+from robot.spec import Spec
+from robot.types import Policy
 from sim.env import PupperEnv
 
 
@@ -34,6 +39,8 @@ class CollectJob:
     """Where the newest actor is."""
     shown: Place | None
     """Where demonstrations go."""
+    teacher: str
+    """Who gives them: `trot`, or a policy file."""
     candidate: Address
     """Where a snapshot lies when it is to be judged."""
     steps: int = 0
@@ -108,12 +115,18 @@ def collect(job: CollectJob, pipe: Connection) -> None:
 def _collect(job: CollectJob, pipe: Connection) -> None:
     plan, rng = job.plan, np.random.default_rng([job.plan.seed, job.number, job.steps])
     env, replay = open_env(plan), Replay(job.replay)
-    actor = NumpyActor(plan.features.width(12), plan.sac.actor_hidden, 12)
+    actor = actor_of(plan)
     newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
     driver, known, judged = Driver(env, replay, actor, rng), 0, 0
     driver.steps = job.steps
     if job.shown is not None:
-        show(env, job.shown, newest, rng, plan.demonstrations.steps // job.of)
+        show(
+            Demonstrator(env, teacher(job.teacher, env.body)),
+            job.shown,
+            newest,
+            rng,
+            plan.demonstrations.steps // job.of,
+        )
     while not pipe.poll():
         if asked := candidate.read(judged):
             judged = asked[0]
@@ -133,13 +146,21 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
         part.close()
 
 
-def show(env: PupperEnv, place: Place, newest: Mailbox, rng: np.random.Generator, steps: int) -> None:
-    """Let the trot demonstrate, until there are so many steps and somebody has learned from them."""
+def teacher(name: str, spec: Spec) -> Policy:
+    """The policy called `trot`, or the one in a file. Raises PolicyError when it does not fit the robot."""
+    if name == "trot":
+        return Trot(spec)
+    manifest, make = load_policy(Path(name))
+    check_fits(manifest, spec)
+    return make()
+
+
+def show(shower: Demonstrator, place: Place, newest: Mailbox, rng: np.random.Generator, steps: int) -> None:
+    """Let somebody demonstrate, until there are so many steps and somebody has learned from them."""
     replay = Replay(place)
-    trot = Demonstrator(env, Trot(env.body))
-    driver = Driver(env, replay, trot, rng)
+    driver = Driver(shower.env, replay, shower, rng)
     while driver.steps < steps or newest.version == 0:
-        trot.reset()
+        shower.reset()
         driver.begin(int(rng.integers(2**31)))
         while not driver.step(random=False)[1] and not (driver.steps >= steps and newest.version):
             pass
@@ -148,7 +169,7 @@ def show(env: PupperEnv, place: Place, newest: Mailbox, rng: np.random.Generator
 
 def judge(job: CollectJob, weights: Float32) -> tuple[Score, ...]:
     """This collector's part of the held-out episodes."""
-    actor = NumpyActor(job.plan.features.width(12), job.plan.sac.actor_hidden, 12)
+    actor = actor_of(job.plan)
     actor.adopt(weights)
     judging = job.plan.judging
     numbers = range(job.number, judging.episodes, job.of)

@@ -17,7 +17,7 @@ class Demonstrator:
     """Drives an environment with any policy: which action makes the filtered target what that policy wants."""
 
     def __init__(self, env: PupperEnv, policy: Policy) -> None:
-        self._env, self._policy = env, policy
+        self.env, self._policy = env, policy
         self._box: Array = np.tile(env.config.box, 4)
         self._newest = blend(env.config.filter_hz, env.body.period)
         self.reset()
@@ -30,7 +30,7 @@ class Demonstrator:
 
     def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
         """The action (12,) in [-1, 1] now, disturbed; the policy looks at what the environment's robot saw."""
-        wanted = self._policy.act(self._env.seen).joint_pos - self._env.body.stand
+        wanted = self._policy.act(self.env.seen).joint_pos - self.env.body.stand
         action = (wanted - (1 - self._newest) * self._offset) / (self._newest * self._box)
         keep = float(np.exp(-1 / MEMORY))
         self._noise = keep * self._noise + np.sqrt(1 - keep**2) * rng.normal(0, SIGMA, 12)

@@ -6,6 +6,8 @@ from launch.sac_plan import SacPlan
 from policies.features import Features
 from policies.replay import Layout, layout
 from policies.sac import Sizes
+from policies.sac_actor import NumpyActor
+from policies.sac_scale import scale_of
 from policies.symmetry import JOINTS, Mirror, of_features
 from robot.spec import Spec, load_spec
 from sim import privileged
@@ -35,3 +37,9 @@ def mirrors(plan: SacPlan) -> dict[str, Mirror]:
         "privileged": Mirror(np.array(privileged.MIRROR), np.array(privileged.MIRROR_SIGNS)),
         "action": JOINTS,
     }
+
+
+def actor_of(plan: SacPlan) -> NumpyActor:
+    """The actor for processes that only act; it has no weights yet."""
+    joints = len(load_spec().joints)
+    return NumpyActor(scale_of(plan.features, joints), plan.sac.actor_hidden, joints)

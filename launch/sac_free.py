@@ -14,15 +14,16 @@ import msgspec
 import numpy as np
 
 from launch.sac_collector import CollectJob, Told, collect
-from launch.sac_env import columns, mirrors, sizes
+from launch.sac_env import actor_of, columns, mirrors, sizes
 from launch.sac_gallery import Arrays, Gallery, Shot
 from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
 from policies.mailbox import Mailbox
 from policies.replay import Replay
-from policies.sac_actor import NumpyActor, flattened
+from policies.sac_actor import Float32, flattened
 from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
 from policies.sac_process import LearnJob, learn
+from policies.sac_scale import scale_of
 from robot.errors import PolicyError
 from robot.spec import Spec
 
@@ -32,12 +33,18 @@ KEEP = 0.05
 """Part of the time that is spent on checkpoints at most; they hold the whole replay."""
 
 
+Recorded = tuple[Float32, Float32] | None
+"""Features and actions of recordings to imitate."""
+
+
 class FreeRun:
     """The processes of one training; use inside `with`, which ends them."""
 
-    def __init__(self, plan: SacPlan, spec: Spec, collectors: int, resume: Checkpoint | None = None) -> None:
+    def __init__(
+        self, plan: SacPlan, spec: Spec, collectors: int, resume: Checkpoint | None = None, recorded: Recorded = None
+    ) -> None:
         self.plan, self.spec, self._count = plan, spec, collectors
-        self._resume = resume
+        self._resume, self._recorded = resume, recorded
         self._stack = contextlib.ExitStack()
         self._context = multiprocessing.get_context("spawn")
         self.steps = list(resume.standing.steps) if resume else [0] * collectors
@@ -65,7 +72,7 @@ class FreeRun:
         self.replays = [self._replay(plan.capacity // count) for _ in range(count)]
         shown = [self._stack.enter_context(Replay(capacity=3 * demos + 5000, columns=rows)) for _ in range(count)]
         self._shown = shown if demos else []
-        size = NumpyActor(sizes(plan, self.spec).obs, plan.sac.actor_hidden, len(self.spec.joints)).size
+        size = actor_of(plan).size
         self._actor, self._candidate = (self._stack.enter_context(Mailbox(size=size)) for _ in range(2))
         if self._resume is not None:
             self._refill(self._resume)
@@ -96,19 +103,28 @@ class FreeRun:
             tuple(replay.place for replay in self.replays),
             self._actor.address,
             mirrors(plan),
+            scale_of(plan.features, len(self.spec.joints)),
             start=max(plan.random, plan.sac.batch),
             ratio=plan.ratio,
+            compiled=plan.compiled,
             demonstrated=tuple(replay.place for replay in self._shown),
             share=demos.share,
             imitate=demos.imitate if self._shown else 0,
             demonstrations=demos.steps // self._count,
+            recorded=self._recorded,
             arrays=resume.part("learner") if resume else None,
             updates=resume.standing.updates if resume else 0,
         )
 
     def _collect_job(self, number: int) -> CollectJob:
         shown = self._shown[number].place if self._shown and self._resume is None else None
-        places = self.replays[number].place, self._actor.address, shown, self._candidate.address
+        places = (
+            self.replays[number].place,
+            self._actor.address,
+            shown,
+            self.plan.demonstrations.teacher,
+            self._candidate.address,
+        )
         return CollectJob(self.plan, number, self._count, *places, steps=self.steps[number])
 
     def _start(self, name: str, target: Callable[..., None], job: object) -> tuple[Connection, SpawnProcess]:
@@ -153,6 +169,13 @@ class FreeRun:
         if len(judged) == self.plan.judging.episodes:
             yield self._shots.pop(version), self._scores.pop(version)
 
+    def told(self) -> str:
+        """How it goes, in a few words."""
+        steps = f"{sum(self.steps)} steps"
+        if not self.rewards:
+            return steps
+        return f"{steps} · reward {np.mean(self.rewards):.2f} · {np.mean(self.lengths):.1f} s an episode"
+
     @property
     def judging(self) -> bool:
         """Whether a snapshot is being judged."""
@@ -162,7 +185,9 @@ class FreeRun:
         """Have the averaged actor judged as it is now."""
         updates, figures, arrays = self.ask()
         reward = float(np.mean(self.rewards)) if self.rewards else float("nan")
-        average = {name.removeprefix("average."): array for name, array in arrays.items() if name.startswith("average.")}
+        average = {
+            name.removeprefix("average."): array for name, array in arrays.items() if name.startswith("average.")
+        }
         version = self._candidate.publish(flattened(arrays, "average"))
         self._shots[version] = Shot(minutes, sum(self.steps), updates, average, figures, reward)
 
@@ -175,7 +200,7 @@ class FreeRun:
         save_checkpoint(path, standing, learner, (*self.replays, *self._shown))
 
 
-def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float, FreeRun], None]) -> float:
+def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
     """Train until the plan's time is over; returns the minutes it took, those before a resumption included."""
     plan, resume = training.plan, training._resume
     before = resume.standing.minutes if resume else 0.0
@@ -192,7 +217,7 @@ def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[
         if now - kept > max(plan.judging.every, cost / KEEP):
             training.keep(checkpoint, minutes, gallery.best)
             kept, cost = now, time.monotonic() - now
-        report(minutes, training)
+        report(minutes)
     training.keep(checkpoint, minutes, gallery.best)
     return minutes
 

@@ -77,7 +77,7 @@ class Gallery:
         if better:
             self.best = row.merit
             self.save(shot.actor, row)
-        console.print(line(row, shot) + (" · best" if better else ""), highlight=False)
+        console.print(line(row, shot) + (" · best" if better else ""), highlight=False, soft_wrap=True)
         return row
 
     def save(self, actor: Arrays, row: Judged) -> None:

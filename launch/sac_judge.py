@@ -62,10 +62,11 @@ def episode(env: PupperEnv, actor: NumpyActor, seed: int) -> Score:
         velocity.append([*env.truth.velocity[:2], env.truth.angular_velocity[2]])
         sent.append(env.sent)
         over = fell or late
-    return _score(np.array(velocity), np.array(sent), command, fell=fell, rate=env.body.rate)
+    return scored(np.array(velocity), np.array(sent), command, fell=fell, rate=env.body.rate)
 
 
-def _score(velocity: Array, sent: Array, command: Array, *, fell: bool, rate: float) -> Score:
+def scored(velocity: Array, sent: Array, command: Array, *, fell: bool, rate: float) -> Score:
+    """What true velocities (T, 3) and sent targets (T, 12) are worth under a command (3,)."""
     skip = min(round(SETTLE * rate), len(velocity) - 1)
     error = velocity[skip:] - command
     width = max(1, min(round(SMOOTH * rate), len(error)))

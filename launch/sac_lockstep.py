@@ -11,19 +11,20 @@ from typing import Self
 import msgspec
 import numpy as np
 
-from launch.sac_collector import Driver
+from launch.sac_collector import Driver, teacher
 from launch.sac_demos import Demonstrator
-from launch.sac_env import columns, mirrors, open_env, sizes
+from launch.sac_env import actor_of, columns, mirrors, open_env, sizes
+from launch.sac_free import Recorded
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
 from launch.sac_plan import SacPlan
-from policies.gait import Trot
 from policies.replay import Replay
 from policies.sac import Learner
-from policies.sac_actor import NumpyActor, flattened
+from policies.sac_actor import flattened
 from policies.sac_batches import Batches
 from policies.sac_checkpoint import Checkpoint, Standing, generator_state, resume_generator, save_checkpoint
 from policies.sac_process import imitate
+from policies.sac_scale import scale_of
 from robot.spec import Spec
 
 SIMULATED = 10.0
@@ -33,23 +34,31 @@ SIMULATED = 10.0
 class Lockstep:
     """One training; use inside `with`."""
 
-    def __init__(self, plan: SacPlan, spec: Spec, *, resume: Checkpoint | None = None, compiled: bool = True) -> None:
+    def __init__(
+        self,
+        plan: SacPlan,
+        spec: Spec,
+        *,
+        resume: Checkpoint | None = None,
+        recorded: Recorded = None,
+    ) -> None:
         self.plan, self.spec = plan, spec
         self.env = open_env(plan)
         rows = columns(plan, spec)
         self.replay = Replay(capacity=plan.capacity, columns=rows)
         self.shown = Replay(capacity=plan.demonstrations.steps * 2 + 1000, columns=rows)
-        self.learner = Learner(plan.sac, sizes(plan, spec), seed=plan.seed, compiled=compiled)
+        self.learner = Learner(plan.sac, sizes(plan, spec), seed=plan.seed, compiled=plan.compiled)
         demonstrated = [self.shown] if plan.demonstrations.steps else []
         share, mirror = plan.demonstrations.share, mirrors(plan)
+        scale = scale_of(plan.features, len(spec.joints))
         self.batches = Batches(
-            [self.replay], plan.sac, mirror, seed=plan.seed, demonstrated=demonstrated, share=share
+            [self.replay], plan.sac, mirror, scale, seed=plan.seed, demonstrated=demonstrated, share=share
         )
-        self.actor = NumpyActor(self.learner.sizes.obs, plan.sac.actor_hidden, self.learner.sizes.actions)
+        self.actor = actor_of(plan)
         self.rewards: deque[float] = deque(maxlen=20)
         self.steps, self.episodes, self._due = 0, 0, 0.0
         if resume is None:
-            self._begin(demonstrated)
+            self._begin(demonstrated, recorded)
         else:
             self._resume(resume)
         self.actor.adopt(flattened(self.learner.arrays()))
@@ -62,20 +71,23 @@ class Lockstep:
         self.replay.close()
         self.shown.close()
 
-    def _begin(self, demonstrated: Sequence[Replay]) -> None:
+    def _begin(self, demonstrated: Sequence[Replay], recorded: Recorded) -> None:
         demos = self.plan.demonstrations
         if not demonstrated:
             return
-        trot = Demonstrator(self.env, Trot(self.spec))
-        driver = Driver(self.env, self.shown, trot, np.random.default_rng([self.plan.seed, 0]))
+        shower = Demonstrator(self.env, teacher(demos.teacher, self.spec))
+        driver = Driver(self.env, self.shown, shower, np.random.default_rng([self.plan.seed, 0]))
         for number in range(demos.steps):
-            trot.reset()
+            shower.reset()
             driver.begin(_seed(self.plan.seed, 2, number))
             while not driver.step(random=False)[1]:
                 pass
             if driver.steps >= demos.steps:
                 break
-        imitate(self.learner, Batches(demonstrated, self.plan.sac, mirrors(self.plan), seed=self.plan.seed), demos.imitate)
+        batches = Batches(
+            demonstrated, self.plan.sac, mirrors(self.plan), scale_of(self.plan.features, 12), seed=self.plan.seed
+        )
+        imitate(self.learner, batches, demos.imitate, recorded)
 
     def _resume(self, resume: Checkpoint) -> None:
         standing = resume.standing
@@ -113,10 +125,15 @@ class Lockstep:
         if due:
             self.actor.adopt(flattened(self.learner.arrays_of("actor")))
 
+    def told(self) -> str:
+        """How it goes, in a few words."""
+        reward = f" · reward {np.mean(self.rewards):.2f}" if self.rewards else ""
+        return f"{self.steps} steps · {self.learner.updates} updates{reward}"
+
     def judge(self, gallery: Gallery, minutes: float) -> None:
         """Score the averaged actor as it is now."""
         judging, arrays = self.plan.judging, self.learner.arrays_of("average")
-        actor = NumpyActor(self.learner.sizes.obs, self.plan.sac.actor_hidden, self.learner.sizes.actions)
+        actor = actor_of(self.plan)
         actor.adopt(flattened(arrays, "average"))
         scores = attempt(self.plan, actor, range(judging.seed, judging.seed + judging.episodes), judging.seconds)
         average = {name.removeprefix("average."): array for name, array in arrays.items()}

@@ -28,10 +28,12 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the scripted trot shows first, in the same world and action box."""
+    """What a policy that walks already shows first, in the same world and action box."""
 
     steps: Annotated[int, Meta(ge=0)] = 0
     """In all; 0 learns from scratch."""
+    teacher: str = "trot"
+    """`trot`, or a policy file."""
     imitate: Annotated[int, Meta(ge=0)] = 2000
     """Steps of plain imitation."""
     share: Share = Share()
@@ -54,7 +56,9 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     random: Annotated[int, Meta(ge=0)] = 2000
     """Steps of random actions at the beginning."""
     ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
-    """Most updates a step."""
+    """Most updates a step; in lock-step exactly so many."""
+    compiled: bool = True
+    """Whether the learner becomes machine code, where a compiler is there; that takes up to a minute at the start."""
     demonstrations: Demonstrations = Demonstrations()
     judging: Judging = Judging()
 

@@ -1,22 +1,33 @@
 """`leash train sac`: learn to walk in simulation, from scratch or from demonstrations."""
 
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
+import numpy as np
+import tyro
+from msgspec import Meta
 from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from launch.checked import Count
-from launch.output import console, emit
+from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
+from policies.checkpoint import read_manifest
+from policies.manifest import check_fits
 from policies.sac_checkpoint import load_checkpoint
-from robot.errors import PolicyError
-from robot.spec import load_spec
+from robot.errors import PolicyError, UsageError
+from robot.spec import Spec, load_spec
+
+if TYPE_CHECKING:
+    from launch.sac_free import Recorded
+
+DEMONSTRATIONS = 15_000
+"""Steps that `--from` shows when the plan does not say how many."""
 
 
 @dataclass(frozen=True)
@@ -30,71 +41,140 @@ class TrainSac:
     """YAML with the task, the randomization and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/sac")
     """Folder for everything that is written."""
-    minutes: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    start: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """A cloned policy to begin from: it demonstrates in the training's world, is imitated, then improved upon."""
+    demos: tuple[Path, ...] = ()
+    """Recordings to imitate as well: folders of episodes, or episode files."""
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Wall clock to train for, instead of the plan's."""
     seed: int | None = None
     """Seed, instead of the plan's."""
     collectors: Count = max(1, (os.cpu_count() or 2) - 1)
     """Simulator processes; the learner is one more."""
+    lockstep: bool = False
+    """Steps and updates in turn in one process: slower, and the same again from the same seed."""
     resume: bool = False
     """Go on from the folder's checkpoint."""
+    video: bool = True
+    """Render the policy for the report."""
     json: bool = False
     """Print one JSON object on the last line."""
 
 
-def main(config: TrainSac) -> int:
-    """Train, score, report."""
-    figures = learn(config)
-    if config.json:
-        emit(figures)
-    return 0
-
-
 def learn(config: TrainSac) -> dict[str, Any]:
-    """Train and write everything; the figures of the chosen policy."""
-    from launch.sac_free import FreeRun, run
+    """Train, score the chosen policy on fresh draws, report; the figures."""
     from launch.sac_gallery import Gallery
+    from launch.sac_score import final
+    from launch.sac_story import write_story
 
-    spec = load_spec()
-    plan = planned(config)
+    spec, plan = load_spec(), planned(config)
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
     prepare(config.out, checkpoint, fresh=resume is None)
+    recordings = recorded(config.demos, plan, spec)
     gallery = Gallery(plan, spec, config.out)
-    if resume is not None:
-        gallery.best = resume.standing.best
-    with progress(plan) as report, FreeRun(plan, spec, config.collectors, resume) as training:
-        minutes = run(training, gallery, checkpoint, report)
-        updates = training.ask()[0]
-        steps = sum(training.steps)
-    gallery.close()
-    return {"minutes": minutes, "steps": steps, "updates": updates, "policy": str(gallery.policy)}
+    try:
+        if resume is not None:
+            gallery.best = resume.standing.best
+        train = _lockstep if config.lockstep else _free
+        figures = train(config, plan, spec, gallery, checkpoint, resume, recordings)
+    finally:
+        gallery.close()
+    if not gallery.policy.exists():
+        raise PolicyError(f"{plan.minutes:g} minutes were too short to judge a single snapshot; give more --minutes")
+    scored, scores = final(plan, gallery.policy)
+    page = write_story(config.out, plan, gallery, scored, scores, video=config.video)
+    return {**figures, **scored, "policy": str(gallery.policy), "report": str(page)}
 
 
 def planned(config: TrainSac) -> SacPlan:
-    """The plan with what the command line says."""
+    """The plan with what the command line says. Raises PolicyError when `--from` does not fit."""
     plan = load_plan(config.config)
+    if config.start is not None:
+        check_fits(read_manifest(config.start), load_spec())
+        demos = replace(
+            plan.demonstrations,
+            teacher=str(config.start),
+            steps=plan.demonstrations.steps or DEMONSTRATIONS,
+        )
+        plan = replace(plan, demonstrations=demos)
+    if config.demos and not plan.demonstrations.steps:
+        raise UsageError(
+            "--demos are imitated at the beginning, beside somebody who demonstrates in the training's world; "
+            "give --from too, or a --config with demonstrations.steps above 0"
+        )
     return replace(plan, minutes=config.minutes or plan.minutes, seed=plan.seed if config.seed is None else config.seed)
+
+
+def recorded(demos: Sequence[Path], plan: SacPlan, spec: Spec) -> "Recorded":
+    """What recordings teach. Raises PolicyError when they reach out of the action box."""
+    if not demos:
+        return None
+    from launch.train import files
+    from policies.sac_recorded import recorded as read
+    from robot.episode import load_dataset
+    from sim.env import blend
+
+    episodes = load_dataset(files(demos), report=lambda line: console.print(line, highlight=False))
+    box = np.tile(plan.walk.box, len(spec.joints) // 3)
+    return read(episodes, spec, plan.features, box, blend(plan.walk.filter_hz, spec.period))
 
 
 def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
     """Make the folder. Raises PolicyError when a training is there that would be lost."""
     if fresh and checkpoint.exists():
-        raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, another --out starts anew")
+        raise PolicyError(
+            f"{checkpoint} holds an earlier training; --resume goes on with it, another --out starts anew"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PolicyError(f"cannot write to {folder}: {error.strerror}; give another --out") from None
 
 
+def _free(
+    config: TrainSac,
+    plan: SacPlan,
+    spec: Spec,
+    gallery: Any,
+    checkpoint: Path,
+    *more: Any,
+) -> dict[str, Any]:
+    from launch.sac_free import FreeRun, run
+
+    resume, recordings = more
+    with _progress(plan) as report, FreeRun(plan, spec, config.collectors, resume, recordings) as training:
+        minutes = run(training, gallery, checkpoint, lambda minutes: report(minutes, training.told()))
+        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask()[0]}
+
+
+def _lockstep(
+    config: TrainSac,
+    plan: SacPlan,
+    spec: Spec,
+    gallery: Any,
+    checkpoint: Path,
+    *more: Any,
+) -> dict[str, Any]:
+    from launch.sac_lockstep import Lockstep, run
+
+    resume, recordings = more
+    began = time.monotonic()
+    with _progress(plan) as report, Lockstep(plan, spec, resume=resume, recorded=recordings) as training:
+        run(training, gallery, checkpoint, lambda minutes: report(minutes, training.told()))
+        minutes = (time.monotonic() - began) / 60
+        return {"minutes": minutes, "steps": training.steps, "updates": training.learner.updates}
+
+
 @contextmanager
-def progress(plan: SacPlan) -> Iterator[Callable[[float, Any], None]]:
+def _progress(plan: SacPlan) -> Iterator[Callable[[float, str], None]]:
     """A bar with the figures that matter."""
     fields = TextColumn("{task.fields[figures]}")
-    with Progress(BarColumn(), TimeRemainingColumn(), fields, console=console) as bar:
-        task = bar.add_task("learning", total=plan.minutes, figures="")
+    columns = BarColumn(20), TextColumn("{task.completed:.1f} of {task.total:g} min"), TimeRemainingColumn(), fields
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("learning", total=plan.minutes, figures="starting")
 
-        def report(minutes: float, training: Any) -> None:
-            bar.update(task, completed=minutes, figures=f"{sum(training.steps)} steps")
+        def report(minutes: float, figures: str) -> None:
+            bar.update(task, completed=min(minutes, plan.minutes), figures=figures)
 
         yield report

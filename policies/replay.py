@@ -64,7 +64,9 @@ class Replay:
         rows = place.capacity if place else capacity
         if rows <= GUARD:
             raise PolicyError(f"a replay of {rows} rows is too small; give it more than {GUARD}")
-        self._memory = SharedMemory(place.memory if place else None, self._owner, 64 + rows * sum(sizes) + 64 * len(sizes))
+        self._memory = SharedMemory(
+            place.memory if place else None, self._owner, 64 + rows * sum(sizes) + 64 * len(sizes)
+        )
         self.place = place or Place(self._memory.name, capacity, columns)
         self._count: NDArray[np.int64] = np.ndarray((1,), np.int64, self._memory.buf)
         self.columns: dict[str, NDArray[Any]] = {}

@@ -8,6 +8,7 @@ Everything is a pure function of dictionaries of tensors, so that one compiler s
 
 import math
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Annotated, NamedTuple
 
@@ -17,6 +18,7 @@ import torch
 from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Generator, Tensor
+from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn import functional
 
 from policies.manifest import NetworkConfig
@@ -207,12 +209,24 @@ def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: 
 
     gradients, (error, density) = torch.func.grad_and_value(loss, has_aux=True)(nets.actor)
     nets.counts[1].add_(1)
-    adam(nets.actor, gradients, (nets.moments["actor_mean"], nets.moments["actor_square"]), nets.counts[1], config.actor_rate)
+    adam(
+        nets.actor,
+        gradients,
+        (nets.moments["actor_mean"], nets.moments["actor_square"]),
+        nets.counts[1],
+        config.actor_rate,
+    )
     follow(nets.average, nets.actor, config.ema)
     surprise = -density - config.entropy * batch.action.shape[-1]
     own = {"log": nets.log_temperature}
     moments = nets.moments["temperature"]
-    adam(own, {"log": surprise}, ({"log": moments["mean"]}, {"log": moments["square"]}), nets.counts[1], config.temperature_rate)
+    adam(
+        own,
+        {"log": surprise},
+        ({"log": moments["mean"]}, {"log": moments["square"]}),
+        nets.counts[1],
+        config.temperature_rate,
+    )
     return torch.stack([error, -density, temperature])
 
 
@@ -246,12 +260,12 @@ class Learner:
             self.figures[2:] = actor.cpu().numpy()
         self.figures[:2] = critic.cpu().numpy()
 
-    def imitate(self, batch: Batch, rate: float) -> float:
-        """Move the actor's mean towards the batch's actions, whoever's they are; returns the mean squared error."""
+    def imitate(self, obs: Tensor, action: Tensor, rate: float) -> float:
+        """Move the actor's mean for these features towards these actions; returns the mean squared error."""
 
         def loss(params: Params) -> Tensor:
-            mean, _ = distribution(params, len(self.config.actor_hidden), batch.obs)
-            return ((torch.tanh(mean) - batch.action) ** 2).mean()
+            mean, _ = distribution(params, len(self.config.actor_hidden), obs)
+            return ((torch.tanh(mean) - action) ** 2).mean()
 
         gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
         self.nets.counts[1].add_(1)
@@ -284,7 +298,7 @@ class Learner:
     def adopt(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         """Continue from there. Raises KeyError for a name that is missing."""
         for name, value in named(self.nets).items():
-            value.copy_(torch.from_numpy(arrays[name]))
+            value.copy_(torch.from_numpy(arrays[name]).reshape(value.shape))
 
     def luck_state(self) -> NDArray[np.uint8]:
         """Where the randomness is."""
@@ -309,7 +323,11 @@ def born(config: SacConfig, sizes: Sizes, generator: Generator) -> Networks:
     actor = _fresh(actor_shapes(config, sizes), generator)
     actor[f"weight_{len(config.actor_hidden)}"] *= ACTOR_HEAD
     critic = _fresh(critic_shapes(config, sizes), generator)
-    moments = {f"{name}_{kind}": _zeros(net) for name, net in (("actor", actor), ("critic", critic)) for kind in ("mean", "square")}
+    moments = {
+        f"{name}_{kind}": _zeros(net)
+        for name, net in (("actor", actor), ("critic", critic))
+        for kind in ("mean", "square")
+    }
     moments["temperature"] = {"mean": torch.zeros(()), "square": torch.zeros(())}
     temperature = torch.tensor(math.log(config.temperature))
     return Networks(actor, critic, _copy(critic), _copy(actor), temperature, moments, torch.zeros(2))
@@ -361,6 +379,22 @@ def _to(nets: Networks, device: torch.device) -> Networks:
 
 
 def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same function as machine code, where a compiler is there."""
-    compiled: Callable[..., Tensor] = torch.compile(function, fullgraph=True, dynamic=False)
-    return compiled if shutil.which("c++") or shutil.which("g++") else function
+    """The same function as machine code, where a compiler is there and works; otherwise as it is."""
+    if not (shutil.which("c++") or shutil.which("g++")):
+        return function
+    machine = torch.compile(function, fullgraph=True, dynamic=False)
+    chosen: list[Callable[..., Tensor]] = []
+
+    def call(*args: object) -> Tensor:
+        if chosen:
+            return chosen[0](*args)
+        try:
+            made: Tensor = machine(*args)
+        except BackendCompilerFailed as error:  # for one, a cache that a killed compiler left half written
+            warnings.warn(f"the learner runs uncompiled: {str(error).splitlines()[0]}", RuntimeWarning, stacklevel=2)
+            chosen.append(function)
+            return function(*args)
+        chosen.append(machine)
+        return made
+
+    return call

@@ -16,8 +16,10 @@ Float32 = NDArray[np.float32]
 class NumpyActor:
     """The actor with these hidden layers, whose weights come as one flat vector."""
 
-    def __init__(self, inputs: int, hidden: tuple[int, ...], actions: int) -> None:
-        self._shapes = shapes(NetworkConfig(1, hidden, 1), inputs, 2 * actions)
+    def __init__(self, scale: Float32, hidden: tuple[int, ...], actions: int) -> None:
+        """`scale` (d,) are the factors of the features."""
+        self._scale = scale
+        self._shapes = shapes(NetworkConfig(1, hidden, 1), len(scale), 2 * actions)
         self._layers = len(hidden)
         self.size = sum(math.prod(shape) for shape in self._shapes.values())
         """Length of the flat vector."""
@@ -32,7 +34,7 @@ class NumpyActor:
 
     def distribution(self, obs: Float32) -> tuple[Float32, Float32]:
         """Mean and deviation (n,) before the squashing, for features (d,)."""
-        x = obs[None]
+        x = (obs * self._scale)[None]
         for layer in range(self._layers):
             x = x @ self._made[f"weight_{layer}"] + self._made[f"bias_{layer}"]
             x = x - x.mean()

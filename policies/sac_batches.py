@@ -11,6 +11,8 @@ from policies.replay import Draw, Replay
 from policies.sac import Batch, SacConfig
 from policies.symmetry import Mirror
 
+Float32 = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Share:
@@ -34,13 +36,14 @@ class Batches:
         online: Sequence[Replay],
         config: SacConfig,
         mirrors: Mapping[str, Mirror],
+        scale: Float32 | None = None,
         *,
         seed: int = 0,
         demonstrated: Sequence[Replay] = (),
         share: Share | None = None,
     ) -> None:
         self._online, self._demonstrated = online, demonstrated
-        self._config, self._mirrors = config, mirrors
+        self._config, self._mirrors, self._scale = config, mirrors, scale
         self._share = share or Share()
         self.rng = np.random.default_rng(seed)
 
@@ -56,6 +59,23 @@ class Batches:
         flags = np.repeat([0.0, 1.0], [count - shown, shown]).astype(np.float32)
         return self._batch(parts, flags)
 
+    def pairs(self, recorded: tuple[Float32, Float32] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (B, d) and actions (B, n) to imitate: of the replays, or of recordings; half of them mirrored."""
+        if recorded is None:
+            rows = self.draw(0)
+            return rows.obs, rows.action
+        at = self.rng.integers(len(recorded[0]), size=self._config.batch)
+        return self._column([recorded[0][at]], "obs"), self._column([recorded[1][at]], "action")
+
+    def _column(self, rows: Sequence[Float32], name: str) -> torch.Tensor:
+        """Rows one after another, every second one mirrored; features scaled."""
+        joined = np.concatenate(rows)
+        if self._mirrors:
+            joined[1::2] = self._mirrors[name](joined[1::2])
+        if name == "obs" and self._scale is not None:
+            joined *= self._scale
+        return torch.from_numpy(joined)
+
     def _spread(self, replays: Sequence[Replay], count: int) -> list[Draw]:
         """So many samples, each replay as often as it has steps."""
         if not count:
@@ -64,18 +84,13 @@ class Batches:
         weight = np.array([replay.ready(steps) for replay in replays], np.float64)
         counts = self.rng.multinomial(count, weight / weight.sum())
         return [
-            replay.sample(int(part), steps, gamma, self.rng) for replay, part in zip(replays, counts, strict=True) if part
+            replay.sample(int(part), steps, gamma, self.rng)
+            for replay, part in zip(replays, counts, strict=True)
+            if part
         ]
 
-    def _batch(self, parts: Sequence[Draw], flags: NDArray[np.float32]) -> Batch:
-        flip = np.arange(len(flags)) % 2 == 1 if self._mirrors else np.zeros(len(flags), np.bool_)
-
-        def column(rows: list[NDArray[np.float32]], name: str) -> torch.Tensor:
-            joined = np.concatenate(rows)
-            if self._mirrors:
-                joined[flip] = self._mirrors[name](joined[flip])
-            return torch.from_numpy(joined)
-
+    def _batch(self, parts: Sequence[Draw], flags: Float32) -> Batch:
+        column = self._column
         return Batch(
             column([part.now["obs"] for part in parts], "obs"),
             column([part.now["privileged"] for part in parts], "privileged"),

@@ -61,7 +61,7 @@ def save_checkpoint(path: Path, standing: Standing, arrays: Arrays, replays: Seq
     """Write it beside the last one, then put it in its place. Raises PolicyError, and keeps the last, if it cannot."""
     held = {f"replay.{n}.{name}": rows for n, replay in enumerate(replays) for name, rows in replay.held().items()}
     metadata = {"standing": msgspec.json.encode(standing).decode()}
-    whole = {name: np.ascontiguousarray(array) for name, array in {**arrays, **held}.items()}
+    whole = {name: np.asarray(array, order="C") for name, array in {**arrays, **held}.items()}
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,9 @@ def load_checkpoint(path: Path, spec_hash: str) -> Checkpoint:
             said = (file.metadata() or {}).get("standing", "")
             standing = msgspec.json.decode(said, type=Standing)
             if standing.spec_hash != spec_hash:
-                raise PolicyError(f"{path} was trained for spec {standing.spec_hash}, this one is {spec_hash}; start anew")
+                raise PolicyError(
+                    f"{path} was trained for spec {standing.spec_hash}, this one is {spec_hash}; start anew"
+                )
             arrays = {name: file.get_tensor(name) for name in file.offset_keys()}
     except (OSError, SafetensorError, msgspec.MsgspecError) as error:
         raise PolicyError(f"cannot read the checkpoint {path}: {error}") from None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from policies.mailbox import Address, Mailbox
 from policies.replay import Place, Replay
 from policies.sac import Learner, SacConfig, Sizes
-from policies.sac_actor import flattened
+from policies.sac_actor import Float32, flattened
 from policies.sac_batches import Batches, Share
 from policies.symmetry import Mirror
 
@@ -36,15 +36,20 @@ class LearnJob:
     online: tuple[Place, ...]
     actor: Address
     mirrors: Mapping[str, Mirror]
+    scale: Float32
+    """(d,) factors of the features."""
     start: int
     """Steps to wait for before the first update."""
     ratio: float
     """Most updates a step."""
+    compiled: bool = True
     demonstrated: tuple[Place, ...] = ()
     share: Share = field(default_factory=Share)
     imitate: int = 0
     """Steps of plain imitation before anything else; they wait for `demonstrations` steps in each replay."""
     demonstrations: int = 0
+    recorded: tuple[Float32, Float32] | None = None
+    """Features (N, d) and actions (N, n) of recordings, which are imitated too."""
     arrays: Mapping[str, NDArray[np.float32]] | None = None
     """Where to continue."""
     updates: int = 0
@@ -57,11 +62,11 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     online = [Replay(place) for place in job.online]
     shown = [Replay(place) for place in job.demonstrated]
     mailbox = Mailbox(job.actor)
-    learner = Learner(job.config, job.sizes, seed=job.seed)
+    learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
     if job.arrays is not None:
         learner.adopt(job.arrays)
         learner.updates = job.updates
-    batches = Batches(online, job.config, job.mirrors, seed=job.seed, demonstrated=shown, share=job.share)
+    batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
     try:
         begin(job, shown, learner)
         mailbox.publish(flattened(learner.arrays()))
@@ -82,15 +87,16 @@ def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
     """Imitate the demonstrations, if there are any."""
     if not job.imitate or job.arrays is not None:
         return
-    while min(replay.written for replay in shown) < job.demonstrations:
+    while min((replay.written for replay in shown), default=0) < job.demonstrations:
         time.sleep(0.05)
-    imitate(learner, Batches(shown, job.config, job.mirrors, seed=job.seed), job.imitate)
+    imitate(learner, Batches(shown, job.config, job.mirrors, job.scale, seed=job.seed), job.imitate, job.recorded)
 
 
-def imitate(learner: Learner, batches: Batches, steps: int) -> None:
-    """Make the actor do what the batches show."""
+def imitate(learner: Learner, batches: Batches, steps: int, recorded: tuple[Float32, Float32] | None = None) -> None:
+    """Make the actor do what the batches show, and in every second step what was recorded."""
     for step in range(steps):
-        learner.imitate(batches.draw(0), IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
+        obs, action = batches.pairs(None if step % 2 else recorded)
+        learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
     learner.settle()
 
 

@@ -141,6 +141,24 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         info["terms"] = terms
         return features, sum(terms.values()), self.truth.fallen, self._tick >= self._limit, info
 
+    def follow(self, target: Array) -> tuple[bool, bool]:
+        """Act for one tick on a joint target (12,) [rad] that somebody else filtered; whether it fell, or time is up.
+
+        For judging a deployed policy in the same world: no reward, and `seen` is what it sees next.
+        """
+        self.sent = self.robot.send(Action(target, self._command)).joint_pos
+        self._encoder.sent(self.sent)
+        self._push()
+        self.truth = self.robot.truth()
+        self._tick += 1
+        self._look()
+        return self.truth.fallen, self._tick >= self._limit
+
+    def command(self, command: Array) -> None:
+        """Ask for this velocity (3,) from now on."""
+        self._asked = self._command = command
+        self.seen = replace(self.seen, command=command)
+
     def _act(self, action: Array) -> None:
         self._actions = (action, *self._actions[:2])
         self._offset = self._offset + self._blend * (action * self._box - self._offset)

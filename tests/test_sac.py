@@ -204,7 +204,7 @@ def test_the_numpy_actor_acts_like_the_torch_one() -> None:
     ours = learner()
     for number in range(20):
         ours.update(batch(number))
-    plain = NumpyActor(5, SMALL.actor_hidden, 3)
+    plain = NumpyActor(np.ones(5, np.float32), SMALL.actor_hidden, 3)
     plain.adopt(flattened(ours.arrays()))
     obs = batch(7).obs
     mean, log_std = distribution(ours.nets.actor, 2, obs)
