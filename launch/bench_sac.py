@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -108,7 +109,7 @@ def operations(config: SacConfig, sizes: Sizes) -> int:
 
 
 def _products_of(widths: tuple[int, ...]) -> list[int]:
-    return [before * after for before, after in zip(widths, widths[1:], strict=False)]
+    return [before * after for before, after in pairwise(widths)]
 
 
 def _replay() -> Replay:

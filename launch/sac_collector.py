@@ -168,7 +168,7 @@ def show(shower: Demonstrator, place: Place, newest: Mailbox, rng: np.random.Gen
 
 
 def judge(job: CollectJob, weights: Float32) -> tuple[Score, ...]:
-    """This collector's part of the held-out episodes."""
+    """Of the held-out episodes, those that fall to this collector."""
     actor = actor_of(job.plan)
     actor.adopt(weights)
     judging = job.plan.judging

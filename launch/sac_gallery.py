@@ -124,6 +124,7 @@ def line(row: Judged, shot: Shot) -> str:
     """The row, for people."""
     return (
         f"{row.minutes:5.1f} min · {row.steps} steps · {row.updates} updates · success {row.success}/{row.episodes}"
-        f" · up {row.no_fall} · off by {row.speed_error:.3f} m/s {row.yaw_error:.3f} rad/s · change {row.action_rate:.3f}"
+        f" · up {row.no_fall} · off by {row.speed_error:.3f} m/s {row.yaw_error:.3f} rad/s"
+        f" · change {row.action_rate:.3f}"
         f" · reward {row.reward:.2f} · value {shot.figures[1]:.1f} · entropy {shot.figures[3]:.1f}"
     )

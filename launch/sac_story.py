@@ -26,13 +26,19 @@ FEET = ("front right", "front left", "back right", "back left")
 
 
 def write_story(
-    folder: Path, plan: SacPlan, gallery: Gallery, figures: Mapping[str, Any], walks: Sequence[Walked], *, video: bool
+    folder: Path,
+    plan: SacPlan,
+    gallery: Gallery,
+    figures: Mapping[str, Any],
+    walks: Sequence[Walked],
+    *,
+    video: bool,
 ) -> Path:
     """Write `report.html` and, if wanted, `walk.mp4`; returns the page."""
     report = Report(
         "leash train sac",
         f"Learned in PyBullet from {_origin(plan)}, seed {plan.seed}. The policy below is the snapshot that did best "
-        "on machines, floors and commands that training never drew; its figures are from draws that never chose either.",
+        "on machines, floors and commands that training never drew; its figures are from draws that chose nothing.",
     )
     if video:
         path = folder / "walk.mp4"

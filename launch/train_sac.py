@@ -19,15 +19,20 @@ from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
 from policies.checkpoint import read_manifest
 from policies.manifest import check_fits
-from policies.sac_checkpoint import load_checkpoint
+from policies.sac_checkpoint import Checkpoint, load_checkpoint
 from robot.errors import PolicyError, UsageError
 from robot.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     from launch.sac_free import Recorded
+    from launch.sac_gallery import Gallery
 
 DEMONSTRATIONS = 15_000
 """Steps that `--from` shows when the plan does not say how many."""
+
+
+SPARE = max(1, (os.cpu_count() or 2) - 1)
+"""Cores that are left when the learner has one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class TrainSac:
     """Wall clock to train for, instead of the plan's."""
     seed: int | None = None
     """Seed, instead of the plan's."""
-    collectors: Count = max(1, (os.cpu_count() or 2) - 1)
+    collectors: Count = SPARE
     """Simulator processes; the learner is one more."""
     lockstep: bool = False
     """Steps and updates in turn in one process: slower, and the same again from the same seed."""
@@ -71,13 +76,12 @@ def learn(config: TrainSac) -> dict[str, Any]:
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
     prepare(config.out, checkpoint, fresh=resume is None)
-    recordings = recorded(config.demos, plan, spec)
     gallery = Gallery(plan, spec, config.out)
+    work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config.demos, plan, spec))
     try:
         if resume is not None:
             gallery.best = resume.standing.best
-        train = _lockstep if config.lockstep else _free
-        figures = train(config, plan, spec, gallery, checkpoint, resume, recordings)
+        figures = _lockstep(work) if config.lockstep else _free(work, config.collectors)
     finally:
         gallery.close()
     if not gallery.policy.exists():
@@ -132,36 +136,34 @@ def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
         raise PolicyError(f"cannot write to {folder}: {error.strerror}; give another --out") from None
 
 
-def _free(
-    config: TrainSac,
-    plan: SacPlan,
-    spec: Spec,
-    gallery: Any,
-    checkpoint: Path,
-    *more: Any,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Work:
+    """What a training is given."""
+
+    plan: SacPlan
+    spec: Spec
+    gallery: "Gallery"
+    checkpoint: Path
+    resume: Checkpoint | None
+    recorded: "Recorded"
+
+
+def _free(work: _Work, collectors: int) -> dict[str, Any]:
     from launch.sac_free import FreeRun, run
 
-    resume, recordings = more
-    with _progress(plan) as report, FreeRun(plan, spec, config.collectors, resume, recordings) as training:
-        minutes = run(training, gallery, checkpoint, lambda minutes: report(minutes, training.told()))
+    training = FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded)
+    with _progress(work.plan) as report, training:
+        minutes = run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
         return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask()[0]}
 
 
-def _lockstep(
-    config: TrainSac,
-    plan: SacPlan,
-    spec: Spec,
-    gallery: Any,
-    checkpoint: Path,
-    *more: Any,
-) -> dict[str, Any]:
+def _lockstep(work: _Work) -> dict[str, Any]:
     from launch.sac_lockstep import Lockstep, run
 
-    resume, recordings = more
     began = time.monotonic()
-    with _progress(plan) as report, Lockstep(plan, spec, resume=resume, recorded=recordings) as training:
-        run(training, gallery, checkpoint, lambda minutes: report(minutes, training.told()))
+    training = Lockstep(work.plan, work.spec, resume=work.resume, recorded=work.recorded)
+    with _progress(work.plan) as report, training:
+        run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
         minutes = (time.monotonic() - began) / 60
         return {"minutes": minutes, "steps": training.steps, "updates": training.learner.updates}
 

@@ -10,7 +10,7 @@ from multiprocessing.shared_memory import SharedMemory
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robot.errors import PolicyError
 
@@ -94,7 +94,7 @@ class Replay:
         """Rows ever written."""
         return int(self._count[0])
 
-    def add(self, **row: Any) -> None:
+    def add(self, **row: ArrayLike) -> None:
         """Append one row; columns that are not named keep whatever was there."""
         at = int(self._count[0]) % self.place.capacity
         for name, value in row.items():

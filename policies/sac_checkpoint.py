@@ -104,7 +104,7 @@ def generator_state(rng: np.random.Generator) -> str:
 
 def resume_generator(rng: np.random.Generator, state: str) -> None:
     """Put a generator where `generator_state` found another."""
-    rng.bit_generator.state = _numbered(msgspec.json.decode(state))
+    rng.bit_generator.state = msgspec.convert(_numbered(msgspec.json.decode(state)), dict[str, Any])
 
 
 def _worded(value: object) -> object:
@@ -113,7 +113,7 @@ def _worded(value: object) -> object:
     return f"#{value}" if isinstance(value, int) else value
 
 
-def _numbered(value: Any) -> Any:
-    if isinstance(value, dict):
+def _numbered(value: object) -> object:
+    if isinstance(value, Mapping):
         return {key: _numbered(item) for key, item in value.items()}
     return int(value[1:]) if isinstance(value, str) and value.startswith("#") else value

@@ -79,8 +79,9 @@ def learn(job: LearnJob, pipe: Connection) -> None:
             if learner.updates % PUBLISH == 0:
                 mailbox.publish(flattened(learner.arrays_of("actor")))
     finally:
-        for part in (*online, *shown, mailbox):
-            part.close()
+        for replay in (*online, *shown):
+            replay.close()
+        mailbox.close()
 
 
 def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:

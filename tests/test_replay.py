@@ -80,9 +80,10 @@ def test_a_sample_stops_where_a_burst_of_intervention_begins_and_where_it_ends()
     steps=st.integers(1, 5),
 )
 def test_no_sample_crosses_an_end(episodes: list[tuple[int, int]], steps: int) -> None:
-    ends, row = {}, 0
+    ends: dict[int, tuple[int, int]] = {}
+    row = 0
     for length, end in episodes:
-        ends.update({number: (row + length, end) for number in range(row, row + length)})
+        ends |= dict.fromkeys(range(row, row + length), (row + length, end))
         row += length + 1
     with Replay(capacity=400, columns=COLUMNS) as replay:
         fill(replay, episodes)

@@ -72,16 +72,14 @@ def same_weights(plain: Plain, params: dict[str, Tensor], member: int) -> None:
 
 
 def gaussian(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Action and log density, by torch's own distributions."""
+    """Action and log density, straight from the textbook, in double precision."""
     mean, raw = plain(obs).chunk(2, -1)
     deviation = torch.exp(-5 + 2.5 * (torch.tanh(raw) + 1))
-    normal = torch.distributions.Normal(mean, deviation)
-    squashed = torch.distributions.TransformedDistribution(
-        normal, [torch.distributions.TanhTransform(cache_size=1)], validate_args=False
-    )
-    action = torch.tanh(mean + deviation * noise)
-    squashed.transforms[0]._cached_x_y = (mean + deviation * noise, action)
-    return action, squashed.log_prob(action).sum(-1)
+    before = mean + deviation * noise
+    action = torch.tanh(before)
+    gauss = -0.5 * ((before - mean) / deviation) ** 2 - torch.log(deviation * math.sqrt(2 * math.pi))
+    density = gauss.double() - torch.log(1 - action.double() ** 2)
+    return action, density.sum(-1).float()
 
 
 def test_one_update_is_what_the_papers_write() -> None:
@@ -104,12 +102,12 @@ def test_one_update_is_what_the_papers_write() -> None:
     for critic, optimizer in zip(critics, optimizers, strict=True):
         guess = critic(torch.cat([data.obs, data.privileged, data.action], -1))[:, 0]
         optimizer.zero_grad()
-        functional.mse_loss(guess, wanted).backward()
+        torch.autograd.backward(functional.mse_loss(guess, wanted))
         optimizer.step()
     action, density = gaussian(actor, data.obs, luck.noise)
     inputs = torch.cat([data.obs, data.privileged, action], -1)
     loss = (temperature * density - torch.min(*(critic(inputs)[:, 0] for critic in critics))).mean()
-    loss.backward()
+    torch.autograd.backward(loss)
     actors.step()
 
     ours.update(data)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from policies.sac import SacConfig
 from policies.sac_actor import flattened
 from policies.sac_checkpoint import load_checkpoint, save_checkpoint
 from policies.sac_recorded import recorded
+from robot.episode import Episode, list_episodes, load_dataset
 from robot.errors import PolicyError, UsageError
 from robot.spec import Spec, load_spec
 from sim.env import Commands, WalkConfig, blend
@@ -181,7 +183,7 @@ def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_pa
     assert not [child for child in multiprocessing.active_children() if child.name in {"learner", "collector 0"}]
 
 
-def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, list]) -> None:
+def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, list[Episode]]) -> None:
     spec, episodes = demonstration
     newest = blend(4.0, spec.period)
     seen, action = recorded(episodes, spec, PLAN.features, np.full(12, 0.9), newest)
@@ -191,7 +193,7 @@ def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, li
         recorded(episodes, spec, PLAN.features, np.full(12, 0.05), newest)
 
 
-def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, list]) -> None:
+def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, list[Episode]]) -> None:
     spec, episodes = demonstration
     box, newest = np.full(12, 0.9), blend(4.0, spec.period)
     features = replace(PLAN.features, frames=1)
@@ -204,14 +206,10 @@ def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, l
 
 
 @pytest.fixture(scope="module")
-def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Spec, list]:
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Spec, list[Episode]]:
     """One recording of the scripted operator in PyBullet."""
-    from robot.episode import list_episodes, load_dataset
-
     folder = tmp_path_factory.mktemp("demo")
     code = ["collect", str(folder), "--robot", "sim", "--operator", "scripted", "--episodes", "1", "--seconds", "4"]
-    import sys
-
     before = sys.argv
     sys.argv = ["leash", *code]
     try:
