@@ -4,6 +4,7 @@ import numpy as np
 
 from launch.sac_plan import SacPlan
 from policies.features import Features
+from policies.gait import Trot
 from policies.replay import Layout, layout
 from policies.sac import Sizes
 from policies.sac_actor import NumpyActor
@@ -17,7 +18,8 @@ from sim.env import PupperEnv, WalkConfig
 def open_env(plan: SacPlan, walk: WalkConfig | None = None) -> PupperEnv:
     """A world of its own."""
     spec = load_spec()
-    return PupperEnv(walk or plan.walk, spec=spec, encoder=Features(plan.features, spec.stand))
+    base = Trot(spec) if plan.residual else None
+    return PupperEnv(walk or plan.walk, spec=spec, encoder=Features(plan.features, spec.stand), base=base)
 
 
 def sizes(plan: SacPlan, spec: Spec) -> Sizes:

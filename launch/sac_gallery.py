@@ -83,7 +83,7 @@ class Gallery:
     def save(self, actor: Arrays, row: Judged) -> None:
         """Write the policy file."""
         box = tuple(np.tile(self._plan.walk.box, len(self._spec.joints) // 3).tolist())
-        manifest, weights = policy_of(actor, self._plan.sac, self._plan.features, self._spec, box)
+        manifest, weights = policy_of(actor, self._plan.sac, self._plan.features, self._spec, box, self._plan.residual)
         notes = {key: value for key, value in msgspec.structs.asdict(row).items() if math.isfinite(value)}
         manifest = msgspec.structs.replace(
             manifest, filter_hz=self._plan.walk.filter_hz, training={"seed": self._plan.seed, **notes}

@@ -1,7 +1,7 @@
 """What one training is: the task, the learner, how long, and how its policies are judged; one YAML file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -50,6 +50,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the actor sees."""
     walk: WalkConfig = WalkConfig()
     """The task."""
+    residual: Literal["", "trot"] = ""
+    """What the action box lies around: the stand pose, or what the scripted trot wants at each tick."""
     sac: SacConfig = SacConfig()
     capacity: Annotated[int, Meta(ge=1000, le=10_000_000)] = 500_000
     """Steps that are remembered, all collectors together."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -56,6 +56,8 @@ class TrainSac:
     """Seed, instead of the plan's."""
     collectors: Count = SPARE
     """Simulator processes; the learner is one more."""
+    residual: Literal["trot"] | None = None
+    """Learn corrections of the scripted trot instead of whole targets; it cannot do worse for long."""
     lockstep: bool = False
     """Steps and updates in turn in one process: slower, and the same again from the same seed."""
     resume: bool = False
@@ -107,6 +109,10 @@ def planned(config: TrainSac) -> SacPlan:
             "--demos are imitated at the beginning, beside somebody who demonstrates in the training's world; "
             "give --from too, or a --config with demonstrations.steps above 0"
         )
+    if config.residual is not None:
+        plan = replace(plan, residual=config.residual)
+    if plan.residual and plan.demonstrations.steps:
+        raise UsageError("a residual begins as the trot itself; leave out --from and demonstrations.steps")
     return replace(plan, minutes=config.minutes or plan.minutes, seed=plan.seed if config.seed is None else config.seed)
 
 

@@ -1,6 +1,7 @@
 """From an actor to a policy file that drives like a cloned one: the mean, squashed into the action box."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from msgspec.structs import replace
@@ -16,7 +17,12 @@ Float32 = NDArray[np.float32]
 
 
 def policy_of(
-    actor: Mapping[str, Float32], config: SacConfig, features: FeatureConfig, spec: Spec, box: tuple[float, ...]
+    actor: Mapping[str, Float32],
+    config: SacConfig,
+    features: FeatureConfig,
+    spec: Spec,
+    box: tuple[float, ...],
+    residual: Literal["", "trot"] = "",
 ) -> tuple[Manifest, dict[str, Float32]]:
     """Manifest and weights of an actor (named as in `policies.sac.actor_shapes`), whose actions span `box` [rad].
 
@@ -32,5 +38,7 @@ def policy_of(
         features=features,
         network=NetworkConfig(1, config.actor_hidden, 1, squash=True),
         box=box,
+        residual=residual,
+        body=spec if residual else None,
     )
     return manifest, weights

@@ -142,13 +142,14 @@ def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: 
     assert longer["minutes"] >= 0.2
 
 
-def test_the_saved_policy_acts_like_the_actor(tmp_path: Path) -> None:
-    """Through scale, squashing, box, filter and features: the same targets to the last bits of a float."""
+@pytest.mark.parametrize("plan", [SHOWN, replace(PLAN, residual="trot")], ids=["whole targets", "residual"])
+def test_the_saved_policy_acts_like_the_actor(plan: SacPlan, tmp_path: Path) -> None:
+    """Through scale, squashing, box, filter, features and the trot: the same targets to the last bits of a float."""
     spec = load_spec()
-    with Lockstep(SHOWN, spec) as training:
+    with Lockstep(plan, spec) as training:
         for _ in range(2):
             training.episode()
-        gallery = Gallery(SHOWN, spec, tmp_path)
+        gallery = Gallery(plan, spec, tmp_path)
         training.judge(gallery, 0.1)
         gallery.close()
         env, actor = training.env, training.actor
@@ -158,7 +159,7 @@ def test_the_saved_policy_acts_like_the_actor(tmp_path: Path) -> None:
         for _ in range(15):
             obs = env.step(actor.best(obs))[0]
             wanted.append(env.sent)
-    walk = walked(replace(SHOWN, walk=replace(SHOWN.walk, seconds=0.75)), gallery.policy, [5], 0.75)[0]
+    walk = walked(replace(plan, walk=replace(plan.walk, seconds=0.75)), gallery.policy, [5], 0.75)[0]
     np.testing.assert_allclose(walk.targets, wanted, atol=2e-4)
 
 
@@ -223,6 +224,13 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Spec, list[
 def test_demos_need_somebody_who_demonstrates(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give --from too"):
         planned(TrainSac(demos=(tmp_path,)))
+
+
+def test_a_residual_needs_no_demonstrations(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("demonstrations: {steps: 100}")
+    with pytest.raises(UsageError, match="begins as the trot itself"):
+        planned(TrainSac(config=plan, residual="trot"))
 
 
 def test_a_plan_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
