@@ -10,7 +10,6 @@ which on a quiet machine are wall clock; so a busy neighbour distorts little.
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from launch.checked import Seconds
 from policies.replay import TRUNCATED, Replay, layout
 from policies.sac import Learner, SacConfig, Sizes
 from policies.sac_batches import Batches
@@ -31,20 +29,6 @@ BLOCK = 20
 """Updates, or products, before the next has its turn."""
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class BenchSac:
-    """SAC updates a second on one thread, beside stable-baselines3, and as a share of what SGEMM allows."""
-
-    seconds: Seconds = 30.0
-    """How long to measure, compilation apart."""
-    json: bool = False
-    """Print one JSON object on the last line."""
-
-    def measure(self) -> dict[str, float]:
-        """The figures."""
-        return measure(self.seconds)
 
 
 class Noise(gymnasium.Env[Float32, Float32]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from launch.sac_env import open_env
 from launch.sac_plan import SacPlan
 from launch.witness import BOX, SMOOTH
-from policies.sac_actor import NumpyActor
+from policies.sac_actor import Float32, NumpyActor
 from robot.types import Array
 from sim.env import PupperEnv
 
@@ -43,6 +44,14 @@ class Score:
         return self.success + 0.5 * (not self.fell) - 0.2 * loose - 0.2 * min(3.0, self.action_rate / 0.12)
 
 
+class Best(Protocol):
+    """Acts without exploration; `NumpyActor` fits it."""
+
+    def best(self, obs: Float32) -> Float32:
+        """The action (n,) in [-1, 1] for these features (d,)."""
+        ...
+
+
 def attempt(plan: SacPlan, actor: NumpyActor, seeds: Sequence[int], seconds: float) -> tuple[Score, ...]:
     """One episode for each seed, which draws machine, floor and command; without exploration."""
     walk = replace(plan.walk, seconds=seconds, commands=replace(plan.walk.commands, hold=seconds + 1))
@@ -52,7 +61,7 @@ def attempt(plan: SacPlan, actor: NumpyActor, seeds: Sequence[int], seconds: flo
     return scores
 
 
-def episode(env: PupperEnv, actor: NumpyActor, seed: int) -> Score:
+def episode(env: PupperEnv, actor: Best, seed: int) -> Score:
     """One episode from the stand pose."""
     obs, info = env.reset(seed=seed)
     command = info["command"]
