@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from msgspec.structs import replace
 
@@ -101,11 +102,12 @@ def gait_plot(walk: Walked, rate: float) -> Figure:
     figure, (top, middle, bottom) = axes(3, height=1.8)
     part = slice(max(0, len(walk.velocity) - round(3 * rate)), None)
     time = np.arange(len(walk.velocity))[part] / rate
-    for row, foot in enumerate(FEET):
-        down = walk.contacts[part, row] > 0
-        top.fill_between(time, row + 0.1, row + 0.9, where=down, color=BLUE, lw=0, step="post")
-        top.text(time[0], row + 0.5, f"{foot} ", ha="right", va="center", color=INK)
-    top.set(yticks=[])
+    extent = (time[0], time[0] + len(time) / rate, 4, 0)
+    colors = ListedColormap(["#ffffff", BLUE])
+    top.imshow(
+        walk.contacts[part].T, aspect="auto", interpolation="nearest", extent=extent, cmap=colors, vmin=0, vmax=1
+    )
+    top.set_yticks(np.arange(4) + 0.5, FEET)
     for column, (name, color) in enumerate((("abduction", GREY), ("hip", BLUE), ("knee", ORANGE))):
         middle.plot(time, walk.targets[part, 3 + column], color=color, label=name)
     middle.set(ylabel="target [rad]")
