@@ -21,6 +21,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from launch.sac_env import open_env
 from launch.sac_judge import episode
 from launch.sac_plan import SacPlan, load_plan
+from launch.sac_plan import judged as worlds
 from launch.sac_score import FRESH, figures
 from launch.train_sac import TrainSac, learn
 from policies.sac_actor import Float32
@@ -73,9 +74,7 @@ def theirs(plan: SacPlan, minutes: float) -> dict[str, float]:
 
 def judged(plan: SacPlan, actor: Theirs) -> dict[str, float]:
     """Score on the draws that our policies are scored on."""
-    seconds = plan.walk.seconds
-    walk = replace(plan.walk, commands=replace(plan.walk.commands, hold=seconds + 1))
-    env = open_env(plan, walk)
+    env = open_env(plan, worlds(plan, plan.walk.seconds))
     made = figures([episode(env, actor, FRESH + number) for number in range(plan.judging.final)])
     env.close()
     return made

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from msgspec.structs import replace
 
 from launch.sac_env import open_env
-from launch.sac_plan import SacPlan
+from launch.sac_plan import SacPlan, judged
 from launch.witness import BOX, SMOOTH
 from policies.sac_actor import Float32, NumpyActor
 from robot.types import Array
@@ -54,8 +53,7 @@ class Best(Protocol):
 
 def attempt(plan: SacPlan, actor: NumpyActor, seeds: Sequence[int], seconds: float) -> tuple[Score, ...]:
     """One episode for each seed, which draws machine, floor and command; without exploration."""
-    walk = replace(plan.walk, seconds=seconds, commands=replace(plan.walk.commands, hold=seconds + 1))
-    env = open_env(plan, walk)
+    env = open_env(plan, judged(plan, seconds))
     scores = tuple(episode(env, actor, seed) for seed in seeds)
     env.close()
     return scores

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from policies.features import FeatureConfig
 from policies.sac import SacConfig
 from policies.sac_batches import Share
 from robot.spec import read_yaml
-from sim.env import WalkConfig
+from sim.env import Commands, WalkConfig
 
 
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,6 +22,8 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     episodes: Annotated[int, Meta(ge=1, le=10_000)] = 24
     seconds: Annotated[float, Meta(gt=1, le=1000)] = 8.0
     """Length of such an episode."""
+    commands: Commands = Commands()
+    """What is asked for in them; each command lasts a whole episode."""
     seed: int = 777_000
     """Where the seeds of its draws begin."""
     final: Annotated[int, Meta(ge=0, le=10_000)] = 50
@@ -63,6 +66,11 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the learner becomes machine code, where a compiler is there; that takes up to a minute at the start."""
     demonstrations: Demonstrations = Demonstrations()
     judging: Judging = Judging()
+
+
+def judged(plan: SacPlan, seconds: float) -> WalkConfig:
+    """The task as it is judged: one command an episode, of the kind that judging asks for."""
+    return replace(plan.walk, seconds=seconds, commands=replace(plan.judging.commands, hold=seconds + 1))
 
 
 def load_plan(path: Path | None) -> SacPlan:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from msgspec.structs import replace
 
 from launch.sac_judge import Score, scored
-from launch.sac_plan import SacPlan
+from launch.sac_plan import SacPlan, judged
 from policies.clone import load
 from policies.dagger import wilson
 from robot.types import Action, Array, Policy
@@ -61,8 +60,7 @@ def figures(scores: Sequence[Score]) -> dict[str, float]:
 def walked(plan: SacPlan, file: Path, seeds: Sequence[int], seconds: float | None = None) -> list[Walked]:
     """Let the policy in the file walk on the machines and commands of these seeds."""
     seconds = seconds or plan.walk.seconds
-    walk = replace(plan.walk, seconds=seconds, commands=replace(plan.walk.commands, hold=seconds + 1))
-    env = PupperEnv(walk)
+    env = PupperEnv(judged(plan, seconds))
     _, make = load(file)
     made = [_episode(env, make(), seed) for seed in seeds]
     env.close()
