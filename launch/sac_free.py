@@ -177,6 +177,16 @@ class FreeRun:
         return f"{steps} · reward {np.mean(self.rewards):.2f} · {np.mean(self.lengths):.1f} s an episode"
 
     @property
+    def before(self) -> float:
+        """Minutes of learning in earlier parts of the same training."""
+        return self._resume.standing.minutes if self._resume else 0.0
+
+    @property
+    def acting(self) -> bool:
+        """Whether the learner has published an actor that learned something."""
+        return self._actor.version > 1
+
+    @property
     def judging(self) -> bool:
         """Whether a snapshot is being judged."""
         return bool(self._shots)
@@ -201,25 +211,49 @@ class FreeRun:
 
 
 def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
-    """Train until the plan's time is over; returns the minutes it took, those before a resumption included."""
-    plan, resume = training.plan, training._resume
-    before = resume.standing.minutes if resume else 0.0
-    began = judged = kept = time.monotonic()
-    cost = 0.0
-    while (minutes := before + (time.monotonic() - began) / 60) < plan.minutes:
-        time.sleep(0.1)
-        for shot, scores in training.listen():
-            gallery.show(shot, scores)
+    """Train until the plan's time is over, then judge the last actor too; returns the minutes of learning.
+
+    Those before a resumption are included. Ctrl-C writes a checkpoint first.
+    """
+    began = time.monotonic() - 60 * training.before
+    try:
+        minutes = _learn(training, gallery, checkpoint, report, began)
+    except KeyboardInterrupt:
+        training.keep(checkpoint, (time.monotonic() - began) / 60, gallery.best)
+        raise
+    while training.judging:
+        _show(training, gallery)
+    if training.acting:
+        training.judge(minutes)
+    while training.judging:
+        _show(training, gallery)
+    training.keep(checkpoint, minutes, gallery.best)
+    return minutes
+
+
+def _learn(
+    training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None], began: float
+) -> float:
+    judged = kept = time.monotonic()
+    every, cost = training.plan.judging.every, 0.0
+    while (minutes := (time.monotonic() - began) / 60) < training.plan.minutes:
+        _show(training, gallery)
         now = time.monotonic()
-        if now - judged > plan.judging.every and not training.judging and training._actor.version > 1:
+        if now - judged > every and training.acting and not training.judging:
             training.judge(minutes)
             judged = now
-        if now - kept > max(plan.judging.every, cost / KEEP):
+        if now - kept > max(every, cost / KEEP):
             training.keep(checkpoint, minutes, gallery.best)
             kept, cost = now, time.monotonic() - now
         report(minutes)
-    training.keep(checkpoint, minutes, gallery.best)
     return minutes
+
+
+def _show(training: FreeRun, gallery: Gallery) -> None:
+    """Take in what has happened for a moment."""
+    time.sleep(0.1)
+    for shot, scores in training.listen():
+        gallery.show(shot, scores)
 
 
 def _end(pipe: Connection, process: SpawnProcess) -> None:

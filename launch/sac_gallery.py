@@ -16,6 +16,7 @@ from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
 from policies.checkpoint import save_policy
 from policies.sac_export import policy_of
+from robot.errors import PolicyError
 from robot.spec import Spec
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -88,7 +89,10 @@ class Gallery:
         manifest = msgspec.structs.replace(
             manifest, filter_hz=self._plan.walk.filter_hz, training={"seed": self._plan.seed, **notes}
         )
-        save_policy(self.policy, manifest, weights)
+        try:
+            save_policy(self.policy, manifest, weights)
+        except OSError as error:
+            raise PolicyError(f"cannot write {self.policy}: {error.strerror}; make room and --resume") from None
 
     def _draw(self, row: Judged, shot: Shot) -> None:
         curves = {f"judged/{key}": value for key, value in msgspec.structs.asdict(row).items()}
