@@ -22,7 +22,7 @@ from policies.mailbox import Mailbox
 from policies.replay import Replay
 from policies.sac_actor import Float32, flattened
 from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
-from policies.sac_process import LearnJob, learn
+from policies.sac_process import PUBLISH, LearnJob, learn
 from policies.sac_scale import scale_of
 from robot.errors import PolicyError
 from robot.spec import Spec
@@ -181,6 +181,13 @@ class FreeRun:
         """Minutes of learning in earlier parts of the same training."""
         return self._resume.standing.minutes if self._resume else 0.0
 
+    def done(self, minutes: float) -> bool:
+        """Whether the plan is fulfilled."""
+        if self.plan.updates is None:
+            return minutes >= self.plan.minutes
+        before = self._resume.standing.updates if self._resume else 0
+        return before + PUBLISH * (self._actor.version - 1) >= self.plan.updates
+
     @property
     def acting(self) -> bool:
         """Whether the learner has published an actor that learned something."""
@@ -236,7 +243,7 @@ def _learn(
 ) -> float:
     judged = kept = time.monotonic()
     every, cost = training.plan.judging.every, 0.0
-    while (minutes := (time.monotonic() - began) / 60) < training.plan.minutes:
+    while not training.done(minutes := (time.monotonic() - began) / 60):
         _show(training, gallery)
         now = time.monotonic()
         if now - judged > every and training.acting and not training.judging:

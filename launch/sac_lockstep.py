@@ -125,6 +125,11 @@ class Lockstep:
         if due:
             self.actor.adopt(flattened(self.learner.arrays_of("actor")))
 
+    def done(self, minutes: float) -> bool:
+        """Whether the plan is fulfilled."""
+        wanted = self.plan.updates
+        return minutes >= self.plan.minutes if wanted is None else self.learner.updates >= wanted
+
     def told(self) -> str:
         """How it goes, in a few words."""
         reward = f" · reward {np.mean(self.rewards):.2f}" if self.rewards else ""
@@ -154,7 +159,7 @@ def run(training: Lockstep, gallery: Gallery, checkpoint: Path, report: Callable
     """Train until the plan's time is over; a minute is as many simulated ones as `SIMULATED` says. Returns minutes."""
     plan, rate = training.plan, training.spec.rate * 60 * SIMULATED
     judged = training.steps / rate
-    while (minutes := training.steps / rate) < plan.minutes:
+    while not training.done(minutes := training.steps / rate):
         training.episode()
         if (minutes - judged) * 60 > plan.judging.every:
             training.judge(gallery, minutes)

@@ -48,6 +48,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
     """Wall clock of a free-running training."""
+    updates: Annotated[int, Meta(ge=1)] | None = None
+    """Train until there were about so many updates, however long that takes, instead of `minutes`."""
     seed: int = 0
     features: FeatureConfig = FeatureConfig(actions=True)
     """What the actor sees."""
