@@ -3,7 +3,7 @@
 With what made it quick on small robots: LayerNorm critics stacked in one batched matrix product, of which a random
 pair is believed (REDQ, RLPD), privileged inputs for the critics alone, several-step targets, an actor that learns on
 every few updates only, a phase in which it does not learn at all, and a fading pull towards demonstrations.
-Everything is a pure function of dictionaries of tensors, so that one compiler sees a whole update.
+Everything is a function of dictionaries of tensors, forward and back, so that one compiler sees a whole update.
 """
 
 import math
@@ -26,12 +26,15 @@ from policies.networks import shapes
 
 Params = dict[str, Tensor]
 Positive = Annotated[float, Meta(gt=0, le=1)]
+Slope = Callable[[Tensor], Tensor]
 Width = Annotated[int, Meta(ge=1, le=4096)]
 
 LOG_STD = (-5.0, 0.0)
 """Bounds of the logarithm of the actor's deviation, before the squashing."""
 ACTOR_HEAD = 0.01
 """The actor's last layer begins this small: an untrained one asks for the stand pose."""
+EPSILON = 1e-5
+"""Keeps LayerNorm from dividing by zero, as torch's own does."""
 DECAY = (0.9, 0.999)
 """Of Adam's first and second moments."""
 
@@ -115,43 +118,130 @@ class Networks(NamedTuple):
     """(2,) steps that the critics' and the actor's Adam took"""
 
 
-def hidden(params: Params, first: Tensor, layers: int, activate: Callable[[Tensor], Tensor]) -> Tensor:
-    """From the first layer's products (m, B, h) of m stacked networks to what the last layer sees (m, B, h)."""
-    x = first
+class Passed(NamedTuple):
+    """What a hidden layer of m stacked networks keeps of the way forward, for the way back."""
+
+    inputs: Tensor
+    """(m, B, i)"""
+    normal: Tensor
+    """(m, B, h) normalized"""
+    spread: Tensor
+    """(m, B, 1) one over the deviation that was normalized"""
+    before: Tensor
+    """(m, B, h) before the activation"""
+
+
+def forward(
+    params: Params, x: Tensor, layers: int, activate: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, list[Passed]]:
+    """(m, B, i) through the hidden layers to (m, B, h): product, LayerNorm (Ba et al. 2016), activation."""
+    passed = []
     for layer in range(layers):
+        product = torch.bmm(x, params[f"weight_{layer}"]) + params[f"bias_{layer}"]
+        centred = product - product.mean(-1, keepdim=True)
+        spread = torch.rsqrt((centred * centred).mean(-1, keepdim=True) + EPSILON)
+        normal = centred * spread
+        before = normal * params[f"gain_{layer}"] + params[f"shift_{layer}"]
+        passed.append(Passed(x, normal, spread, before))
+        x = activate(before)
+    return x, passed
+
+
+def back(params: Params, passed: list[Passed], slope: Slope, upstream: Tensor, *, learn: bool) -> tuple[Tensor, Params]:
+    """From the gradient by the last hidden layer (m, B, h) to the one by the first products, and by the weights.
+
+    Note: by hand, because that is measured 7 % faster than what autograd makes of the same losses when both are
+    compiled, and 22 % when neither is. A test holds it against autograd.
+    """
+    gradients: Params = {}
+    inner = upstream
+    for layer in reversed(range(len(passed))):
+        inputs, normal, spread, before = passed[layer]
+        outer = upstream * slope(before)
+        scaled = outer * params[f"gain_{layer}"]
+        along = (scaled * normal).mean(-1, keepdim=True)
+        inner = spread * (scaled - scaled.mean(-1, keepdim=True) - normal * along)
+        if learn:
+            gradients[f"gain_{layer}"] = (outer * normal).sum(1, keepdim=True)
+            gradients[f"shift_{layer}"] = outer.sum(1, keepdim=True)
+            gradients[f"weight_{layer}"] = torch.bmm(inputs.transpose(1, 2), inner)
+            gradients[f"bias_{layer}"] = inner.sum(1, keepdim=True)
         if layer > 0:
-            x = torch.bmm(x, params[f"weight_{layer}"])
-        x = functional.layer_norm(x + params[f"bias_{layer}"], x.shape[-1:])
-        x = activate(x * params[f"gain_{layer}"] + params[f"shift_{layer}"])
-    return x
+            upstream = torch.bmm(inner, params[f"weight_{layer}"].transpose(1, 2))
+    return inner, gradients
+
+
+def relu_slope(before: Tensor) -> Tensor:
+    """Derivative of the critics' activation."""
+    return (before > 0).to(before.dtype)
+
+
+def silu_slope(before: Tensor) -> Tensor:
+    """Derivative of the actor's activation."""
+    gate = torch.sigmoid(before)
+    return gate * (1.0 + before * (1.0 - gate))
+
+
+def judge(params: Params, layers: int, context: Tensor, action: Tensor) -> tuple[Tensor, Tensor, list[Passed]]:
+    """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p), and what leads back from there."""
+    inputs = torch.cat([context, action], -1)
+    x = inputs.expand(params["bias_0"].shape[0], *inputs.shape)
+    last, passed = forward(params, x, layers, torch.relu)
+    # Note: a product with a single column is many times slower as a matrix product than as a sum.
+    values = (last * params[f"weight_{layers}"].transpose(1, 2)).sum(-1) + params[f"bias_{layers}"][:, :, 0]
+    return values, last, passed
 
 
 def values(params: Params, layers: int, context: Tensor, action: Tensor) -> Tensor:
     """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p)."""
-    weight, split = params["weight_0"], context.shape[-1]
-    # Note: two products, so that an actor's gradient goes through the columns of the action alone.
-    first = torch.matmul(context, weight[:, :split]) + torch.matmul(action, weight[:, split:])
-    x = hidden(params, first, layers, torch.relu)
-    # Note: a product with a single column is many times slower as a matrix product than as a sum.
-    return (x * params[f"weight_{layers}"].transpose(1, 2)).sum(-1) + params[f"bias_{layers}"][:, :, 0]
+    return judge(params, layers, context, action)[0]
+
+
+class Draw(NamedTuple):
+    """Actions drawn from a squashed Gaussian, and what leads back from them."""
+
+    action: Tensor
+    """(B, n) in (-1, 1)"""
+    density: Tensor
+    """(B,) logarithm of"""
+    mean: Tensor
+    """(B, n) before the squashing"""
+    deviation: Tensor
+    """(B, n) before the squashing"""
+    bend: Tensor
+    """(B, n) derivative of the deviation's logarithm by the network's output"""
 
 
 def distribution(params: Params, layers: int, obs: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and logarithm of the deviation (B, n) of the actor's Gaussian, before the squashing."""
-    x = hidden(params, torch.bmm(obs[None], params["weight_0"]), layers, functional.silu)
-    mean, raw = (torch.bmm(x, params[f"weight_{layers}"]) + params[f"bias_{layers}"])[0].chunk(2, -1)
-    low, high = LOG_STD
-    return mean, low + 0.5 * (high - low) * (torch.tanh(raw) + 1.0)
+    x, _ = forward(params, obs[None], layers, functional.silu)
+    mean, raw = _outputs(params, layers, x)
+    return mean, _log_std(torch.tanh(raw))
 
 
-def act(params: Params, layers: int, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Actions (B, n) in (-1, 1), their log density (B,), and the mean before squashing (B, n)."""
-    mean, log_std = distribution(params, layers, obs)
-    before = mean + log_std.exp() * noise
+def act(params: Params, layers: int, obs: Tensor, noise: Tensor) -> tuple[Draw, Tensor, list[Passed]]:
+    """Draw actions for features (B, d) with this noise (B, n)."""
+    last, passed = forward(params, obs[None], layers, functional.silu)
+    mean, raw = _outputs(params, layers, last)
+    flat = torch.tanh(raw)
+    log_std = _log_std(flat)
+    deviation = log_std.exp()
+    before = mean + deviation * noise
     # Note: log(1 - tanh(u)^2), written so that it is exact for large u (Haarnoja's own code has the same identity).
     squash = 2.0 * (math.log(2.0) - before - functional.softplus(-2.0 * before))
     density = (-0.5 * noise * noise - log_std - 0.5 * math.log(2 * math.pi) - squash).sum(-1)
-    return torch.tanh(before), density, mean
+    bend = 0.5 * (LOG_STD[1] - LOG_STD[0]) * (1.0 - flat * flat)
+    return Draw(torch.tanh(before), density, mean, deviation, bend), last, passed
+
+
+def _outputs(params: Params, layers: int, last: Tensor) -> tuple[Tensor, Tensor]:
+    mean, raw = (torch.bmm(last, params[f"weight_{layers}"]) + params[f"bias_{layers}"])[0].chunk(2, -1)
+    return mean, raw
+
+
+def _log_std(flat: Tensor) -> Tensor:
+    low, high = LOG_STD
+    return low + 0.5 * (high - low) * (flat + 1.0)
 
 
 def adam(params: Params, gradients: Params, moments: tuple[Params, Params], count: Tensor, rate: float) -> None:
@@ -174,60 +264,73 @@ def follow(targets: Params, params: Params, rate: float) -> None:
 def learn_critic(nets: Networks, batch: Batch, luck: Luck, config: SacConfig) -> Tensor:
     """Fit the critics to what followed; returns loss and mean value (2,)."""
     layers = len(config.critic_hidden)
-    action, density, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise)
-    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), action)
+    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise)
+    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), drawn.action)
     if config.believed < config.critics:
         after = after[luck.believed]
-    soft = after.amin(0) - nets.log_temperature.exp() * density
-    target = batch.reward + batch.discount * soft
+    target = batch.reward + batch.discount * (after.amin(0) - nets.log_temperature.exp() * drawn.density)
     context = torch.cat([batch.obs, batch.privileged], -1)
-
-    def loss(params: Params) -> tuple[Tensor, Tensor]:
-        guess = values(params, layers, context, batch.action)
-        return ((guess - target) ** 2).mean(-1).sum(), guess.mean()
-
-    gradients, (error, mean) = torch.func.grad_and_value(loss, has_aux=True)(nets.critic)
+    guess, last, passed = judge(nets.critic, layers, context, batch.action)
+    error = guess - target
+    pull = (2.0 / error.shape[1]) * error[:, :, None]
+    upstream = pull * nets.critic[f"weight_{layers}"].transpose(1, 2)
+    _, gradients = back(nets.critic, passed, relu_slope, upstream, learn=True)
+    gradients[f"weight_{layers}"] = (last * pull).sum(1)[:, :, None]
+    gradients[f"bias_{layers}"] = pull.sum(1, keepdim=True)
     nets.counts[0].add_(1)
     moments = nets.moments["critic_mean"], nets.moments["critic_square"]
     adam(nets.critic, gradients, moments, nets.counts[0], config.critic_rate)
     follow(nets.target, nets.critic, config.tau)
-    return torch.stack([error, mean])
+    return torch.stack([(error * error).mean(-1).sum(), guess.mean()])
 
 
 def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: SacConfig) -> Tensor:
     """Do what the critics like; returns loss, entropy and temperature (3,)."""
-    layers = len(config.critic_hidden)
+    layers, count = len(config.actor_hidden), len(batch.reward)
     temperature = nets.log_temperature.exp()
-    context = torch.cat([batch.obs, batch.privileged], -1)
-
-    def loss(params: Params) -> tuple[Tensor, Tensor]:
-        action, density, mean = act(params, len(config.actor_hidden), batch.obs, luck.noise)
-        worth = values(nets.critic, layers, context, action)
-        worth = worth.amin(0) if config.critics == 2 else worth.mean(0)
-        apart = ((torch.tanh(mean) - batch.action) ** 2).sum(-1) * batch.demonstrated
-        return (temperature * density - worth + pull * apart).mean(), density.mean()
-
-    gradients, (error, density) = torch.func.grad_and_value(loss, has_aux=True)(nets.actor)
+    drawn, last, passed = act(nets.actor, layers, batch.obs, luck.noise)
+    worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
+    # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2.
+    before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
+    apart = torch.tanh(drawn.mean)
+    shown = (2.0 * pull / count) * batch.demonstrated[:, None] * (apart - batch.action) * (1.0 - apart * apart)
+    spread = (before * drawn.deviation * luck.noise - temperature / count) * drawn.bend
+    outputs = torch.cat([before + shown, spread], -1)[None]
+    upstream = torch.bmm(outputs, nets.actor[f"weight_{layers}"].transpose(1, 2))
+    _, gradients = back(nets.actor, passed, silu_slope, upstream, learn=True)
+    gradients[f"weight_{layers}"] = torch.bmm(last.transpose(1, 2), outputs)
+    gradients[f"bias_{layers}"] = outputs.sum(1, keepdim=True)
     nets.counts[1].add_(1)
-    adam(
-        nets.actor,
-        gradients,
-        (nets.moments["actor_mean"], nets.moments["actor_square"]),
-        nets.counts[1],
-        config.actor_rate,
-    )
+    moments = nets.moments["actor_mean"], nets.moments["actor_square"]
+    adam(nets.actor, gradients, moments, nets.counts[1], config.actor_rate)
     follow(nets.average, nets.actor, config.ema)
-    surprise = -density - config.entropy * batch.action.shape[-1]
-    own = {"log": nets.log_temperature}
-    moments = nets.moments["temperature"]
-    adam(
-        own,
-        {"log": surprise},
-        ({"log": moments["mean"]}, {"log": moments["square"]}),
-        nets.counts[1],
-        config.temperature_rate,
-    )
-    return torch.stack([error, -density, temperature])
+    density = drawn.density.mean()
+    warm(nets, density, batch.action.shape[-1], config)
+    return torch.stack([temperature * density - worth.mean(), -density, temperature])
+
+
+def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) -> tuple[Tensor, Tensor]:
+    """What actions (B, n) are worth (B,), and its derivative by them: of two critics the lower, else the mean."""
+    layers = len(config.critic_hidden)
+    every, _, passed = judge(critic, layers, context, action)
+    if config.critics == 2:
+        worth = every.amin(0)
+        share = (every == worth).to(every.dtype)
+        share = share / share.sum(0)
+    else:
+        worth, share = every.mean(0), torch.full_like(every, 1.0 / config.critics)
+    upstream = share[:, :, None] * critic[f"weight_{layers}"].transpose(1, 2)
+    inner, _ = back(critic, passed, relu_slope, upstream, learn=False)
+    columns = critic["weight_0"][:, context.shape[-1] :]
+    return worth, torch.bmm(inner, columns.transpose(1, 2)).sum(0)
+
+
+def warm(nets: Networks, density: Tensor, actions: int, config: SacConfig) -> None:
+    """Move the temperature so that the entropy becomes what is wanted."""
+    own, moments = {"log": nets.log_temperature}, nets.moments["temperature"]
+    surprise = -density - config.entropy * actions
+    pair = {"log": moments["mean"]}, {"log": moments["square"]}
+    adam(own, {"log": surprise}, pair, nets.counts[1], config.temperature_rate)
 
 
 class Learner:

@@ -82,39 +82,45 @@ def gaussian(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     return action, density.sum(-1).float()
 
 
-def test_one_update_is_what_the_papers_write() -> None:
-    """Soft targets, two critics, their minimum, Adam, Polyak, and the actor against the critics just fitted."""
-    ours, data = learner(), batch()
+@pytest.mark.parametrize(("critics", "shown"), [(2, 0.0), (2, 1.0), (3, 0.0)], ids=["plain", "imitating", "three"])
+def test_one_update_is_what_the_papers_write(critics: int, shown: float) -> None:
+    """Soft targets, critics, Adam, Polyak, and the actor against the critics just fitted: by autograd."""
+    config = replace(SMALL, critics=critics, believed=critics)
+    ours, data = learner(config), batch(demonstrated=shown)
     actor = Plain(ours.nets.actor, 0, nn.SiLU())
-    critics = [Plain(ours.nets.critic, member, nn.ReLU()) for member in range(2)]
-    targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(2)]
+    judges = [Plain(ours.nets.critic, member, nn.ReLU()) for member in range(critics)]
+    targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(critics)]
     before = {name: value.clone() for name, value in ours.nets.target.items()}
-    luck = learner()._luck(32)  # the same that `ours` draws next
+    luck = learner(config)._luck(32)  # the same that `ours` draws next
     temperature = SMALL.temperature
-    optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_rate) for critic in critics]
+    optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_rate) for critic in judges]
     actors = torch.optim.Adam(actor.parameters(), SMALL.actor_rate)
 
     with torch.no_grad():
         action, density = gaussian(actor, data.next_obs, luck.next_noise)
         inputs = torch.cat([data.next_obs, data.next_privileged, action], -1)
-        after = torch.min(*(target(inputs)[:, 0] for target in targets))
+        after = torch.stack([target(inputs)[:, 0] for target in targets]).amin(0)
         wanted = data.reward + data.discount * (after - temperature * density)
-    for critic, optimizer in zip(critics, optimizers, strict=True):
+    for critic, optimizer in zip(judges, optimizers, strict=True):
         guess = critic(torch.cat([data.obs, data.privileged, data.action], -1))[:, 0]
         optimizer.zero_grad()
         torch.autograd.backward(functional.mse_loss(guess, wanted))
         optimizer.step()
     action, density = gaussian(actor, data.obs, luck.noise)
     inputs = torch.cat([data.obs, data.privileged, action], -1)
-    loss = (temperature * density - torch.min(*(critic(inputs)[:, 0] for critic in critics))).mean()
+    worth = torch.stack([critic(inputs)[:, 0] for critic in judges])
+    soft = temperature * density - (worth.amin(0) if critics == 2 else worth.mean(0))
+    apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.action) ** 2).sum(-1)
+    pull = SMALL.imitation * (1 - 1 / SMALL.imitation_updates)
+    loss = (soft + pull * shown * apart).mean()
     torch.autograd.backward(loss)
     actors.step()
 
     ours.update(data)
-    for member, critic in enumerate(critics):
+    for member, critic in enumerate(judges):
         same_weights(critic, ours.nets.critic, member)
     same_weights(actor, ours.nets.actor, 0)
-    assert ours.figures[2] == pytest.approx(float(loss.detach()), rel=1e-3)
+    assert ours.figures[2] == pytest.approx(float(soft.detach().mean()), rel=1e-3)
     for name, value in ours.nets.target.items():
         moved = before[name] + SMALL.tau * (ours.nets.critic[name] - before[name])
         torch.testing.assert_close(value, moved, rtol=1e-5, atol=1e-7)
@@ -224,8 +230,8 @@ def test_densities_integrate_to_one() -> None:
     mean, log_std = distribution(ours.nets.actor, 1, obs)
     edges = torch.atanh(torch.linspace(-0.99999, 0.99999, 20001, dtype=torch.float64))
     noise = ((edges - mean) / log_std.exp()).float()
-    action, density, _ = act(ours.nets.actor, 1, obs.expand(len(edges), 4), noise.reshape(-1, 1))
-    total = torch.trapezoid(density.exp().double(), action[:, 0].double())
+    drawn, _, _ = act(ours.nets.actor, 1, obs.expand(len(edges), 4), noise.reshape(-1, 1))
+    total = torch.trapezoid(drawn.density.exp().double(), drawn.action[:, 0].double())
     assert float(total) == pytest.approx(1.0, abs=0.01)
 
 
@@ -265,7 +271,7 @@ def test_entropies_of_the_bounds_are_what_the_constants_say() -> None:
     _, log_std = distribution(ours.nets.actor, 2, batch().obs)
     assert float(log_std.min()) >= -5.0 - 1e-6
     assert float(log_std.max()) <= 1e-6
-    assert math.isfinite(float(act(ours.nets.actor, 2, batch().obs, batch().action)[1].sum()))
+    assert math.isfinite(float(act(ours.nets.actor, 2, batch().obs, batch().action)[0].density.sum()))
 
 
 def test_widths_go_where_they_are_told() -> None:
