@@ -1,4 +1,4 @@
-"""The actor in plain NumPy: for processes that only act, without torch and within microseconds."""
+"""The actor in plain NumPy: for one observation at a time it is several times as fast as torch."""
 
 import math
 from collections.abc import Mapping
