@@ -141,6 +141,22 @@ class SessionBench(BenchSession):
 
 
 @dataclass(frozen=True)
+class BenchSac:
+    """Full SAC updates a second on one thread, beside stable-baselines3's and beside bare matrix products."""
+
+    seconds: Seconds = 30.0
+    """How long to measure, compilation apart [s of CPU time]."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_sac import measure
+
+        return measure(self.seconds)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -159,6 +175,7 @@ class BenchAll:
             "recorder": BenchRecorder(kills=3),
             "session": SessionBench(episodes=4),
             "takeover": Takeover(takeovers=20),
+            "sac": BenchSac(seconds=10.0),
         }
         if not missing():
             quick["cockpit"] = CockpitBench(seconds=8.0, rounds=1)
@@ -179,6 +196,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "session": SessionBench,
     "takeover": Takeover,
     "cockpit": CockpitBench,
+    "sac": BenchSac,
     "all": BenchAll,
 }
 

@@ -11,7 +11,7 @@ COMMANDS = {
     "collect": "drive a robot and record demonstrations",
     "intervene": "let a policy drive, take over when it errs, and record both",
     "dagger": "rounds of driving under supervision and learning from the corrections",
-    "train": "train a policy: `leash train bc`",
+    "train": "train a policy: `leash train bc`, `leash train sac`",
     "serve": "run a policy behind a server, away from the motors",
     "deploy": "let a policy drive a robot",
     "eval": "measure a policy: falls, speed, smoothness; on many machines, fastest walk",

@@ -1,7 +1,7 @@
-"""`leash train`: make a policy out of recordings."""
+"""`leash train`: make a policy out of recordings, or out of trial and error in simulation."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,10 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from launch.checked import checked
+from launch.collect import short
+from launch.deploy import terminable
 from launch.output import console, emit
+from launch.train_sac import TrainSac, learn
 from policies.bc import BcConfig, Progress, train
 from policies.checkpoint import check_writable, save_policy
 from policies.dagger import Weighting, weigh
@@ -48,11 +51,24 @@ class TrainBc:
 
 def main(args: list[str]) -> int:
     """Train, save, and say how well it went."""
-    config = checked(tyro.extras.subcommand_cli_from_dict({"bc": TrainBc}, prog="leash train", args=args))
+    commands: dict[str, Callable[..., TrainBc | TrainSac]] = {"bc": TrainBc, "sac": TrainSac}
+    config = checked(tyro.extras.subcommand_cli_from_dict(commands, prog="leash train", args=args))
+    if isinstance(config, TrainSac):
+        return _sac(config)
     figures = clone(config)
     console.print(f"{config.out}: off by {figures['held_out_rmse_rad']:.4f} rad on what was held out", highlight=False)
     if config.json:
         emit(figures)
+    return 0
+
+
+def _sac(config: TrainSac) -> int:
+    with terminable():
+        figures = learn(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(*(f"{key} {short(value)}" for key, value in figures.items()), sep=" · ", highlight=False)
     return 0
 
 

@@ -9,10 +9,25 @@ import torch
 
 from policies.checkpoint import Weights, read_manifest, read_weights
 from policies.features import Features
+from policies.gait import Trot
 from policies.manifest import Manifest
 from policies.networks import Ensemble, shapes
 from robot.errors import PolicyError
-from robot.types import Action, Array, Observation
+from robot.types import Action, Array, Observation, Policy
+
+
+class Still:
+    """Fits `Policy`: one pose, whatever is seen."""
+
+    def __init__(self, pose: Array) -> None:
+        self._pose = pose
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def act(self, obs: Observation) -> Action:
+        """The pose."""
+        return Action(self._pose, obs.command)
 
 
 class Clone:
@@ -23,7 +38,10 @@ class Clone:
             raise PolicyError(f"a {manifest.kind} policy has no network to run")
         self.manifest = manifest
         self._network = network
+        self._squash = manifest.network is not None and manifest.network.squash
         self._stand, self._box = np.array(manifest.stand), np.array(manifest.box)
+        # Note: a correction of the trot is no different, but for what it is added to.
+        self._base: Policy = Trot(manifest.body) if manifest.residual and manifest.body else Still(self._stand)
         self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
         self._features = Features(manifest.features, self._stand)
         self._keep = math.exp(-2 * math.pi * manifest.filter_hz / manifest.rate) if manifest.filter_hz else 0.0
@@ -32,7 +50,8 @@ class Clone:
     def reset(self) -> None:
         """Forget the past."""
         self._features.reset()
-        self._target: Array = self._stand
+        self._base.reset()
+        self._offset: Array = np.zeros(len(self._stand))
 
     def act(self, obs: Observation) -> Action:
         """The joint target now."""
@@ -41,25 +60,31 @@ class Clone:
     def plan(self, obs: Observation) -> tuple[Action, Array]:
         """The action now, and targets (horizon, n) from now on [rad]. Raises PolicyError for what was not measured."""
         targets, spread = self._predict(obs)
-        for index, target in enumerate(targets):
-            before = targets[index - 1] if index else self._target
-            targets[index] = np.clip(target + self._keep * (before - target), self._lower, self._upper)
-        self._target = targets[0]
+        for index, offset in enumerate(targets):
+            before = targets[index - 1] if index else self._offset
+            targets[index] = offset + self._keep * (before - offset)
+        self._offset = targets[0].copy()
+        targets = np.clip(targets + self._base.act(obs).joint_pos, self._lower, self._upper)
         self._features.sent(targets[0])
         return Action(targets[0], obs.command, risk=spread / (spread + self.manifest.risk_scale)), targets
 
     def _predict(self, obs: Observation) -> tuple[Array, float]:
-        """Targets (horizon, n) [rad], and the members' spread as a share of the box."""
+        """Targets (horizon, n) around the base [rad], and the members' spread as a share of the box."""
         with torch.inference_mode():
             members = self._network(torch.from_numpy(self._features.step(obs)[None]))[:, 0].numpy()
         members = members.reshape(len(members), -1, len(self._stand)).astype(np.float64)
-        mean: Array = self._stand + self._box * members.mean(axis=0).clip(-1, 1)
+        if self._squash:
+            members = np.tanh(members)
+        mean: Array = self._box * members.mean(axis=0).clip(-1, 1)
         return mean, spread_of(members)
 
 
 def spread_of(members: Array) -> float:
-    """How far the members' first targets (m, horizon, n) lie apart: root mean variance, as a share of the box."""
-    return float(np.sqrt(members[:, 0].var(axis=0).mean()))
+    """How far the members' first targets (m, horizon, n) lie apart: root mean variance, as a share of the box.
+
+    NaN for a single member, which has nobody to disagree with.
+    """
+    return math.nan if len(members) == 1 else float(np.sqrt(members[:, 0].var(axis=0).mean()))
 
 
 def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:

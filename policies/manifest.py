@@ -1,7 +1,7 @@
 """What deployment must agree with before a policy may drive: stored in every policy file, sent by every server."""
 
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -22,13 +22,15 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hidden: Annotated[tuple[Width, ...], Meta(max_length=8)] = (128, 128)
     horizon: Annotated[int, Meta(ge=1, le=64)] = 4
     """How many ticks of targets one answer plans; those after the first bridge late replies."""
+    squash: bool = False
+    """Whether a target goes through tanh on its way into the box, as an actor's does, instead of being cut off."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy, as a robot must know it before trusting it."""
 
     kind: Annotated[str, Meta(min_length=1, max_length=32)]
-    """How it decides: `bc`, `pixels`, `trot`, `stand`."""
+    """How it decides: `bc`, `sac`, `pixels`, `trot`, `stand`."""
     spec: Annotated[str, Meta(max_length=64)]
     spec_hash: Annotated[str, Meta(max_length=64)]
     joints: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(min_length=1, max_length=64)]
@@ -51,6 +53,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     network: NetworkConfig | None = None
     pixels: PixelsConfig | None = None
     """What a policy that steers by a camera sees; a gait below it walks."""
+    residual: Literal["", "trot"] = ""
+    """What the targets are around: the stand pose, or what the scripted trot wants at this tick."""
     body: Spec | None = None
     """The whole spec, where a gait needs the legs; the one that `spec_hash` names."""
     box: Row = ()
@@ -138,7 +142,7 @@ def _check(manifest: Manifest) -> None:
             raise PolicyError(f"the manifest's {name} has {len(row)} entries for {n} joints")
     if (manifest.network is None) != (manifest.features is None):
         raise PolicyError("the manifest has only one of `network` and `features`")
-    if (manifest.pixels is None) != (manifest.body is None):
-        raise PolicyError("the manifest has only one of `pixels` and `body`")
+    if (manifest.pixels is None and not manifest.residual) != (manifest.body is None):
+        raise PolicyError("the manifest has only one of `pixels` and `body`, or of `residual` and `body`")
     if manifest.body is not None and manifest.body.hash != manifest.spec_hash:
         raise PolicyError(f"the manifest's body is {manifest.body.hash}, not the {manifest.spec_hash} that it names")

@@ -69,9 +69,9 @@ def samples_of(episode: Episode, spec: Spec, selection: Selection, weight: Array
     `weight` (T,) says how much each tick counts; 0 leaves it out.
     """
     seen = of_episode(selection.features, spec.stand, episode)
-    taught, target = _taught(episode, selection.teacher)
+    taught, target = proposals(episode, selection.teacher)
     targets, known = _ahead(target - spec.stand, taught, episode.number, selection.horizon)
-    whole = np.isfinite(seen).all(axis=-1) & _unbroken(episode.number, selection.features.frames)
+    whole = np.isfinite(seen).all(axis=-1) & unbroken(episode.number, selection.features.frames)
     use = taught & whole & (weight > 0)
     return Samples(*(part[use].astype(np.float32) for part in (seen, targets, known, weight)))
 
@@ -96,13 +96,13 @@ def _lack(episodes: Sequence[Episode], selection: Selection) -> str:
     kept = [episode for episode in episodes if episode.outcome != "discarded"]
     if not kept:
         return f"all of {len(episodes)} episodes were discarded; record demonstrations with `leash collect`"
-    if not any(_taught(episode, selection.teacher)[0].any() for episode in kept):
+    if not any(proposals(episode, selection.teacher)[0].any() for episode in kept):
         return f"no tick was driven by {selection.teacher!r}; choose another --teacher or record demonstrations"
     imu = " (--features.no-gravity --features.no-gyro without an IMU)" if selection.features.needs_imu else ""
     return f"at no tick was all measured that the features need; choose fewer{imu}"
 
 
-def _taught(episode: Episode, teacher: Teacher) -> tuple[NDArray[np.bool_], Array]:
+def proposals(episode: Episode, teacher: Teacher) -> tuple[NDArray[np.bool_], Array]:
     """Where (T,) the teacher proposed something, and what (T, n) [rad]."""
     human = (episode.human.source >= 0) & np.isfinite(episode.human.joint_pos).all(axis=-1)
     policy = (episode.policy.source >= 0) & np.isfinite(episode.policy.joint_pos).all(axis=-1)
@@ -120,7 +120,7 @@ def _ahead(target: Array, taught: NDArray[np.bool_], number: NDArray[np.uint32],
     return np.where(known[..., None], target[inside], 0.0), known.astype(np.float64)
 
 
-def _unbroken(number: NDArray[np.uint32], frames: int) -> NDArray[np.bool_]:
+def unbroken(number: NDArray[np.uint32], frames: int) -> NDArray[np.bool_]:
     """Ticks (T,) whose history of so many frames has no lost tick in it."""
     gap = np.concatenate([[False], np.diff(number.astype(np.int64)) != 1])
     return np.array([not gap[max(0, tick - frames + 2) : tick + 1].any() for tick in range(len(gap))], np.bool_)

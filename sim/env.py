@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from robot.errors import PolicyError
 from robot.image import Pixels
 from robot.spec import Spec, load_spec
-from robot.types import Action, Array, Observation
+from robot.types import Action, Array, Observation, Policy
 from sim import privileged, reward
 from sim.dynamics import NOMINAL
 from sim.frames import LARGEST, Encoder, Float32, Frames
@@ -89,9 +89,12 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         *,
         spec: Spec | None = None,
         encoder: Encoder | None = None,
+        base: Policy | None = None,
         render_mode: str | None = None,
     ) -> None:
+        """`base` says what the action box lies around at each tick; None is the stand pose."""
         self.config = config or WalkConfig()
+        self._base = base
         self.render_mode = render_mode
         self._studio: Studio | None = None
         self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
@@ -121,6 +124,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     def _begin(self) -> None:
         self._tick = 0
         self._encoder.reset()
+        if self._base is not None:
+            self._base.reset()
         self._command = self._draw_command()
         self._actions = (np.zeros(12),) * 3
         self._offset: Array = np.zeros(12)
@@ -143,10 +148,32 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         info["terms"] = terms
         return features, sum(terms.values()), self.truth.fallen, self._tick >= self._limit, info
 
+    def centre(self) -> Array:
+        """(12,) the joint target in the middle of the action box now [rad]. Call it once a tick."""
+        return self.body.stand if self._base is None else self._base.act(self.seen).joint_pos
+
+    def follow(self, target: Array) -> tuple[bool, bool]:
+        """Act for one tick on a joint target (12,) [rad] that somebody else filtered; whether it fell, or time is up.
+
+        For judging a deployed policy in the same world: no reward, and `seen` is what it sees next.
+        """
+        self.sent = self.robot.send(Action(target, self._command)).joint_pos
+        self._encoder.sent(self.sent)
+        self._push()
+        self.truth = self.robot.truth()
+        self._tick += 1
+        self._look()
+        return self.truth.fallen, self._tick >= self._limit
+
+    def command(self, command: Array) -> None:
+        """Ask for this velocity (3,) from now on."""
+        self._asked = self._command = command
+        self.seen = replace(self.seen, command=command)
+
     def _act(self, action: Array) -> None:
         self._actions = (action, *self._actions[:2])
         self._offset = self._offset + self._blend * (action * self._box - self._offset)
-        sent = self.robot.send(Action(self.body.stand + self._offset, self._command))
+        sent = self.robot.send(Action(self.centre() + self._offset, self._command))
         self.sent = sent.joint_pos
         self._encoder.sent(self.sent)
 

@@ -37,3 +37,9 @@ def machine(dynamics: Dynamics) -> Float32:
         ]
     )
     return values.astype(np.float32)
+
+
+MIRROR = (0, 1, 2, 3, 4, 5, 6, 8, 7, 10, 9, *range(11, SIZE))
+"""Where the entries of a robot seen in a mirror, left and right exchanged, come from."""
+MIRROR_SIGNS = (1, -1, 1, -1, 1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1, 1, 1, 1)
+"""What they are multiplied with."""

@@ -1,0 +1,47 @@
+"""The environment that a policy learns in: the simulator's, seen through the features that the policy file names."""
+
+import numpy as np
+
+from launch.sac_plan import SacPlan
+from policies.features import Features
+from policies.gait import Trot
+from policies.replay import Layout, layout
+from policies.sac import Sizes
+from policies.sac_actor import NumpyActor
+from policies.sac_scale import scale_of
+from policies.symmetry import JOINTS, Mirror, of_features
+from robot.spec import Spec, load_spec
+from sim import privileged
+from sim.env import PupperEnv, WalkConfig
+
+
+def open_env(plan: SacPlan, walk: WalkConfig | None = None) -> PupperEnv:
+    """A world of its own."""
+    spec = load_spec()
+    base = Trot(spec) if plan.residual else None
+    return PupperEnv(walk or plan.walk, spec=spec, encoder=Features(plan.features, spec.stand), base=base)
+
+
+def sizes(plan: SacPlan, spec: Spec) -> Sizes:
+    """Lengths of what the learner gets."""
+    return Sizes(plan.features.width(len(spec.joints)), privileged.SIZE, len(spec.joints))
+
+
+def columns(plan: SacPlan, spec: Spec) -> Layout:
+    """Columns of the replay."""
+    return layout(*sizes(plan, spec))
+
+
+def mirrors(plan: SacPlan) -> dict[str, Mirror]:
+    """How the columns of the replay look to a mirrored robot."""
+    return {
+        "obs": of_features(plan.features),
+        "privileged": Mirror(np.array(privileged.MIRROR), np.array(privileged.MIRROR_SIGNS)),
+        "action": JOINTS,
+    }
+
+
+def actor_of(plan: SacPlan) -> NumpyActor:
+    """The actor for processes that only act; it has no weights yet."""
+    joints = len(load_spec().joints)
+    return NumpyActor(scale_of(plan.features, joints), plan.sac.actor_hidden, joints)

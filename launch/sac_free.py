@@ -1,0 +1,273 @@
+"""A free-running training: a simulator process on every spare core, one learner process, memory shared between them."""
+
+import contextlib
+import multiprocessing
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from launch.sac_collector import CollectJob, Told, collect
+from launch.sac_env import actor_of, columns, mirrors, sizes
+from launch.sac_gallery import Arrays, Gallery, Shot
+from launch.sac_judge import Score
+from launch.sac_plan import SacPlan
+from policies.mailbox import Mailbox
+from policies.replay import Replay
+from policies.sac_actor import Float32, flattened
+from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
+from policies.sac_process import PUBLISH, LearnJob, learn
+from policies.sac_scale import scale_of
+from robot.errors import PolicyError
+from robot.spec import Spec
+
+GRACE = 10.0
+"""How long a process may take to end when asked [s]."""
+KEEP = 0.05
+"""Part of the time that is spent on checkpoints at most; they hold the whole replay."""
+
+
+Recorded = tuple[Float32, Float32] | None
+"""Features and actions of recordings to imitate."""
+
+
+class FreeRun:
+    """The processes of one training; use inside `with`, which ends them."""
+
+    def __init__(
+        self, plan: SacPlan, spec: Spec, collectors: int, resume: Checkpoint | None = None, recorded: Recorded = None
+    ) -> None:
+        self.plan, self.spec, self._count = plan, spec, collectors
+        self._resume, self._recorded = resume, recorded
+        self._stack = contextlib.ExitStack()
+        self._context = multiprocessing.get_context("spawn")
+        self.steps = list(resume.standing.steps) if resume else [0] * collectors
+        self.steps = (self.steps + [0] * collectors)[:collectors]
+        self.rewards: deque[float] = deque(maxlen=20)
+        """Mean of a step, in the latest episodes."""
+        self.lengths: deque[float] = deque(maxlen=20)
+        """[s]"""
+        self._scores: dict[int, list[Score]] = {}
+        self._shots: dict[int, Shot] = {}
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._stack = stack
+            self._open()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _open(self) -> None:
+        plan, count, rows = self.plan, self._count, columns(self.plan, self.spec)
+        demos = plan.demonstrations.steps // count
+        self.replays = [self._replay(plan.capacity // count) for _ in range(count)]
+        shown = [self._stack.enter_context(Replay(capacity=3 * demos + 5000, columns=rows)) for _ in range(count)]
+        self._shown = shown if demos else []
+        size = actor_of(plan).size
+        self._actor, self._candidate = (self._stack.enter_context(Mailbox(size=size)) for _ in range(2))
+        if self._resume is not None:
+            self._refill(self._resume)
+        self.learner, learner = self._start("learner", learn, self._learn_job())
+        self._processes = [learner]
+        self._pipes = []
+        for number in range(count):
+            pipe, process = self._start(f"collector {number}", collect, self._collect_job(number))
+            self._pipes.append(pipe)
+            self._processes.append(process)
+
+    def _replay(self, capacity: int) -> Replay:
+        return self._stack.enter_context(Replay(capacity=capacity, columns=columns(self.plan, self.spec)))
+
+    def _refill(self, resume: Checkpoint) -> None:
+        parts = (*self.replays, *self._shown)
+        for number, replay in enumerate(parts):
+            rows = resume.part(f"replay.{number}")
+            if rows:
+                replay.refill(rows)
+
+    def _learn_job(self) -> LearnJob:
+        plan, demos, resume = self.plan, self.plan.demonstrations, self._resume
+        return LearnJob(
+            plan.sac,
+            sizes(plan, self.spec),
+            plan.seed,
+            tuple(replay.place for replay in self.replays),
+            self._actor.address,
+            mirrors(plan),
+            scale_of(plan.features, len(self.spec.joints)),
+            start=max(plan.random, plan.sac.batch),
+            ratio=plan.ratio,
+            compiled=plan.compiled,
+            demonstrated=tuple(replay.place for replay in self._shown),
+            share=demos.share,
+            imitate=demos.imitate if self._shown else 0,
+            demonstrations=demos.steps // self._count,
+            recorded=self._recorded,
+            arrays=resume.part("learner") if resume else None,
+            updates=resume.standing.updates if resume else 0,
+        )
+
+    def _collect_job(self, number: int) -> CollectJob:
+        shown = self._shown[number].place if self._shown and self._resume is None else None
+        places = (
+            self.replays[number].place,
+            self._actor.address,
+            shown,
+            self.plan.demonstrations.teacher,
+            self._candidate.address,
+        )
+        return CollectJob(self.plan, number, self._count, *places, steps=self.steps[number])
+
+    def _start(self, name: str, target: Callable[..., None], job: object) -> tuple[Connection, SpawnProcess]:
+        mine, theirs = self._context.Pipe()
+        process = self._context.Process(target=target, args=(job, theirs), name=name, daemon=True)
+        process.start()
+        theirs.close()
+        self._stack.callback(_end, mine, process)
+        return mine, process
+
+    def ask(self) -> tuple[int, np.ndarray[Any, np.dtype[np.float32]], Arrays]:
+        """The learner's updates, figures and arrays. Raises PolicyError when it has died."""
+        try:
+            self.learner.send("arrays")
+            updates, figures, arrays = self.learner.recv()
+        except (EOFError, OSError):
+            self._processes[0].join(GRACE)
+            raise PolicyError(f"the learner died (exit code {self._processes[0].exitcode}); --resume goes on") from None
+        return updates, figures, arrays
+
+    def listen(self) -> Iterator[tuple[Shot, list[Score]]]:
+        """Take in what the collectors say; yields snapshots that are judged. Raises PolicyError when one failed."""
+        for pipe, process in zip(self._pipes, self._processes[1:], strict=True):
+            try:
+                while pipe.poll():
+                    yield from self._heard(pipe.recv())
+            except (EOFError, OSError):
+                process.join(GRACE)
+                raise PolicyError(f"{process.name} died (exit code {process.exitcode}); --resume goes on") from None
+
+    def _heard(self, told: Told) -> Iterator[tuple[Shot, list[Score]]]:
+        if told.failed:
+            raise PolicyError(f"{told.failed}; --resume goes on from the last checkpoint")
+        self.steps[told.number] = told.steps
+        if told.scores is None:
+            self.rewards.append(told.reward)
+            self.lengths.append(told.seconds)
+            return
+        version, scores = told.scores
+        judged = self._scores.setdefault(version, [])
+        judged.extend(scores)
+        if len(judged) == self.plan.judging.episodes:
+            yield self._shots.pop(version), self._scores.pop(version)
+
+    def told(self) -> str:
+        """How it goes, in a few words."""
+        steps = f"{sum(self.steps)} steps"
+        if not self.rewards:
+            return steps
+        return f"{steps} · reward {np.mean(self.rewards):.2f} · {np.mean(self.lengths):.1f} s an episode"
+
+    @property
+    def before(self) -> float:
+        """Minutes of learning in earlier parts of the same training."""
+        return self._resume.standing.minutes if self._resume else 0.0
+
+    def done(self, minutes: float) -> bool:
+        """Whether the plan is fulfilled."""
+        if self.plan.updates is None:
+            return minutes >= self.plan.minutes
+        before = self._resume.standing.updates if self._resume else 0
+        return before + PUBLISH * (self._actor.version - 1) >= self.plan.updates
+
+    @property
+    def acting(self) -> bool:
+        """Whether the learner has published an actor that learned something."""
+        return self._actor.version > 1
+
+    @property
+    def judging(self) -> bool:
+        """Whether a snapshot is being judged."""
+        return bool(self._shots)
+
+    def judge(self, minutes: float) -> None:
+        """Have the averaged actor judged as it is now."""
+        updates, figures, arrays = self.ask()
+        reward = float(np.mean(self.rewards)) if self.rewards else float("nan")
+        average = {
+            name.removeprefix("average."): array for name, array in arrays.items() if name.startswith("average.")
+        }
+        version = self._candidate.publish(flattened(arrays, "average"))
+        self._shots[version] = Shot(minutes, sum(self.steps), updates, average, figures, reward)
+
+    def keep(self, path: Path, minutes: float, best: float) -> None:
+        """Write a checkpoint. Raises PolicyError when there is no room."""
+        updates, _, arrays = self.ask()
+        plan = msgspec.json.encode(self.plan).decode()
+        standing = Standing(self.spec.hash, plan, updates, tuple(self.steps), 0, minutes, best=best)
+        learner = {f"learner.{name}": array for name, array in arrays.items()}
+        save_checkpoint(path, standing, learner, (*self.replays, *self._shown))
+
+
+def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
+    """Train until the plan's time is over, then judge the last actor too; returns the minutes of learning.
+
+    Those before a resumption are included. Ctrl-C writes a checkpoint first.
+    """
+    began = time.monotonic() - 60 * training.before
+    try:
+        minutes = _learn(training, gallery, checkpoint, report, began)
+    except KeyboardInterrupt:
+        training.keep(checkpoint, (time.monotonic() - began) / 60, gallery.best)
+        raise
+    while training.judging:
+        _show(training, gallery)
+    if training.acting:
+        training.judge(minutes)
+    while training.judging:
+        _show(training, gallery)
+    training.keep(checkpoint, minutes, gallery.best)
+    return minutes
+
+
+def _learn(
+    training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None], began: float
+) -> float:
+    judged = kept = time.monotonic()
+    every, cost = training.plan.judging.every, 0.0
+    while not training.done(minutes := (time.monotonic() - began) / 60):
+        _show(training, gallery)
+        now = time.monotonic()
+        if now - judged > every and training.acting and not training.judging:
+            training.judge(minutes)
+            judged = now
+        if now - kept > max(every, cost / KEEP):
+            training.keep(checkpoint, minutes, gallery.best)
+            kept, cost = now, time.monotonic() - now
+        report(minutes)
+    return minutes
+
+
+def _show(training: FreeRun, gallery: Gallery) -> None:
+    """Take in what has happened for a moment."""
+    time.sleep(0.1)
+    for shot, scores in training.listen():
+        gallery.show(shot, scores)
+
+
+def _end(pipe: Connection, process: SpawnProcess) -> None:
+    with contextlib.suppress(OSError):
+        pipe.send("end")
+    process.join(GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    pipe.close()

@@ -1,0 +1,176 @@
+"""A training in one process: step, update, step, update; the same from the same seed, and resumed exactly.
+
+For tests and comparisons: slower by the wall clock than free-running, but nothing depends on how busy the machine is.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from launch.sac_collector import Driver, teacher
+from launch.sac_demos import Demonstrator
+from launch.sac_env import actor_of, columns, mirrors, open_env, sizes
+from launch.sac_free import Recorded
+from launch.sac_gallery import Gallery, Shot
+from launch.sac_judge import attempt
+from launch.sac_plan import SacPlan
+from policies.replay import Replay
+from policies.sac import Learner
+from policies.sac_actor import flattened
+from policies.sac_batches import Batches
+from policies.sac_checkpoint import Checkpoint, Standing, generator_state, resume_generator, save_checkpoint
+from policies.sac_process import imitate
+from policies.sac_scale import scale_of
+from robot.spec import Spec
+
+SIMULATED = 10.0
+"""Simulated seconds that count like one of wall clock where a plan speaks of the latter."""
+
+
+class Lockstep:
+    """One training; use inside `with`."""
+
+    def __init__(
+        self,
+        plan: SacPlan,
+        spec: Spec,
+        *,
+        resume: Checkpoint | None = None,
+        recorded: Recorded = None,
+    ) -> None:
+        self.plan, self.spec = plan, spec
+        self.env = open_env(plan)
+        rows = columns(plan, spec)
+        self.replay = Replay(capacity=plan.capacity, columns=rows)
+        self.shown = Replay(capacity=plan.demonstrations.steps * 2 + 1000, columns=rows)
+        self.learner = Learner(plan.sac, sizes(plan, spec), seed=plan.seed, compiled=plan.compiled)
+        demonstrated = [self.shown] if plan.demonstrations.steps else []
+        share, mirror = plan.demonstrations.share, mirrors(plan)
+        scale = scale_of(plan.features, len(spec.joints))
+        self.batches = Batches(
+            [self.replay], plan.sac, mirror, scale, seed=plan.seed, demonstrated=demonstrated, share=share
+        )
+        self.actor = actor_of(plan)
+        self.rewards: deque[float] = deque(maxlen=20)
+        self.steps, self.episodes, self._due = 0, 0, 0.0
+        if resume is None:
+            self._begin(demonstrated, recorded)
+        else:
+            self._resume(resume)
+        self.actor.adopt(flattened(self.learner.arrays()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.env.close()
+        self.replay.close()
+        self.shown.close()
+
+    def _begin(self, demonstrated: Sequence[Replay], recorded: Recorded) -> None:
+        demos = self.plan.demonstrations
+        if not demonstrated:
+            return
+        shower = Demonstrator(self.env, teacher(demos.teacher, self.spec))
+        driver = Driver(self.env, self.shown, shower, np.random.default_rng([self.plan.seed, 0]))
+        for number in range(demos.steps):
+            shower.reset()
+            driver.begin(_seed(self.plan.seed, 2, number))
+            while not driver.step(random=False)[1]:
+                pass
+            if driver.steps >= demos.steps:
+                break
+        batches = Batches(
+            demonstrated, self.plan.sac, mirrors(self.plan), scale_of(self.plan.features, 12), seed=self.plan.seed
+        )
+        imitate(self.learner, batches, demos.imitate, recorded)
+
+    def _resume(self, resume: Checkpoint) -> None:
+        standing = resume.standing
+        self.learner.adopt(resume.part("learner"))
+        self.learner.updates = standing.updates
+        self.learner.resume_luck(resume.arrays["luck"])
+        resume_generator(self.batches.rng, standing.rng)
+        self.replay.refill(resume.part("replay.0"))
+        self.shown.refill(resume.part("replay.1"))
+        self.steps, self.episodes = standing.steps[0], standing.episodes
+
+    def episode(self) -> None:
+        """One episode, with its updates between the steps."""
+        rng = np.random.default_rng([self.plan.seed, 1, self.episodes])
+        driver = Driver(self.env, self.replay, self.actor, rng)
+        driver.begin(_seed(self.plan.seed, 1, self.episodes))
+        total, over = 0.0, False
+        while not over:
+            early = self.steps < self.plan.random and not self.shown.written
+            reward, over = driver.step(random=early)
+            self.steps += 1
+            total += reward
+            self._update()
+        self.episodes += 1
+        self.rewards.append(total / driver.steps)
+
+    def _update(self) -> None:
+        """As many updates as the steps so far call for."""
+        if self.batches.ready() < max(self.plan.random, self.plan.sac.batch):
+            return
+        # Note: counted from the steps alone, so that a resumed training goes on with the same rhythm.
+        due = int(self.steps * self.plan.ratio) - int((self.steps - 1) * self.plan.ratio)
+        for _ in range(due):
+            self.learner.update(self.batches.draw(self.learner.updates))
+        if due:
+            self.actor.adopt(flattened(self.learner.arrays_of("actor")))
+
+    def done(self, minutes: float) -> bool:
+        """Whether the plan is fulfilled."""
+        wanted = self.plan.updates
+        return minutes >= self.plan.minutes if wanted is None else self.learner.updates >= wanted
+
+    def told(self) -> str:
+        """How it goes, in a few words."""
+        reward = f" · reward {np.mean(self.rewards):.2f}" if self.rewards else ""
+        return f"{self.steps} steps · {self.learner.updates} updates{reward}"
+
+    def judge(self, gallery: Gallery, minutes: float) -> None:
+        """Score the averaged actor as it is now."""
+        judging, arrays = self.plan.judging, self.learner.arrays_of("average")
+        actor = actor_of(self.plan)
+        actor.adopt(flattened(arrays, "average"))
+        scores = attempt(self.plan, actor, range(judging.seed, judging.seed + judging.episodes), judging.seconds)
+        average = {name.removeprefix("average."): array for name, array in arrays.items()}
+        reward = float(np.mean(self.rewards)) if self.rewards else float("nan")
+        shot = Shot(minutes, self.steps, self.learner.updates, average, self.learner.figures.copy(), reward)
+        gallery.show(shot, scores)
+
+    def keep(self, path: Path, minutes: float, best: float) -> None:
+        """Write a checkpoint, from which everything goes on exactly. Call it between episodes."""
+        plan, state = msgspec.json.encode(self.plan).decode(), generator_state(self.batches.rng)
+        counts = self.learner.updates, (self.steps,), self.episodes
+        standing = Standing(self.spec.hash, plan, *counts, minutes, state, best)
+        arrays = {f"learner.{name}": array for name, array in self.learner.arrays().items()}
+        save_checkpoint(path, standing, {**arrays, "luck": self.learner.luck_state()}, (self.replay, self.shown))
+
+
+def run(training: Lockstep, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
+    """Train until the plan's time is over; a minute is as many simulated ones as `SIMULATED` says. Returns minutes."""
+    plan, rate = training.plan, training.spec.rate * 60 * SIMULATED
+    judged = training.steps / rate
+    while not training.done(minutes := training.steps / rate):
+        training.episode()
+        if (minutes - judged) * 60 > plan.judging.every:
+            training.judge(gallery, minutes)
+            training.keep(checkpoint, minutes, gallery.best)
+            judged = minutes
+        report(minutes)
+    training.judge(gallery, minutes)
+    training.keep(checkpoint, minutes, gallery.best)
+    return minutes
+
+
+def _seed(*parts: int) -> int:
+    """One number of several, for an episode."""
+    return int(np.random.default_rng(parts).integers(2**31))

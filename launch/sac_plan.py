@@ -1,0 +1,80 @@
+"""What one training is: the task, the learner, how long, and how its policies are judged; one YAML file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from policies.features import FeatureConfig
+from policies.sac import SacConfig
+from policies.sac_batches import Share
+from robot.spec import read_yaml
+from sim.env import Commands, WalkConfig
+
+
+class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How snapshots are compared: episodes on machines and commands that training never draws."""
+
+    every: Annotated[float, Meta(gt=0)] = 60.0
+    """How often a snapshot is judged [s]; in lock-step, simulated seconds times ten."""
+    episodes: Annotated[int, Meta(ge=1, le=10_000)] = 24
+    seconds: Annotated[float, Meta(gt=1, le=1000)] = 8.0
+    """Length of such an episode."""
+    commands: Commands = Commands()
+    """What is asked for in them; each command lasts a whole episode."""
+    seed: int = 777_000
+    """Where the seeds of its draws begin."""
+    final: Annotated[int, Meta(ge=0, le=10_000)] = 50
+    """Episodes, on fresh draws, that the chosen policy is scored on at the end."""
+
+
+class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a policy that walks already shows first, in the same world and action box."""
+
+    steps: Annotated[int, Meta(ge=0)] = 0
+    """In all; 0 learns from scratch."""
+    teacher: str = "trot"
+    """`trot`, or a policy file."""
+    imitate: Annotated[int, Meta(ge=0)] = 2000
+    """Steps of plain imitation."""
+    share: Share = Share()
+    """How much of a batch is demonstrated."""
+
+
+class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A training."""
+
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
+    """Wall clock of a free-running training."""
+    updates: Annotated[int, Meta(ge=1)] | None = None
+    """Train until there were about so many updates, however long that takes, instead of `minutes`."""
+    seed: int = 0
+    features: FeatureConfig = FeatureConfig(actions=True)
+    """What the actor sees."""
+    walk: WalkConfig = WalkConfig()
+    """The task."""
+    residual: Literal["", "trot"] = ""
+    """What the action box lies around: the stand pose, or what the scripted trot wants at each tick."""
+    sac: SacConfig = SacConfig()
+    capacity: Annotated[int, Meta(ge=1000, le=10_000_000)] = 500_000
+    """Steps that are remembered, all collectors together."""
+    random: Annotated[int, Meta(ge=0)] = 2000
+    """Steps of random actions at the beginning."""
+    ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
+    """Most updates a step; in lock-step exactly so many."""
+    compiled: bool = True
+    """Whether the learner becomes machine code, where a compiler is there; that takes up to a minute at the start."""
+    demonstrations: Demonstrations = Demonstrations()
+    judging: Judging = Judging()
+
+
+def judged(plan: SacPlan, seconds: float) -> WalkConfig:
+    """The task as it is judged: one command an episode, of the kind that judging asks for."""
+    return replace(plan.walk, seconds=seconds, commands=replace(plan.judging.commands, hold=seconds + 1))
+
+
+def load_plan(path: Path | None) -> SacPlan:
+    """Read a training; None is the default one. Raises SpecError."""
+    return SacPlan() if path is None else read_yaml(path, SacPlan)

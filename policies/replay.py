@@ -1,0 +1,163 @@
+"""Replay in shared memory: one collector appends steps while a learner in another process samples them.
+
+A trajectory of T steps fills T + 1 rows: each step's observation, action and reward, then a last row that holds the
+final observation alone. So the observation after any step is always the next row, also after a time limit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from robot.errors import PolicyError
+
+RUNNING, TERMINATED, TRUNCATED, FINAL = range(4)
+"""What a row is: a step amid an episode, its last step by failure, its last step by time, the observation after it."""
+
+GUARD = 64
+"""Oldest rows of a full ring that are not sampled: the collector may be overwriting them."""
+
+Layout = tuple[tuple[str, tuple[int, ...], str], ...]
+"""Name, shape and NumPy type of each column."""
+
+
+def layout(obs: int, privileged: int, actions: int, images: Mapping[str, tuple[int, int, int]] | None = None) -> Layout:
+    """Columns of a replay; images stay uint8 (h, w, 3)."""
+    floats = (("obs", (obs,)), ("privileged", (privileged,)), ("action", (actions,)), ("reward", ()))
+    pixels = tuple((name, shape, "u1") for name, shape in (images or {}).items())
+    return (*((name, shape, "f4") for name, shape in floats), ("end", (), "u1"), ("burst", (), "u4"), *pixels)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a replay lies; another process opens it there."""
+
+    memory: str
+    capacity: int
+    columns: Layout
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """B samples of n steps."""
+
+    now: dict[str, NDArray[Any]]
+    """Rows (B, ...) of the columns `obs`, `privileged`, `action` and images at the first step."""
+    after: dict[str, NDArray[Any]]
+    """Rows (B, ...) of the same columns after the last step; its `action` means nothing."""
+    reward: NDArray[np.float32]
+    """(B,) discounted sum over the steps."""
+    discount: NDArray[np.float32]
+    """(B,) what the value after the last step counts; 0 where the episode failed."""
+
+
+class Replay:
+    """A ring of rows. One process may write; any may sample."""
+
+    def __init__(self, place: Place | None = None, *, capacity: int = 0, columns: Layout = ()) -> None:
+        """Open the replay at `place`, or make one."""
+        self._owner = place is None
+        sizes = [np.dtype(kind).itemsize * int(np.prod(shape)) for _, shape, kind in (columns or _columns(place))]
+        rows = place.capacity if place else capacity
+        if rows <= GUARD:
+            raise PolicyError(f"a replay of {rows} rows is too small; give it more than {GUARD}")
+        self._memory = SharedMemory(
+            place.memory if place else None, self._owner, 64 + rows * sum(sizes) + 64 * len(sizes)
+        )
+        self.place = place or Place(self._memory.name, capacity, columns)
+        self._count: NDArray[np.int64] = np.ndarray((1,), np.int64, self._memory.buf)
+        self.columns: dict[str, NDArray[Any]] = {}
+        """Each column (capacity, ...)."""
+        offset = 64
+        for (name, shape, kind), size in zip(self.place.columns, sizes, strict=True):
+            self.columns[name] = np.ndarray((rows, *shape), kind, self._memory.buf, offset)
+            offset += -(-rows * size // 64) * 64
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the memory; its maker also frees it."""
+        self.columns, self._count = {}, np.zeros(1, np.int64)
+        self._memory.close()
+        if self._owner:
+            self._memory.unlink()
+
+    @property
+    def written(self) -> int:
+        """Rows ever written."""
+        return int(self._count[0])
+
+    def add(self, **row: ArrayLike) -> None:
+        """Append one row; columns that are not named keep whatever was there."""
+        at = int(self._count[0]) % self.place.capacity
+        for name, value in row.items():
+            self.columns[name][at] = value
+        self._count[0] += 1
+
+    def ready(self, steps: int) -> int:
+        """How many rows `sample` may start from."""
+        return max(0, self.written - steps - self._oldest())
+
+    def held(self) -> dict[str, NDArray[Any]]:
+        """Copies of the rows that can be sampled or continued, oldest first, for a checkpoint."""
+        at = np.arange(self._oldest(), self.written) % self.place.capacity
+        return {name: array[at] for name, array in self.columns.items()}
+
+    def refill(self, rows: Mapping[str, NDArray[Any]]) -> None:
+        """Continue an empty replay from what another held; its last episode ends there, as by a time limit."""
+        count = len(rows["end"])
+        if count > self.place.capacity:
+            rows, count = {name: array[-self.place.capacity :] for name, array in rows.items()}, self.place.capacity
+        for name, array in rows.items():
+            self.columns[name][:count] = array
+        if count and self.columns["end"][count - 1] == RUNNING:
+            # Note: what came after the last step is not known, so that step is of no use.
+            self.columns["end"][count - 1] = FINAL
+            if count > 1 and self.columns["end"][count - 2] == RUNNING:
+                self.columns["end"][count - 2] = TRUNCATED
+        self._count[0] = count
+
+    def _oldest(self) -> int:
+        return max(0, self.written - self.place.capacity + GUARD)
+
+    def sample(self, count: int, steps: int, gamma: float, rng: np.random.Generator) -> Draw:
+        """Draw uniformly; each sample spans `steps` steps, fewer where an episode or a burst ends."""
+        start = self._starts(count, steps, rng)
+        reward, factor = np.zeros(count, np.float32), np.ones(count, np.float32)
+        alive, after = np.ones(count, np.bool_), start.copy()
+        end, burst, rewards = self.columns["end"], self.columns["burst"], self.columns["reward"]
+        for _ in range(steps):
+            here = after % self.place.capacity
+            reward += np.where(alive, factor * rewards[here], 0.0)
+            following = (after + 1) % self.place.capacity
+            factor = np.where(alive, np.where(end[here] == TERMINATED, 0.0, factor * gamma), factor)
+            after = after + alive
+            alive = alive & (end[here] == RUNNING) & (burst[here] == burst[following])
+        return Draw(self._rows(start), self._rows(after), reward, factor.astype(np.float32))
+
+    def _starts(self, count: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Absolute numbers of rows (count,) that hold a step and have all they need after them."""
+        found = np.empty(0, np.int64)
+        low, high = self._oldest(), self.written - steps
+        while len(found) < count:
+            drawn = rng.integers(low, high, count + count // 8 + 4)
+            steady = self.columns["end"][drawn % self.place.capacity] != FINAL
+            found = np.concatenate([found, drawn[steady]])
+        return found[:count]
+
+    def _rows(self, number: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        at = number % self.place.capacity
+        return {name: array[at] for name, array in self.columns.items() if name not in {"reward", "end", "burst"}}
+
+
+def _columns(place: Place | None) -> Layout:
+    if place is None:
+        raise PolicyError("a replay needs columns")
+    return place.columns

@@ -1,0 +1,115 @@
+"""The learner in a process of its own: reads replays that anybody fills, publishes weights that anybody reads.
+
+Whoever collects (a simulator, a real robot's loop) shares nothing with it but memory, so nothing here can delay them.
+"""
+
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.mailbox import Address, Mailbox
+from policies.replay import Place, Replay
+from policies.sac import Learner, SacConfig, Sizes
+from policies.sac_actor import Float32, flattened
+from policies.sac_batches import Batches, Share
+from policies.symmetry import Mirror
+
+IMITATION_RATE = 2e-3
+"""Learning rate of plain imitation; it falls to zero over the second half."""
+PUBLISH = 10
+"""Updates between two publications of the actor."""
+
+
+@dataclass(frozen=True)
+class LearnJob:
+    """What a learner needs to know."""
+
+    config: SacConfig
+    sizes: Sizes
+    seed: int
+    online: tuple[Place, ...]
+    actor: Address
+    mirrors: Mapping[str, Mirror]
+    scale: Float32
+    """(d,) factors of the features."""
+    start: int
+    """Steps to wait for before the first update."""
+    ratio: float
+    """Most updates a step."""
+    compiled: bool = True
+    demonstrated: tuple[Place, ...] = ()
+    share: Share = field(default_factory=Share)
+    imitate: int = 0
+    """Steps of plain imitation before anything else; they wait for `demonstrations` steps in each replay."""
+    demonstrations: int = 0
+    recorded: tuple[Float32, Float32] | None = None
+    """Features (N, d) and actions (N, n) of recordings, which are imitated too."""
+    arrays: Mapping[str, NDArray[np.float32]] | None = None
+    """Where to continue."""
+    updates: int = 0
+    """How many updates were made before."""
+
+
+def learn(job: LearnJob, pipe: Connection) -> None:
+    """Update until told to end. Understands "figures", "arrays" and "end"; answers each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks everybody to end
+    online = [Replay(place) for place in job.online]
+    shown = [Replay(place) for place in job.demonstrated]
+    mailbox = Mailbox(job.actor)
+    learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
+    if job.arrays is not None:
+        learner.adopt(job.arrays)
+        learner.updates = job.updates
+    batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
+    try:
+        begin(job, shown, learner)
+        mailbox.publish(flattened(learner.arrays()))
+        while answer(pipe, learner):
+            seen = sum(replay.written for replay in online)
+            if batches.ready() < max(job.start, job.config.batch) or learner.updates >= job.ratio * seen:
+                time.sleep(0.002)
+                continue
+            learner.update(batches.draw(learner.updates))
+            if learner.updates % PUBLISH == 0:
+                mailbox.publish(flattened(learner.arrays_of("actor")))
+    finally:
+        for replay in (*online, *shown):
+            replay.close()
+        mailbox.close()
+
+
+def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
+    """Imitate the demonstrations, if there are any."""
+    if not job.imitate or job.arrays is not None:
+        return
+    while min((replay.written for replay in shown), default=0) < job.demonstrations:
+        time.sleep(0.05)
+    imitate(learner, Batches(shown, job.config, job.mirrors, job.scale, seed=job.seed), job.imitate, job.recorded)
+
+
+def imitate(learner: Learner, batches: Batches, steps: int, recorded: tuple[Float32, Float32] | None = None) -> None:
+    """Make the actor do what the batches show, and in every second step what was recorded."""
+    for step in range(steps):
+        obs, action = batches.pairs(None if step % 2 else recorded)
+        learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
+    learner.settle()
+
+
+def answer(pipe: Connection, learner: Learner) -> bool:
+    """Answer what was asked; False when the learner shall end, or nobody is there any more."""
+    while pipe.poll():
+        try:
+            asked = pipe.recv()
+        except EOFError:
+            return False
+        if asked == "end":
+            return False
+        arrays: Any = learner.arrays() if asked == "arrays" else None
+        pipe.send((learner.updates, learner.figures.copy(), arrays))
+    return True

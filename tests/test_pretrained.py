@@ -1,0 +1,42 @@
+"""The policy that is shipped: it fits the robot, is small, and walks on an engine that it never saw."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import policies
+from policies.checkpoint import read_manifest
+from policies.loading import load_policy
+from policies.manifest import check_fits
+from robot.spec import load_spec
+from sim.lockstep import lockstep
+from sim.twin_dynamics import Dynamics
+from sim.twin_machine import Twin
+
+WALK = Path(policies.__file__).parent / "pretrained" / "pupper_walk.safetensors"
+
+
+def test_it_fits_and_is_small() -> None:
+    manifest = read_manifest(WALK)
+    check_fits(manifest, load_spec())
+    assert manifest.kind == "sac"
+    assert WALK.stat().st_size < 2**20
+
+
+def test_it_follows_a_command_on_a_twin_that_is_heavy_late_and_slippery() -> None:
+    spec, command = load_spec(), np.array([0.25, 0.0, 0.4])
+    dynamics = Dynamics(mass=1.2, payload=0.1, friction=0.5, kp=0.85, action_latency_ms=25.0, telemetry_latency_ms=10.0)
+    twin, policy = Twin(dynamics, seed=1), load_policy(WALK)[1]()
+    done = []
+    with lockstep(spec, twin, needs_imu=True) as robot:
+        robot.reset()
+        policy.reset()
+        for _ in range(120):
+            robot.send(policy.act(replace(robot.observe(), command=command)))
+            truth = twin.truth()
+            assert not truth.fallen
+            done.append([*truth.velocity[:2], truth.angular_velocity[2]])
+    off = np.abs(np.mean(done[40:], axis=0) - command)
+    assert np.hypot(off[0], off[1]) < 0.1
+    assert off[2] < 0.25

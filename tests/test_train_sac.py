@@ -1,0 +1,257 @@
+"""`leash train sac`: reproducible, resumable, and clear about what is wrong."""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from launch.cli import main as leash
+from launch.sac_free import FreeRun
+from launch.sac_gallery import Gallery
+from launch.sac_lockstep import Lockstep
+from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
+from launch.sac_score import walked
+from launch.train_sac import TrainSac, learn, planned
+from policies.checkpoint import read_manifest
+from policies.sac import SacConfig
+from policies.sac_actor import flattened
+from policies.sac_checkpoint import load_checkpoint, save_checkpoint
+from policies.sac_recorded import recorded
+from robot.episode import Episode, list_episodes, load_dataset
+from robot.errors import PolicyError, UsageError
+from robot.spec import Spec, load_spec
+from sim.env import Commands, WalkConfig, blend
+from sim.randomize import Ranges
+
+PLAN = SacPlan(
+    walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),
+    sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16),
+    capacity=2000,
+    random=20,
+    ratio=0.5,
+    compiled=False,
+    judging=Judging(every=1.0, episodes=2, seconds=1.5, final=2),
+)
+SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
+
+
+def trained(plan: SacPlan, episodes: int) -> dict[str, np.ndarray]:
+    with Lockstep(plan, load_spec()) as training:
+        for _ in range(episodes):
+            training.episode()
+        return training.learner.arrays()
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("plan", [PLAN, SHOWN], ids=["from scratch", "from demonstrations"])
+def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
+    first, again, other = (trained(replace(plan, seed=seed), 3) for seed in (1, 1, 2))
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(SHOWN, spec) as training:
+        for _ in range(4):
+            training.episode()
+        training.keep(path, 0.5, 1.0)
+        for _ in range(4):
+            training.episode()
+        straight, steps = training.learner.arrays(), training.steps
+    with Lockstep(SHOWN, spec, resume=load_checkpoint(path, spec.hash)) as training:
+        for _ in range(4):
+            training.episode()
+        assert training.steps == steps
+        assert same(straight, training.learner.arrays())
+
+
+def test_a_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(PLAN, spec) as training:
+        training.keep(path, 0.0, 0.0)
+    other = msgspec.structs.replace(spec, rate=10.0)
+    with pytest.raises(PolicyError, match=f"trained for spec {spec.hash}, this one is {other.hash}"):
+        load_checkpoint(path, other.hash)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(b"\x10" + bytes(40))
+    with pytest.raises(PolicyError, match="cannot read the checkpoint"):
+        load_checkpoint(path, "x")
+
+
+@contextmanager
+def files_at_most(size: int) -> Iterator[None]:
+    """The kernel refuses to write larger files, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(PLAN, spec) as training:
+        training.keep(path, 0.1, 0.0)
+        training.episode()
+        with (
+            files_at_most(10_000),
+            pytest.raises(PolicyError, match="still holds the last one; make room and --resume"),
+        ):
+            training.keep(path, 0.2, 0.0)
+        kept = load_checkpoint(path, spec.hash)
+        assert kept.standing.minutes == 0.1
+        assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    with Lockstep(PLAN, spec, resume=kept) as training:
+        training.episode()
+
+
+def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: Path) -> None:
+    """Processes, shared memory, judging, checkpoint, resumption, report; then the file walks outside of training."""
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(msgspec.yaml.encode(replace(SHOWN, random=0, ratio=4.0, updates=200)).decode())
+    figures = learn(TrainSac(config=plan, out=tmp_path / "run", video=False))
+    assert figures["steps"] > 0
+    assert figures["updates"] >= 190
+    assert figures["episodes"] == 2
+    policy = Path(figures["policy"])
+    assert policy.stat().st_size < 2**20
+    manifest = read_manifest(policy)
+    assert (manifest.kind, manifest.filter_hz) == ("sac", PLAN.walk.filter_hz)
+    assert manifest.network is not None
+    assert manifest.network.squash
+    assert "judged" in Path(figures["report"]).read_text() or "fresh draws" in Path(figures["report"]).read_text()
+    with pytest.raises(PolicyError, match="--resume goes on with it"):
+        learn(TrainSac(config=plan, out=tmp_path / "run"))
+    plan.write_text(plan.read_text().replace("updates: 200", f"updates: {figures['updates'] + 100}"))
+    longer = learn(TrainSac(config=plan, out=tmp_path / "run", resume=True, video=False))
+    assert longer["updates"] >= figures["updates"] + 50
+    assert longer["minutes"] > figures["minutes"]
+
+
+@pytest.mark.parametrize("plan", [SHOWN, replace(PLAN, residual="trot")], ids=["whole targets", "residual"])
+def test_the_saved_policy_acts_like_the_actor(plan: SacPlan, tmp_path: Path) -> None:
+    """Through scale, squashing, box, filter, features and the trot: the same targets to the last bits of a float."""
+    spec = load_spec()
+    with Lockstep(plan, spec) as training:
+        for _ in range(2):
+            training.episode()
+        gallery = Gallery(plan, spec, tmp_path)
+        training.judge(gallery, 0.1)
+        gallery.close()
+        env, actor = training.env, training.actor
+        actor.adopt(flattened(training.learner.arrays_of("average"), "average"))
+        obs, _ = env.reset(seed=5)
+        wanted = []
+        for _ in range(15):
+            obs = env.step(actor.best(obs))[0]
+            wanted.append(env.sent)
+    walk = walked(replace(plan, walk=replace(plan.walk, seconds=0.75)), gallery.policy, [5], 0.75)[0]
+    # Note: a walk is chaotic; after some steps the last bits of torch and NumPy have grown to be seen
+    np.testing.assert_allclose(walk.targets[:6], wanted[:6], atol=1e-5)
+    assert np.ptp(wanted, axis=0).max() > 0.01
+
+
+def test_a_reward_that_is_no_number_is_named(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("compiled: false\nwalk: {weights: {bounce: .nan}}\n")
+    with pytest.raises(PolicyError, match="reward of step 0 is not finite .bounce nan.*--resume"):
+        learn(TrainSac(config=plan, out=tmp_path / "run", minutes=1.0))
+
+
+@pytest.mark.parametrize("victim", ["collector 0", "learner"])
+def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_path: Path) -> None:
+    with FreeRun(PLAN, load_spec(), 1) as training:
+        (process,) = [child for child in multiprocessing.active_children() if child.name == victim]
+        process.kill()
+        process.join()
+        with pytest.raises(PolicyError, match=r"(collector 0|the learner) died .exit code -9.*--resume"):
+            if victim == "learner":
+                training.ask()
+            else:
+                list(training.listen())
+    assert not [child for child in multiprocessing.active_children() if child.name in {"learner", "collector 0"}]
+
+
+def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, list[Episode]]) -> None:
+    spec, episodes = demonstration
+    newest = blend(4.0, spec.period)
+    seen, action = recorded(episodes, spec, PLAN.features, np.full(12, 0.9), newest)
+    assert len(seen) == len(action) > 20
+    assert np.abs(action).max() <= 1
+    with pytest.raises(PolicyError, match=r"rad from standing, outside the action box of 0.05 rad; widen"):
+        recorded(episodes, spec, PLAN.features, np.full(12, 0.05), newest)
+
+
+def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, list[Episode]]) -> None:
+    spec, episodes = demonstration
+    box, newest = np.full(12, 0.9), blend(4.0, spec.period)
+    features = replace(PLAN.features, frames=1)
+    _, action = recorded(episodes, spec, features, box, newest)
+    offset = np.zeros(12)
+    for row, made in enumerate(action):
+        offset = offset + newest * (made * box - offset)
+        wanted = episodes[0].human.joint_pos[row] - spec.stand
+        np.testing.assert_allclose(offset, wanted, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Spec, list[Episode]]:
+    """One recording of the scripted operator in PyBullet."""
+    folder = tmp_path_factory.mktemp("demo")
+    code = ["collect", str(folder), "--robot", "sim", "--operator", "scripted", "--episodes", "1", "--seconds", "4"]
+    before = sys.argv
+    sys.argv = ["leash", *code]
+    try:
+        assert leash() == 0
+    finally:
+        sys.argv = before
+    episodes = load_dataset(list_episodes(folder))
+    return episodes[0].spec, episodes
+
+
+def test_demos_need_somebody_who_demonstrates(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="give --from too"):
+        planned(TrainSac(demos=(tmp_path,)))
+
+
+def test_a_residual_needs_no_demonstrations(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("demonstrations: {steps: 100}")
+    with pytest.raises(UsageError, match="begins as the trot itself"):
+        planned(TrainSac(config=plan, residual="trot"))
+
+
+def test_a_plan_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("sac: {batchsize: 3}")
+    with pytest.raises(Exception, match="batchsize"):
+        load_plan(path)
+
+
+def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(PLAN, spec) as training:
+        training.episode()
+        training.keep(path, 1.5, 0.25)
+        kept = load_checkpoint(path, spec.hash)
+        assert kept.standing.best == 0.25
+        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == PLAN
+        assert same(kept.part("learner"), training.learner.arrays())
+        assert len(kept.part("replay.0")["end"]) == training.replay.written
+    save_checkpoint(path, kept.standing, {})
+    assert load_checkpoint(path, spec.hash).arrays == {}
