@@ -253,6 +253,7 @@ def test_it_learns_which_action_pays() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler itself
 def test_compiled_and_eager_updates_give_the_same_numbers() -> None:
     machine, eager = Learner(SMALL, SIZES), learner()
     for number in range(4):
