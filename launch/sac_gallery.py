@@ -105,10 +105,6 @@ class Gallery:
 
 def summed(shot: Shot, scores: Sequence[Score]) -> Judged:
     """One row of the table."""
-
-    def mean(name: str) -> float:
-        return float(np.mean([getattr(score, name) for score in scores]))
-
     return Judged(
         shot.minutes,
         shot.steps,
@@ -116,10 +112,10 @@ def summed(shot: Shot, scores: Sequence[Score]) -> Judged:
         len(scores),
         sum(score.success for score in scores),
         sum(not score.fell for score in scores),
-        mean("speed_error"),
-        mean("yaw_error"),
-        mean("action_rate"),
-        mean("merit"),
+        float(np.mean([score.error.planar for score in scores])),
+        float(np.mean([score.error.turning for score in scores])),
+        float(np.mean([score.action_rate for score in scores])),
+        float(np.mean([score.merit for score in scores])),
         shot.reward,
     )
 

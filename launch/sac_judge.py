@@ -8,15 +8,11 @@ import numpy as np
 
 from launch.sac_env import open_env
 from launch.sac_plan import SacPlan, judged
-from launch.witness import BOX, SMOOTH
+from launch.witness import BOX
 from policies.sac_actor import Float32, NumpyActor
 from robot.types import Array
 from sim.env import PupperEnv
-
-SPEED, YAW = 0.1, 0.25
-"""Largest mean tracking error of a success [m/s], [rad/s]."""
-SETTLE = 1.0
-"""Seconds after a start that are not scored."""
+from sim.tracking import PLANAR, SETTLE, TURNING, Tracking, tracking
 
 
 @dataclass(frozen=True)
@@ -24,22 +20,20 @@ class Score:
     """One episode."""
 
     fell: bool
-    speed_error: float
-    """Mean error of the velocity in the plane, averaged over half a second at a time [m/s]."""
-    yaw_error: float
-    """[rad/s]"""
+    error: Tracking
+    """Of the velocity, as every evaluation means it."""
     action_rate: float
     """Mean change of the targets a tick, as a share of the usual box."""
 
     @property
     def success(self) -> bool:
         """Up and on course."""
-        return not self.fell and self.speed_error < SPEED and self.yaw_error < YAW
+        return not self.fell and self.error.good
 
     @property
     def merit(self) -> float:
         """What is maximized: successes, then small errors, then smoothness."""
-        loose = min(2.0, self.speed_error / SPEED) + min(2.0, self.yaw_error / YAW)
+        loose = min(2.0, self.error.planar / PLANAR) + min(2.0, self.error.turning / TURNING)
         return self.success + 0.5 * (not self.fell) - 0.2 * loose - 0.2 * min(3.0, self.action_rate / 0.12)
 
 
@@ -74,10 +68,6 @@ def episode(env: PupperEnv, actor: Best, seed: int) -> Score:
 
 def scored(velocity: Array, sent: Array, command: Array, *, fell: bool, rate: float) -> Score:
     """What true velocities (T, 3) and sent targets (T, 12) are worth under a command (3,)."""
-    skip = min(round(SETTLE * rate), len(velocity) - 1)
-    error = velocity[skip:] - command
-    width = max(1, min(round(SMOOTH * rate), len(error)))
-    smooth = np.stack([np.convolve(column, np.ones(width) / width, "valid") for column in error.T], axis=1)
-    change = np.abs(np.diff(sent[skip:], axis=0) / BOX).mean() if len(sent) > skip + 1 else 0.0
-    planar = np.hypot(smooth[:, 0], smooth[:, 1]).mean()
-    return Score(fell, float(planar), float(np.abs(smooth[:, 2]).mean()), float(change))
+    late = sent[min(round(SETTLE * rate), len(sent) - 1) :]
+    change = np.abs(np.diff(late, axis=0) / BOX).mean() if len(late) > 1 else 0.0
+    return Score(fell, tracking(velocity, command, rate), float(change))

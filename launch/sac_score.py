@@ -51,8 +51,8 @@ def figures(scores: Sequence[Score]) -> dict[str, float]:
         "success_low": low,
         "success_high": high,
         "no_fall": sum(not score.fell for score in scores),
-        "speed_error": float(np.mean([score.speed_error for score in scores])),
-        "yaw_error": float(np.mean([score.yaw_error for score in scores])),
+        "speed_error": float(np.mean([score.error.planar for score in scores])),
+        "yaw_error": float(np.mean([score.error.turning for score in scores])),
         "action_rate": float(np.mean([score.action_rate for score in scores])),
     }
 

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from launch.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
 from launch.sac_gallery import Gallery, Judged
-from launch.sac_judge import SPEED, YAW
 from launch.sac_plan import SacPlan
 from launch.sac_score import Walked
 from launch.video import write_video
 from policies.clone import load
 from robot.image import Pixels
 from sim.env import PupperEnv
+from sim.tracking import PLANAR, TURNING
 
 SHOWN = ((0.4, 0.0, 0.0), (-0.2, 0.0, 0.0), (0.0, 0.12, 0.0), (0.2, 0.0, 0.8))
 """Commands of the video, one after another: ahead, back, sideways, a curve."""
@@ -45,7 +45,7 @@ def write_story(
         path = folder / "walk.mp4"
         write_video(path, _frames(plan, gallery.policy), 20)
         report.video(path, "Ahead at 0.4 m/s, back at 0.2, left at 0.12, and a curve of 0.2 m/s and 0.8 rad/s.")
-    report.section("On fresh draws", f"A success stays up and is off by less than {SPEED} m/s and {YAW} rad/s.")
+    report.section("On fresh draws", f"A success stays up and is off by less than {PLANAR} m/s and {TURNING} rad/s.")
     report.table(("figure", "value"), figures_table(figures))
     if walks:
         report.plot(tracking_plot(walks), "What was asked and what was done, one point an episode.")
