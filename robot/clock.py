@@ -5,6 +5,10 @@ import time
 from typing import Protocol
 
 
+ROUNDING = 1e-9
+"""Periods that a sum of floats may be off."""
+
+
 class Clock(Protocol):
     """Where time comes from; injectable, so that tests need not wait."""
 
@@ -72,7 +76,9 @@ class Grid:
             self._next = now + self.period
             return 0.0
         due = self._next
-        slot = due + max(0, math.ceil((now - due) / self.period)) * self.period if now > due + self.period else due
+        behind = (now - due) / self.period
+        # Note: a whole period late is a missed slot, or the next tick would begin in the same moment as this one.
+        slot = due + math.ceil(behind - ROUNDING) * self.period if behind >= 1.0 - ROUNDING else due
         self.clock.sleep_until(slot)
         self._next = slot + self.period
         return self.clock.now() - due

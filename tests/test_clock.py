@@ -69,6 +69,16 @@ def test_a_restarted_grid_begins_where_it_is() -> None:
     assert clock.now() == pytest.approx(0.033)
 
 
+def test_a_tick_that_ends_on_a_slot_takes_it_and_the_next_one_is_not_at_the_same_moment() -> None:
+    clock = VirtualClock()
+    grid = Grid(PERIOD, clock)
+    grid.wait()
+    clock.advance(0.1)
+    assert grid.wait() == pytest.approx(0.05)
+    assert grid.wait() == pytest.approx(0.0)
+    assert clock.now() == pytest.approx(0.15)
+
+
 @given(st.lists(st.floats(0, 0.5), min_size=1, max_size=50))
 def test_whatever_a_tick_takes_slots_stay_on_the_grid_and_none_is_used_twice(work: list[float]) -> None:
     clock = VirtualClock()
