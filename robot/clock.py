@@ -4,7 +4,6 @@ import math
 import time
 from typing import Protocol
 
-
 ROUNDING = 1e-9
 """Periods that a sum of floats may be off."""
 
