@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from policies.manifest import NetworkConfig
+from policies.widths import shapes
 
 HEAD_SCALE = 0.1
 """The last layer begins small, so that an untrained policy asks for nearly the stand pose."""
