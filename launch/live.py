@@ -4,7 +4,6 @@ This process drives the robot and holds no torch; the learner is another one, wh
 """
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ from policies.mailbox import Mailbox
 from policies.manifest import check_fits
 from policies.replay import Replay
 from policies.sac_checkpoint import Checkpoint, load_checkpoint
-from robot.errors import LeashError, PolicyError, UsageError
+from robot.errors import PolicyError, UsageError
 from robot.spec import load_spec
 from robot.types import Log, Policy
 from teleop.cockpit_link import Cockpit, CockpitOptions
@@ -230,11 +229,3 @@ def _progress(plan: LivePlan) -> Iterator[Callable[[float, str], None]]:
             bar.update(task, completed=min(minutes, plan.minutes), told=told, refresh=True)
 
         yield report
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except LeashError as error:
-        print(f"leash train: {error}", file=sys.stderr)
-        sys.exit(2)

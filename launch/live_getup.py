@@ -11,7 +11,7 @@ TRIES = 3
 UPRIGHT = -0.75
 """Gravity along the body's z below which the legs are under it."""
 FOLD, SWING, PUSH = 16, 8, 8
-"""Ticks for folding the legs, swinging those of one side over the back, and pushing with them."""
+"""Ticks for folding the legs, swinging them over the back, and pushing with them."""
 
 
 class Moves:
@@ -42,11 +42,12 @@ def fold(spec: Spec) -> Array:
     return np.array(spec.rest)
 
 
-def swung(spec: Spec, *, left: bool, inward: bool) -> Array:
-    """(n,) the legs of one side over the back, turned outward or inward; the others folded."""
+def swung(spec: Spec, *, left: bool, right: bool) -> Array:
+    """(n,) the legs of these sides stretched over the back and outward, the others folded [rad]."""
     pose = fold(spec).reshape(4, 3)
-    sign = (1.0 if left else -1.0) * (-1.0 if inward else 1.0)
-    pose[1 if left else 0 :: 2] = (0.75 * sign, 3.6, -0.3)
+    for side, sign, wanted in ((1, 1.0, left), (0, -1.0, right)):
+        if wanted:
+            pose[side::2] = (0.75 * sign, 3.6, -0.3)
     return pose.ravel()
 
 
@@ -57,8 +58,9 @@ def get_up(robot: Robot, log: Log) -> None:
     moves = Moves(start, (fold(spec), FOLD))
     run(robot, moves, log, ticks=moves.ticks)
     if moves.seen.gravity[2] > UPRIGHT:
-        left = bool(moves.seen.gravity[1] > 0)
-        out, inward = (swung(spec, left=left, inward=inward) for inward in (False, True))
-        moves = Moves(moves.end, (out, SWING), (out, PUSH), (inward, PUSH), (fold(spec), FOLD))
+        # Note: from the back onto one side; from the side, legs of both push the floor from behind, onto the feet.
+        left = bool(moves.seen.gravity[1] <= 0)
+        side, both = swung(spec, left=left, right=not left), swung(spec, left=True, right=True)
+        moves = Moves(moves.end, (side, SWING), (side, PUSH), (both, SWING), (both, PUSH), (fold(spec), FOLD))
         run(robot, moves, log, ticks=moves.ticks)
     robot.reset()

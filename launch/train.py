@@ -1,7 +1,5 @@
 """`leash train`: make a policy out of recordings, or out of trial and error in simulation."""
 
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,9 +51,6 @@ class TrainBc:
 
 def main(args: list[str]) -> int:
     """Train, save, and say how well it went."""
-    if on_robot(args):
-        # Note: another program takes this process over, because torch, which is loaded here, shall not be near motors.
-        os.execv(sys.executable, [sys.executable, "-m", "launch.live", *args[1:]])
     commands: dict[str, Callable[..., TrainBc | TrainSac]] = {"bc": TrainBc, "sac": TrainSac}
     config = checked(tyro.extras.subcommand_cli_from_dict(commands, prog="leash train", args=args))
     if isinstance(config, TrainSac):
@@ -65,12 +60,6 @@ def main(args: list[str]) -> int:
     if config.json:
         emit(figures)
     return 0
-
-
-def on_robot(args: Sequence[str]) -> bool:
-    """Whether the command line asks to learn on a robot, not in simulation: see `launch.live`."""
-    named = [word for word in args[1:] if word == "--robot" or word.startswith("--robot=")]
-    return args[:1] == ["sac"] and bool(named)
 
 
 def _sac(config: TrainSac) -> int:
