@@ -185,7 +185,12 @@ def _counted(practice: Practice) -> dict[str, Any]:
     tally = practice.tally
     late = tally.lateness.figures() if len(tally.lateness.late) else {}
     speed = float(np.mean(tally.speeds)) if tally.speeds else float("nan")
-    own = {"late_ticks": tally.late_ticks, "speed_mean": speed, "minutes_to_0.3_mps": tally.reached}
+    own = {
+        "gate_stops": practice.opened.gate_stops(),
+        "late_ticks": tally.late_ticks,
+        "speed_mean": speed,
+        "minutes_to_0.3_mps": tally.reached,
+    }
     return {**own, "interventions": practice.apprentice.bursts, "demonstrated": practice.memory.demonstrated, **late}
 
 

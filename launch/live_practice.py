@@ -21,6 +21,8 @@ from robot.types import Log, Policy, Tick
 
 NOTED = 20
 """Ticks between two notes to the learner."""
+PATIENCE = 60
+"""So many notes are sent until the learner has published what is to be judged."""
 
 
 @dataclass
@@ -60,13 +62,14 @@ class Practice:
         """Fits `Log`, behind the apprentice's: count, tell the learner, hand over from a teacher."""
         self.tally.walked(tick, self.apprentice)
         if len(self.tally.moved) % NOTED == 0:
-            self._note(average=False)
+            self.note(average=False)
         if self.apprentice.mind is not self.explorer and self.explorer.mailbox.version > 0:
             self.taught = self.tally.scored()
             self.tally.restart()
             self.apprentice.mind = self.explorer
 
-    def _note(self, *, average: bool) -> None:
+    def note(self, *, average: bool) -> None:
+        """Tell the learner, and whoever watches, how it stands."""
         tally = self.tally
         speed = sum(tally.speeds) / max(1, len(tally.speeds))
         reward = sum(tally.rewards) / max(1, len(tally.rewards))
@@ -94,6 +97,13 @@ class Practice:
                 self.tally.falls += 1
                 self._recover()
 
+    def stand(self) -> None:
+        """Stand up where the robot is. Raises RobotError when it was stopped for good."""
+        try:
+            self.opened.robot.reset()
+        except GateLatched as error:
+            self._help(str(error))
+
     def _recover(self) -> None:
         robot, sense = self.opened.robot, self.apprentice.sense
         try:
@@ -120,8 +130,8 @@ class Practice:
 
 def practise(practice: Practice) -> dict[str, float]:
     """Practise for the plan's minutes, then let the averaged actor be scored; its figures."""
-    plan, robot = practice.plan, practice.opened.robot
-    robot.reset()
+    plan = practice.plan
+    practice.stand()
     practice.walk(lambda: practice.minutes >= plan.minutes)
     minutes, falls = practice.minutes, practice.tally.falls
     figures: dict[str, float] = {"robot_minutes": minutes, "falls": falls, "person_helped": practice.tally.helped}
@@ -134,16 +144,22 @@ def _judged(practice: Practice) -> dict[str, float]:
     if practice.plan.judge == 0:
         return {}
     explorer, tally = practice.explorer, practice.tally
-    robot = practice.opened.robot
-    practice._note(average=True)
-    until = tally.minutes + 1.0
-    while practice.average.version == 0 and tally.minutes < until:
-        practice.walk(lambda: len(tally.moved) % NOTED == NOTED - 1)
-        practice._note(average=True)
+    practice.note(average=True)
+    for _ in range(PATIENCE):
+        if practice.average.version:
+            break
+        _walk_on(practice, NOTED)
+        practice.note(average=True)
     explorer.mailbox, explorer.version, explorer.best = practice.average, 0, True
-    robot.reset()
+    practice.stand()
     tally.restart()
-    before, ticks = tally.falls, round(practice.plan.judge * robot.spec.rate)
-    practice.walk(lambda: len(tally.moved) >= ticks)
+    before = tally.falls
+    _walk_on(practice, round(practice.plan.judge * practice.opened.spec.rate))
     scored = {f"judged_{name}": value for name, value in tally.scored().items()}
     return {**scored, "judged_falls": tally.falls - before}
+
+
+def _walk_on(practice: Practice, ticks: int) -> None:
+    """For so many ticks."""
+    enough = len(practice.tally.moved) + ticks
+    practice.walk(lambda: len(practice.tally.moved) >= enough)
