@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from policies.replay import TRUNCATED, Replay, layout
-from policies.sac import Learner, SacConfig, Sizes
+from policies.sac import Learner
 from policies.sac_batches import Batches
+from policies.sac_config import SacConfig, Sizes
 from robot.errors import UsageError
 
 SIZES = Sizes(obs=48, privileged=0, actions=12)

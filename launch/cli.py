@@ -31,6 +31,17 @@ def usage() -> str:
     return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest."
 
 
+def chosen(name: str, args: list[str]) -> tuple[str, list[str]]:
+    """The module of a command, and the arguments for it.
+
+    Note: `leash train sac --robot ...` drives motors, so it is a module of its own, which loads no torch.
+    """
+    learns = name == "train" and args[:1] == ["sac"]
+    if learns and any(word == "--robot" or word.startswith("--robot=") for word in args):
+        return "live", args[1:]
+    return name, args
+
+
 def main() -> int:
     """Run the command on the command line; a LeashError is one line and exit code 2."""
     name, args = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
@@ -41,7 +52,8 @@ def main() -> int:
         print(f"leash: no command is called {name!r}; known are {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        code: int = importlib.import_module(f"launch.{name}").main(args)
+        module, rest = chosen(name, args)
+        code: int = importlib.import_module(f"launch.{module}").main(rest)
     except LeashError as error:
         print(f"leash {name}: {error}", file=sys.stderr)
         if "--json" in args:

@@ -6,8 +6,8 @@ from launch.sac_plan import SacPlan
 from policies.features import Features
 from policies.gait import Trot
 from policies.replay import Layout, layout
-from policies.sac import Sizes
 from policies.sac_actor import NumpyActor
+from policies.sac_config import Sizes
 from policies.sac_scale import scale_of
 from policies.symmetry import JOINTS, Mirror, of_features
 from robot.spec import Spec, load_spec

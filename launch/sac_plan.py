@@ -8,8 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from policies.features import FeatureConfig
-from policies.sac import SacConfig
-from policies.sac_batches import Share
+from policies.sac_config import SacConfig, Share
 from robot.spec import read_yaml
 from sim.env import Commands, WalkConfig
 

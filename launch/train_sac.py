@@ -39,6 +39,8 @@ SPARE = max(1, (os.cpu_count() or 2) - 1)
 class TrainSac:
     """Learn to walk in simulation: `leash train sac --config launch/pupper_walk.yaml --out runs/walk`.
 
+    On a robot instead, while it walks: `leash train sac --robot twin --help`.
+
     The folder gets the best policy, a checkpoint to go on from, curves for TensorBoard and a report.
     """
 

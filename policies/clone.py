@@ -11,7 +11,8 @@ from policies.checkpoint import Weights, read_manifest, read_weights
 from policies.features import Features
 from policies.gait import Trot
 from policies.manifest import Manifest
-from policies.networks import Ensemble, shapes
+from policies.networks import Ensemble
+from policies.widths import shapes
 from robot.errors import PolicyError
 from robot.types import Action, Array, Observation, Policy
 

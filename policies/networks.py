@@ -1,6 +1,5 @@
 """An ensemble of LayerNorm MLPs, its members stacked so that each layer is one batched matrix product."""
 
-import itertools
 import math
 
 import torch
@@ -8,6 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from policies.manifest import NetworkConfig
+from policies.widths import shapes
 
 HEAD_SCALE = 0.1
 """The last layer begins small, so that an untrained policy asks for nearly the stand pose."""
@@ -47,18 +47,6 @@ class Ensemble(nn.Module):
         with torch.no_grad():
             for name, value in self._made.items():
                 value.copy_(arrays[name])
-
-
-def shapes(config: NetworkConfig, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight of an `Ensemble`."""
-    widths = [inputs, *config.hidden, outputs]
-    made: dict[str, tuple[int, ...]] = {}
-    for layer, (before, after) in enumerate(itertools.pairwise(widths)):
-        made[f"weight_{layer}"] = (config.members, before, after)
-        made[f"bias_{layer}"] = (config.members, 1, after)
-        if layer < len(config.hidden):
-            made[f"gain_{layer}"] = made[f"shift_{layer}"] = (config.members, 1, after)
-    return made
 
 
 def _initial(name: str, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -10,67 +10,28 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import torch
-from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch._dynamo.exc import BackendCompilerFailed
 from torch.nn import functional
 
 from policies.manifest import NetworkConfig
-from policies.networks import shapes
+from policies.sac_config import LOG_STD, SacConfig, Sizes
+from policies.widths import shapes
 
 Params = dict[str, Tensor]
-Positive = Annotated[float, Meta(gt=0, le=1)]
 Slope = Callable[[Tensor], Tensor]
-Width = Annotated[int, Meta(ge=1, le=4096)]
 
-LOG_STD = (-5.0, 0.0)
-"""Bounds of the logarithm of the actor's deviation, before the squashing."""
 ACTOR_HEAD = 0.01
 """The actor's last layer begins this small: an untrained one asks for the stand pose."""
 EPSILON = 1e-5
 """Keeps LayerNorm from dividing by zero, as torch's own does."""
 DECAY = (0.9, 0.999)
 """Of Adam's first and second moments."""
-
-
-class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to learn."""
-
-    critics: Annotated[int, Meta(ge=1, le=64)] = 2
-    believed: Annotated[int, Meta(ge=1, le=64)] = 2
-    """How many critics, drawn anew each time, a target's minimum is taken over."""
-    critic_hidden: Annotated[tuple[Width, ...], Meta(min_length=1, max_length=4)] = (256, 256)
-    actor_hidden: Annotated[tuple[Width, ...], Meta(min_length=1, max_length=4)] = (128, 128)
-    batch: Annotated[int, Meta(ge=2, le=65536)] = 256
-    critic_rate: Positive = 5e-4
-    """Learning rate."""
-    actor_rate: Positive = 5e-4
-    temperature_rate: Positive = 5e-4
-    temperature: Positive = 0.02
-    """Where the temperature starts."""
-    entropy: Annotated[float, Meta(ge=-10, le=10)] = -0.6
-    """Entropy to keep, for each action."""
-    gamma: Annotated[float, Meta(gt=0, lt=1)] = 0.98
-    tau: Positive = 0.01
-    """How fast the targets follow."""
-    steps: Annotated[int, Meta(ge=1, le=20)] = 3
-    """Of rewards in a target."""
-    delay: Annotated[int, Meta(ge=1, le=100)] = 2
-    """The actor and the temperature learn on every so many updates."""
-    warm_up: Annotated[int, Meta(ge=0)] = 0
-    """Updates of the critics alone before the actor learns."""
-    ema: Positive = 0.002
-    """How fast the averaged actor, the one that is judged and saved, follows."""
-    imitation: Annotated[float, Meta(ge=0, le=100)] = 1.0
-    """Weight of the pull towards demonstrated actions, where there are any."""
-    imitation_updates: Annotated[int, Meta(ge=1)] = 10_000
-    """Updates after the warm-up until that pull is gone."""
 
 
 class Batch(NamedTuple):
@@ -336,7 +297,7 @@ def warm(nets: Networks, density: Tensor, actions: int, config: SacConfig) -> No
 class Learner:
     """Owns the networks and the randomness of learning; the same from the same seed."""
 
-    def __init__(self, config: SacConfig, sizes: "Sizes", *, seed: int = 0, compiled: bool = True) -> None:
+    def __init__(self, config: SacConfig, sizes: Sizes, *, seed: int = 0, compiled: bool = True) -> None:
         torch.set_num_threads(1)
         self.config = config
         self.sizes = sizes
@@ -411,14 +372,6 @@ class Learner:
     def resume_luck(self, state: NDArray[np.uint8]) -> None:
         """Go on with the randomness from there."""
         self._generator.set_state(torch.from_numpy(state))
-
-
-class Sizes(NamedTuple):
-    """Lengths of what goes in and out."""
-
-    obs: int
-    privileged: int
-    actions: int
 
 
 def born(config: SacConfig, sizes: Sizes, generator: Generator) -> Networks:

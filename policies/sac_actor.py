@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.manifest import NetworkConfig
-from policies.networks import shapes
-from policies.sac import LOG_STD
+from policies.sac_config import LOG_STD
+from policies.widths import shapes
 
 Float32 = NDArray[np.float32]
 

@@ -1,31 +1,17 @@
 """From replays to batches: online and demonstrated steps in their shares, half of them mirrored."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from policies.replay import Draw, Replay
-from policies.sac import Batch, SacConfig
+from policies.sac import Batch
+from policies.sac_config import SacConfig, Share
 from policies.symmetry import Mirror
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Share:
-    """How much of a batch is demonstrated (RLPD, Ball et al. 2023)."""
-
-    first: float = 0.5
-    last: float = 0.1
-    updates: int = 20_000
-    """Over how many updates it goes from first to last."""
-
-    def at(self, update: int) -> float:
-        """The part at this update."""
-        return self.last + (self.first - self.last) * max(0.0, 1.0 - update / self.updates)
 
 
 class Batches:

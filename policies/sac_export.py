@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from policies.features import FeatureConfig
 from policies.manifest import Manifest, NetworkConfig, describe
-from policies.sac import SacConfig
+from policies.sac_config import SacConfig
 from policies.sac_scale import scale_of
 from robot.spec import Spec
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from policies.mailbox import Address, Mailbox
 from policies.replay import Place, Replay
-from policies.sac import Learner, SacConfig, Sizes
+from policies.sac import Learner
 from policies.sac_actor import Float32, flattened
-from policies.sac_batches import Batches, Share
+from policies.sac_batches import Batches
+from policies.sac_config import SacConfig, Share, Sizes
 from policies.symmetry import Mirror
 
 IMITATION_RATE = 2e-3

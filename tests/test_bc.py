@@ -21,8 +21,9 @@ from policies.dart import Noise
 from policies.features import FeatureConfig
 from policies.gait import Stand
 from policies.manifest import NetworkConfig, describe
-from policies.networks import Ensemble, shapes
+from policies.networks import Ensemble
 from policies.samples import Selection, samples_of, split
+from policies.widths import shapes
 from robot.episode import Episode
 from robot.errors import EpisodeError, PolicyError
 from robot.loop import run

@@ -4,7 +4,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from launch.bench_sac import operations
-from policies.sac import Batch, Learner, SacConfig, Sizes
+from policies.sac import Batch, Learner
+from policies.sac_config import SacConfig, Sizes
 
 SIZES = Sizes(48, 0, 12)
 CONFIG = SacConfig(critic_hidden=(256, 256), actor_hidden=(256, 256), batch=64, delay=1)

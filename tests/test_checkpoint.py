@@ -20,7 +20,7 @@ from policies.checkpoint import MAX_FILE, Weights, hash_weights, read_manifest, 
 from policies.clone import load
 from policies.features import FeatureConfig
 from policies.manifest import Manifest, NetworkConfig, check_fits, describe, from_json, to_json
-from policies.networks import shapes
+from policies.widths import shapes
 from robot.errors import PolicyError
 from robot.spec import load_spec
 

@@ -16,9 +16,9 @@ from policies.convnet import shapes as picture_shapes
 from policies.features import FeatureConfig
 from policies.loading import load_gait, load_policy
 from policies.manifest import Manifest, NetworkConfig, describe
-from policies.networks import shapes
 from policies.sight import PixelsConfig
 from policies.steered import Steered
+from policies.widths import shapes
 from robot.errors import PolicyError
 from robot.image import Image
 from robot.spec import load_spec

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.sac import Batch, Learner, SacConfig, Sizes, act, distribution, values
+from policies.sac import Batch, Learner, act, distribution, values
 from policies.sac_actor import NumpyActor, flattened
+from policies.sac_config import SacConfig, Sizes
 
 SIZES = Sizes(obs=5, privileged=2, actions=3)
 SMALL = SacConfig(critic_hidden=(16, 16), actor_hidden=(12, 12), batch=32, delay=1)

@@ -27,9 +27,9 @@ from policies.features import FeatureConfig
 from policies.keys import ClientKeys, ServerKeys, client_keys, new_keys, server_keys
 from policies.line import Line
 from policies.manifest import NetworkConfig, describe
-from policies.networks import shapes
 from policies.remote import RemotePolicy
 from policies.server import Server, serve
+from policies.widths import shapes
 from robot.errors import PolicyError, ServerError
 from robot.image import Image
 from robot.types import Action, Observation

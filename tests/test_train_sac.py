@@ -20,9 +20,9 @@ from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
-from policies.sac import SacConfig
 from policies.sac_actor import flattened
 from policies.sac_checkpoint import load_checkpoint, save_checkpoint
+from policies.sac_config import SacConfig
 from policies.sac_recorded import recorded
 from robot.episode import Episode, list_episodes, load_dataset
 from robot.errors import PolicyError, UsageError

@@ -1,0 +1,236 @@
+"""`leash train sac --robot twin|pupper`: learn on the robot itself, while it walks, falls and stands up again.
+
+This process drives the robot and holds no torch; the learner is another one, which can delay nothing here.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from msgspec import Meta
+from msgspec.structs import replace
+from rich.progress import BarColumn, Progress, TextColumn
+
+from launch.brain import open_brain
+from launch.checked import checked
+from launch.collect import short
+from launch.deploy import terminable
+from launch.live_driver import Apprentice, Explorer, Teacher, body_of
+from launch.live_job import Job, actor_for, columns_of
+from launch.live_memory import Memory
+from launch.live_plan import LivePlan, load_live_plan
+from launch.live_practice import Practice, practise
+from launch.live_school import Apart, Between, School
+from launch.live_sense import Velocity, make_sense
+from launch.live_tally import Tally
+from launch.operators import OperatorOptions, make_operator
+from launch.output import console, emit
+from launch.plan import load_plan
+from launch.priority import first_in_line
+from launch.robots import Opened, RobotOptions, open_robot
+from policies.checkpoint import check_writable, read_manifest
+from policies.gait import Trot
+from policies.mailbox import Mailbox
+from policies.manifest import check_fits
+from policies.replay import Replay
+from policies.sac_checkpoint import Checkpoint, load_checkpoint
+from robot.errors import PolicyError, UsageError
+from robot.spec import load_spec
+from robot.types import Log, Policy
+from teleop.cockpit_link import Cockpit, CockpitOptions
+from teleop.drive import Drive
+from teleop.operator import Operator
+from teleop.scripted import interventions
+from teleop.takeover import Takeover, TakeoverConfig
+
+
+def nobody() -> OperatorOptions:
+    """Nobody watches."""
+    return OperatorOptions(operator=())
+
+
+@dataclass(frozen=True)
+class TrainLive:
+    """Learn on the robot itself: `leash train sac --robot twin --out runs/live`.
+
+    The 20 Hz loop drives the robot while another process learns; falls are followed by getting up. With --operator, a
+    person takes over at any tick by holding the dead-man, and what they do is learned from as a demonstration.
+    """
+
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=nobody)
+    config: Path | None = None
+    """YAML with the task, the reward and the learner's settings; what it does not name keeps its default."""
+    out: Path = Path("runs/live")
+    """Folder for the policy, the checkpoint and curves for TensorBoard."""
+    start: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """A policy to begin from, a file or `trot`: it walks first, is imitated, then improved upon."""
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    """Robot time to learn for, instead of the plan's."""
+    velocity: Velocity | None = None
+    """Where the reward's velocity comes from: `tracker`, the truth of a simulated robot, or `odometry`, by the legs.
+    Left out, the tracker where there is one."""
+    lockstep: bool = False
+    """Virtual time, for development: a twin in this process, a fixed number of updates a step, the same again from
+    the same seed."""
+    resume: bool = False
+    """Go on from the folder's checkpoint."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def main(args: list[str]) -> int:
+    """Learn until the time is over, the robot is stopped for good, or somebody presses Ctrl-C."""
+    config = checked(tyro.cli(TrainLive, prog="leash train sac", args=args))
+    with terminable():
+        figures = learn_live(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(*(f"{key} {short(value)}" for key, value in figures.items()), sep=" · ", highlight=False)
+    return 0
+
+
+def learn_live(config: TrainLive) -> dict[str, Any]:
+    """Practise; the figures. Whatever ends it, the robot is made safe first and the checkpoint written after that."""
+    plan, spec = planned(config), load_spec(load_plan(config.robot.robot, config.robot.plan).spec)
+    checkpoint = config.out / "checkpoint.safetensors"
+    resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
+    if resume is None and checkpoint.exists():
+        raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
+    check_writable(config.out / "policy.safetensors")
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        rows = columns_of(plan, spec)
+        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=rows)) for _ in range(2))
+        if resume is not None:
+            online.refill(resume.part("replay.0"))
+            shown.refill(resume.part("replay.1"))
+        actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
+        places = online.place, shown.place, actor.address, average.address
+        learned = (resume.standing, resume.arrays) if resume else (None, None)
+        job = Job(plan, spec, config.out, *places, config.start is not None, *learned)
+        school: School = Between(job) if config.lockstep else Apart(job)
+        stack.enter_context(school)
+        memory = Memory(online, shown)
+        memory.steps = resume.standing.steps[0] if resume else 0
+        try:
+            with _opened(config) as opened:
+                figures = _practise(config, plan, opened, memory, (actor, average), school, resume)
+        finally:
+            school.end()
+    wall = (time.monotonic() - began) / 60
+    return {"minutes": wall, "steps": memory.steps, "updates": school.updates, **figures}
+
+
+def planned(config: TrainLive) -> LivePlan:
+    """The plan with what the command line says."""
+    if config.robot.robot == "sim":
+        raise UsageError("--robot sim learns in PyBullet; that is `leash train sac` without --robot")
+    if config.lockstep and (config.robot.robot != "twin" or (config.who.live and config.who.operator)):
+        raise UsageError("--lockstep has no real time: it is for --robot twin, and for --operator scripted alone")
+    plan = load_live_plan(config.config)
+    return replace(plan, minutes=config.minutes or plan.minutes, seed=config.robot.seed or plan.seed)
+
+
+@contextlib.contextmanager
+def _opened(config: TrainLive) -> Iterator[Opened]:
+    if config.lockstep:
+        from launch.live_robot import lockstep_robot
+
+        with lockstep_robot(config.robot) as opened:
+            yield opened
+        return
+    with open_robot(config.robot, needs_imu=True, realtime=True) as opened:
+        yield opened
+
+
+def _practise(
+    config: TrainLive,
+    plan: LivePlan,
+    opened: Opened,
+    memory: Memory,
+    boxes: tuple[Mailbox, Mailbox],
+    school: School,
+    resume: Checkpoint | None,
+) -> dict[str, Any]:
+    spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
+    body, before = body_of(plan, spec), resume.standing.minutes if resume else 0.0
+    with contextlib.ExitStack() as stack:
+        quiet = 0 if resume or config.start else plan.random
+        explorer = Explorer(body, actor_for(plan, spec), boxes[0], rng, quiet)
+        mind = explorer if resume or not config.start else Teacher(body, _teacher(config, opened, stack), rng)
+        truth = opened.referee.truth if opened.referee else None
+        apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
+        decides, others = _supervised(config, plan, opened, apprentice, stack)
+        tally = Tally(spec.period)
+        report = stack.enter_context(_progress(plan))
+        practice = Practice(
+            plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others
+        )
+        if not config.lockstep:
+            stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        with contextlib.suppress(KeyboardInterrupt):
+            figures = practise(practice)
+            return {**figures, **_counted(practice)}
+        return {"robot_minutes": practice.minutes, "falls": tally.falls, **_counted(practice)}
+
+
+def _counted(practice: Practice) -> dict[str, Any]:
+    tally = practice.tally
+    late = tally.lateness.figures() if len(tally.lateness.late) else {}
+    speed = float(np.mean(tally.speeds)) if tally.speeds else float("nan")
+    own = {
+        "gate_stops": practice.opened.gate_stops(),
+        "late_ticks": tally.late_ticks,
+        "speed_mean": speed,
+        "minutes_to_0.3_mps": tally.reached,
+    }
+    return {**own, "interventions": practice.apprentice.bursts, "demonstrated": practice.memory.demonstrated, **late}
+
+
+def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> Policy:
+    """Who shows how: through a policy server of its own, as always when motors are near; in lock-step right here."""
+    name = config.start or "trot"
+    if name != "trot":
+        check_fits(read_manifest(Path(name)), opened.spec)
+    if config.lockstep and name != "trot":
+        from policies.loading import load_policy
+
+        return load_policy(Path(name))[1]()
+    return stack.enter_context(open_brain(name, opened.spec, opened.plan)).policy
+
+
+def _supervised(
+    config: TrainLive, plan: LivePlan, opened: Opened, apprentice: Apprentice, stack: contextlib.ExitStack
+) -> tuple[Policy, tuple[Log, ...]]:
+    """The apprentice, and the person who may take over, if there is one."""
+    if not config.who.operator:
+        return apprentice, ()
+    cockpit = None
+    if "browser" in config.who.operator:
+        cockpit = stack.enter_context(Cockpit(CockpitOptions(config.out, config.who.page_host, config.who.page_port)))
+        console.print(f"open [link]{cockpit.url}[/link]", soft_wrap=True, highlight=False)
+    size = 1, plan.minutes * 60, plan.seed
+    operator: Operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
+    drive = Drive(operator, Trot(opened.spec), clock=config.who.clock)
+    takeover = Takeover(apprentice, drive, opened.spec, TakeoverConfig(release=True))
+    return takeover, (takeover,)
+
+
+@contextlib.contextmanager
+def _progress(plan: LivePlan) -> Iterator[Callable[[float, str], None]]:
+    """A bar that is drawn when told, by nobody else: a thread of its own would stand in the loop's way."""
+    columns = BarColumn(20), TextColumn("{task.completed:.1f} of {task.total:g} min"), TextColumn("{task.fields[told]}")
+    with Progress(*columns, console=console, auto_refresh=False) as bar:
+        task = bar.add_task("learning", total=plan.minutes, told="standing up")
+
+        def report(minutes: float, told: str) -> None:
+            bar.update(task, completed=min(minutes, plan.minutes), told=told, refresh=True)
+
+        yield report

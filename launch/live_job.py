@@ -1,0 +1,83 @@
+"""What a robot's loop and its learner tell each other; known without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from launch.live_driver import PRIVILEGED
+from launch.live_plan import LivePlan
+from policies.mailbox import Address
+from policies.replay import Layout, Place, layout
+from policies.sac_actor import NumpyActor
+from policies.sac_checkpoint import Standing
+from policies.sac_config import Sizes
+from policies.sac_scale import scale_of
+from policies.symmetry import JOINTS, Mirror, of_features
+from robot.spec import Spec
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the learner needs to know."""
+
+    plan: LivePlan
+    spec: Spec
+    folder: Path
+    online: Place
+    shown: Place
+    actor: Address
+    """Where the newest actor goes."""
+    average: Address
+    """Where its average goes, when asked for."""
+    imitates: bool = False
+    """Whether it waits for demonstrations and imitates them first."""
+    standing: Standing | None = None
+    """Where to continue."""
+    arrays: Mapping[str, NDArray[Any]] | None = None
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What the loop says now and then."""
+
+    steps: int
+    minutes: float
+    """Robot time."""
+    scalars: dict[str, float]
+    """Curves for TensorBoard."""
+    average: bool = False
+    """Whether to publish the averaged actor."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What the learner answers."""
+
+    updates: int
+    failed: str = ""
+    """Why it gave up, if it did."""
+
+
+def sizes_of(plan: LivePlan, spec: Spec) -> Sizes:
+    """Lengths of what the learner gets."""
+    return Sizes(plan.features.width(len(spec.joints)), PRIVILEGED, len(spec.joints))
+
+
+def columns_of(plan: LivePlan, spec: Spec) -> Layout:
+    """Columns of the replays."""
+    return layout(*sizes_of(plan, spec))
+
+
+def actor_for(plan: LivePlan, spec: Spec) -> NumpyActor:
+    """The actor in NumPy, without weights yet."""
+    n = len(spec.joints)
+    return NumpyActor(scale_of(plan.features, n), plan.sac.actor_hidden, n)
+
+
+def mirrors_of(plan: LivePlan) -> dict[str, Mirror]:
+    """How the columns of the replays look to a mirrored robot."""
+    seen = Mirror(np.arange(PRIVILEGED), np.array([1.0, -1.0, 1.0]))
+    return {"obs": of_features(plan.features), "privileged": seen, "action": JOINTS}

@@ -1,0 +1,194 @@
+"""`leash train sac --robot twin`: real time and lock-step, takeovers, falls, and what ends it."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from launch.cli import chosen
+from launch.lateness import Lateness
+from launch.live import TrainLive, learn_live
+from launch.live_getup import get_up
+from launch.live_plan import LivePlan, Task
+from launch.operators import OperatorOptions
+from launch.robots import RobotOptions
+from policies.checkpoint import read_manifest
+from policies.replay import FINAL
+from policies.sac_checkpoint import load_checkpoint
+from policies.sac_config import SacConfig
+from robot.errors import LeashError, PolicyError, RobotError, UsageError
+from robot.spec import load_spec
+from sim.lockstep import lockstep
+from sim.twin import TwinConfig, TwinProcess
+from sim.twin_machine import Twin
+
+SPEC = load_spec()
+PLAN = LivePlan(
+    minutes=0.05,
+    sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16),
+    task=Task(hold=1.0),
+    random=20,
+    ratio=0.5,
+    compiled=False,
+    shown=1.0,
+    imitate=5,
+    judge=0.5,
+)
+
+
+def configured(folder: Path, plan: LivePlan = PLAN) -> TrainLive:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.yaml"
+    path.write_text(msgspec.yaml.encode(plan).decode())
+    return TrainLive(config=path, out=folder / "run")
+
+
+def actor(folder: Path) -> dict[str, np.ndarray]:
+    return load_checkpoint(folder / "run" / "checkpoint.safetensors", SPEC.hash).part("learner")
+
+
+def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) -> None:
+    first = learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
+    learn_live(dataclasses.replace(configured(tmp_path / "b"), lockstep=True))
+    assert all(np.array_equal(row, actor(tmp_path / "b")[name]) for name, row in actor(tmp_path / "a").items())
+    rows = load_checkpoint(tmp_path / "a" / "run" / "checkpoint.safetensors", SPEC.hash).part("replay.0")["end"]
+    assert first["updates"] == len(rows) // 2
+    assert first["steps"] == (rows != FINAL).sum()
+    assert first["late_ticks"] == first["missed"] == 0
+    with pytest.raises(PolicyError, match="--resume goes on with it"):
+        learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
+    more = learn_live(
+        dataclasses.replace(configured(tmp_path / "a", replace(PLAN, minutes=0.1)), lockstep=True, resume=True)
+    )
+    assert more["steps"] > first["steps"]
+    assert more["robot_minutes"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
+    who = OperatorOptions(operator=("scripted",))
+    figures = learn_live(
+        dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.12, judge=0)), lockstep=True, who=who)
+    )
+    assert figures["interventions"] >= 1
+    kept = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash)
+    online, shown = kept.part("replay.0"), kept.part("replay.1")
+    assert (online["burst"] == 0).any()
+    assert (shown["burst"][shown["end"] != FINAL] > 0).all()
+    both = {row.tobytes() for row in online["obs"]}
+    assert figures["demonstrated"] > 5
+    assert all(row.tobytes() in both for row in shown["obs"][shown["end"] != FINAL])
+    carried = shown["action"][shown["end"] != FINAL]
+    assert np.abs(carried).max() > 0.1
+
+
+def test_a_teacher_is_imitated_and_then_relieved(tmp_path: Path) -> None:
+    figures = learn_live(
+        dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.08)), lockstep=True, start="trot")
+    )
+    assert 15 <= figures["demonstrated"] < figures["steps"]
+    assert figures["taught_speed_mps"] > 0.0
+    manifest = read_manifest(tmp_path / "run" / "policy.safetensors")
+    assert (manifest.kind, manifest.filter_hz) == ("sac", PLAN.filter_hz)
+
+
+@pytest.mark.parametrize("lying", [(0, 1, 0, 0), (0.7071, 0.7071, 0, 0), (0.7071, 0, 0.7071, 0)])
+def test_it_gets_up_from_its_back_its_side_and_its_nose(lying: tuple[float, ...]) -> None:
+    twin = Twin(seed=1)
+    with lockstep(SPEC, twin, needs_imu=True) as robot:
+        robot.reset()
+        twin.body.data.qpos[2:7] = (0.2, *lying)
+        twin.body.data.qvel[:] = 0
+        robot.pause()
+        robot._clock.sleep_until(robot._clock.now() + 1.0)
+        twin.firmware.attitude.settle(twin.body.imu()[1])
+        assert twin.truth().fallen
+        robot.reset()
+        for _ in range(3):
+            get_up(robot, Lateness(SPEC.period))
+            if not twin.truth().fallen:
+                break
+        assert not twin.truth().fallen
+
+
+def test_a_reward_that_is_no_number_is_named_and_the_checkpoint_written(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("worth: {lean: .nan}\ncompiled: false\nsac: {critic_hidden: [16], actor_hidden: [16], batch: 16}\n")
+    with pytest.raises(PolicyError, match="reward is not finite .lean nan"):
+        learn_live(TrainLive(config=path, out=tmp_path / "run", lockstep=True))
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_in_real_time_the_driving_process_holds_no_torch(tmp_path: Path) -> None:
+    """The whole thing as a user starts it: twin, gate and learner processes, an operator, figures on the last line."""
+    config = configured(tmp_path, replace(PLAN, minutes=0.1)).config
+    code = (
+        "import sys\nfrom launch.cli import main\nstatus = main()\n"
+        "assert 'torch' not in sys.modules and 'pybullet' not in sys.modules\nsys.exit(status)"
+    )
+    words = ["train", "sac", "--robot", "twin", "--config", str(config), "--out", str(tmp_path / "run"), "--json"]
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 0, ended.stderr
+    figures = json.loads(ended.stdout.splitlines()[-1])
+    assert {"minutes", "robot_minutes", "steps", "updates", "falls", "late_ticks", "speed_mean"} <= figures.keys()
+    assert figures["steps"] > 60
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).standing.steps[0] > 0
+
+
+def steps(checkpoint: Path) -> int:
+    """Of a checkpoint, if there is one already."""
+    try:
+        return load_checkpoint(checkpoint, SPEC.hash).standing.steps[0]
+    except LeashError:
+        return 0
+
+
+def test_a_port_that_is_lost_keeps_the_checkpoint(tmp_path: Path) -> None:
+    """On the machine's own path, with nobody who could set the robot on its feet."""
+    config, checkpoint = (
+        configured(tmp_path, replace(PLAN, minutes=5, keep=0.5)),
+        tmp_path / "run/checkpoint.safetensors",
+    )
+
+    def pull(pid: int) -> None:
+        until = time.monotonic() + 60
+        while not steps(checkpoint) and time.monotonic() < until:
+            time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+
+    with TwinProcess(TwinConfig()) as twin:
+        thread = threading.Thread(target=pull, args=(twin.pid,))
+        thread.start()
+        with pytest.raises(RobotError, match="see to it, then --resume goes on"):
+            learn_live(dataclasses.replace(config, robot=RobotOptions(robot="pupper", port=twin.port)))
+        thread.join()
+    kept = steps(checkpoint)
+    assert kept > 0
+    again = dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.001)), lockstep=True, resume=True)
+    assert learn_live(again)["steps"] >= kept
+
+
+def test_without_a_robot_there_is_a_clear_word(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="learns in PyBullet"):
+        learn_live(dataclasses.replace(configured(tmp_path), robot=RobotOptions(robot="sim")))
+    with pytest.raises(UsageError, match="--lockstep has no real time"):
+        learn_live(
+            dataclasses.replace(
+                configured(tmp_path), lockstep=True, robot=RobotOptions(robot="pupper", port="/dev/none")
+            )
+        )
+
+
+def test_the_command_line_chooses_the_module_without_torch() -> None:
+    assert chosen("train", ["sac", "--robot", "twin"]) == ("live", ["--robot", "twin"])
+    assert chosen("train", ["sac", "--out", "x"]) == ("train", ["sac", "--out", "x"])
+    assert chosen("eval", ["sac", "--robot", "twin"])[0] == "eval"
