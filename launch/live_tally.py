@@ -8,8 +8,8 @@ import numpy as np
 
 from launch.lateness import Lateness
 from launch.live_driver import Apprentice
-from launch.witness import SMOOTH
 from robot.types import Array, Tick
+from sim.tracking import tracking
 
 LATE = 0.025
 """A tick that begins later than this is late [s]; half a period."""
@@ -71,12 +71,11 @@ class Tally:
         if not self.moved:
             return {}
         velocity, command = (np.array(rows) for rows in zip(*self.moved, strict=True))
-        width = max(1, min(round(SMOOTH / self._period), len(velocity)))
-        smooth = np.stack([np.convolve(row, np.ones(width) / width, "valid") for row in (velocity - command).T], axis=1)
+        follows = tracking(velocity, command, 1.0 / self._period, settle=0.0)
         return {
             "speed_mps": float(velocity[:, 0].mean()),
-            "speed_error_mps": float(np.hypot(smooth[:, 0], smooth[:, 1]).mean()),
-            "yaw_error_radps": float(np.abs(smooth[:, 2]).mean()),
+            "speed_error_mps": follows.planar,
+            "yaw_error_radps": follows.turning,
         }
 
     def told(self) -> str:
