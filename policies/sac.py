@@ -1,4 +1,4 @@
-"""Soft actor-critic (Haarnoja et al. 2018), read top to bottom: networks, losses, one update, and who keeps the state.
+"""Soft actor-critic (Haarnoja et al. 2018), read top to bottom: losses, one update, and who keeps the state.
 
 With what made it quick on small robots: LayerNorm critics stacked in one batched matrix product, of which a random
 pair is believed (REDQ, RLPD), privileged inputs for the critics alone, several-step targets, an actor that learns on
@@ -17,19 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch._dynamo.exc import BackendCompilerFailed
-from torch.nn import functional
 
 from policies.manifest import NetworkConfig
-from policies.sac_config import LOG_STD, SacConfig, Sizes
+from policies.sac_config import SacConfig, Sizes
+from policies.sac_networks import Params, act, back, distribution, judge, relu_slope, silu_slope, values
 from policies.widths import shapes
-
-Params = dict[str, Tensor]
-Slope = Callable[[Tensor], Tensor]
 
 ACTOR_HEAD = 0.01
 """The actor's last layer begins this small: an untrained one asks for the stand pose."""
-EPSILON = 1e-5
-"""Keeps LayerNorm from dividing by zero, as torch's own does."""
 DECAY = (0.9, 0.999)
 """Of Adam's first and second moments."""
 
@@ -77,132 +72,6 @@ class Networks(NamedTuple):
     """`actor_mean`, `actor_square`, `critic_mean`, `critic_square`, `temperature`"""
     counts: Tensor
     """(2,) steps that the critics' and the actor's Adam took"""
-
-
-class Passed(NamedTuple):
-    """What a hidden layer of m stacked networks keeps of the way forward, for the way back."""
-
-    inputs: Tensor
-    """(m, B, i)"""
-    normal: Tensor
-    """(m, B, h) normalized"""
-    spread: Tensor
-    """(m, B, 1) one over the deviation that was normalized"""
-    before: Tensor
-    """(m, B, h) before the activation"""
-
-
-def forward(
-    params: Params, x: Tensor, layers: int, activate: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, list[Passed]]:
-    """(m, B, i) through the hidden layers to (m, B, h): product, LayerNorm (Ba et al. 2016), activation."""
-    passed = []
-    for layer in range(layers):
-        product = torch.bmm(x, params[f"weight_{layer}"]) + params[f"bias_{layer}"]
-        centred = product - product.mean(-1, keepdim=True)
-        spread = torch.rsqrt((centred * centred).mean(-1, keepdim=True) + EPSILON)
-        normal = centred * spread
-        before = normal * params[f"gain_{layer}"] + params[f"shift_{layer}"]
-        passed.append(Passed(x, normal, spread, before))
-        x = activate(before)
-    return x, passed
-
-
-def back(params: Params, passed: list[Passed], slope: Slope, upstream: Tensor, *, learn: bool) -> tuple[Tensor, Params]:
-    """From the gradient by the last hidden layer (m, B, h) to the one by the first products, and by the weights.
-
-    Note: by hand, because that is measured 7 % faster than what autograd makes of the same losses when both are
-    compiled, and 22 % when neither is. A test holds it against autograd.
-    """
-    gradients: Params = {}
-    inner = upstream
-    for layer in reversed(range(len(passed))):
-        inputs, normal, spread, before = passed[layer]
-        outer = upstream * slope(before)
-        scaled = outer * params[f"gain_{layer}"]
-        along = (scaled * normal).mean(-1, keepdim=True)
-        inner = spread * (scaled - scaled.mean(-1, keepdim=True) - normal * along)
-        if learn:
-            gradients[f"gain_{layer}"] = (outer * normal).sum(1, keepdim=True)
-            gradients[f"shift_{layer}"] = outer.sum(1, keepdim=True)
-            gradients[f"weight_{layer}"] = torch.bmm(inputs.transpose(1, 2), inner)
-            gradients[f"bias_{layer}"] = inner.sum(1, keepdim=True)
-        if layer > 0:
-            upstream = torch.bmm(inner, params[f"weight_{layer}"].transpose(1, 2))
-    return inner, gradients
-
-
-def relu_slope(before: Tensor) -> Tensor:
-    """Derivative of the critics' activation."""
-    return (before > 0).to(before.dtype)
-
-
-def silu_slope(before: Tensor) -> Tensor:
-    """Derivative of the actor's activation."""
-    gate = torch.sigmoid(before)
-    return gate * (1.0 + before * (1.0 - gate))
-
-
-def judge(params: Params, layers: int, context: Tensor, action: Tensor) -> tuple[Tensor, Tensor, list[Passed]]:
-    """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p), and what leads back from there."""
-    inputs = torch.cat([context, action], -1)
-    x = inputs.expand(params["bias_0"].shape[0], *inputs.shape)
-    last, passed = forward(params, x, layers, torch.relu)
-    # Note: a product with a single column is many times slower as a matrix product than as a sum.
-    values = (last * params[f"weight_{layers}"].transpose(1, 2)).sum(-1) + params[f"bias_{layers}"][:, :, 0]
-    return values, last, passed
-
-
-def values(params: Params, layers: int, context: Tensor, action: Tensor) -> Tensor:
-    """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p)."""
-    return judge(params, layers, context, action)[0]
-
-
-class Draw(NamedTuple):
-    """Actions drawn from a squashed Gaussian, and what leads back from them."""
-
-    action: Tensor
-    """(B, n) in (-1, 1)"""
-    density: Tensor
-    """(B,) logarithm of"""
-    mean: Tensor
-    """(B, n) before the squashing"""
-    deviation: Tensor
-    """(B, n) before the squashing"""
-    bend: Tensor
-    """(B, n) derivative of the deviation's logarithm by the network's output"""
-
-
-def distribution(params: Params, layers: int, obs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and logarithm of the deviation (B, n) of the actor's Gaussian, before the squashing."""
-    x, _ = forward(params, obs[None], layers, functional.silu)
-    mean, raw = _outputs(params, layers, x)
-    return mean, _log_std(torch.tanh(raw))
-
-
-def act(params: Params, layers: int, obs: Tensor, noise: Tensor) -> tuple[Draw, Tensor, list[Passed]]:
-    """Draw actions for features (B, d) with this noise (B, n)."""
-    last, passed = forward(params, obs[None], layers, functional.silu)
-    mean, raw = _outputs(params, layers, last)
-    flat = torch.tanh(raw)
-    log_std = _log_std(flat)
-    deviation = log_std.exp()
-    before = mean + deviation * noise
-    # Note: log(1 - tanh(u)^2), written so that it is exact for large u (Haarnoja's own code has the same identity).
-    squash = 2.0 * (math.log(2.0) - before - functional.softplus(-2.0 * before))
-    density = (-0.5 * noise * noise - log_std - 0.5 * math.log(2 * math.pi) - squash).sum(-1)
-    bend = 0.5 * (LOG_STD[1] - LOG_STD[0]) * (1.0 - flat * flat)
-    return Draw(torch.tanh(before), density, mean, deviation, bend), last, passed
-
-
-def _outputs(params: Params, layers: int, last: Tensor) -> tuple[Tensor, Tensor]:
-    mean, raw = (torch.bmm(last, params[f"weight_{layers}"]) + params[f"bias_{layers}"])[0].chunk(2, -1)
-    return mean, raw
-
-
-def _log_std(flat: Tensor) -> Tensor:
-    low, high = LOG_STD
-    return low + 0.5 * (high - low) * (flat + 1.0)
 
 
 def adam(params: Params, gradients: Params, moments: tuple[Params, Params], count: Tensor, rate: float) -> None:

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.sac import Batch, Learner, act, distribution, values
+from policies.sac import Batch, Learner
 from policies.sac_actor import NumpyActor, flattened
 from policies.sac_config import SacConfig, Sizes
+from policies.sac_networks import act, distribution, values
 
 SIZES = Sizes(obs=5, privileged=2, actions=3)
 SMALL = SacConfig(critic_hidden=(16, 16), actor_hidden=(12, 12), batch=32, delay=1)
