@@ -1,6 +1,7 @@
 """The twin as a process behind its port: clients that come and go, owners that die, hands and truth from outside."""
 
 import array
+import contextlib
 import fcntl
 import json
 import os
@@ -297,11 +298,16 @@ def test_a_full_port_passes_whole_pieces_on_and_drops_others() -> None:
     port.close()
 
 
-def spawn(*options: str) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def spawn(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command, which does not outlive the block."""
     command = [sys.executable, "-c", "import sys; from launch.twin import main; sys.exit(main(sys.argv[1:]))"]
-    return subprocess.Popen(
-        [*command, *options, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen([*command, *options, "--json"], stdout=pipe, stderr=null, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
