@@ -41,7 +41,14 @@ def main(args: list[str]) -> int:
     """Run a twin until SIGINT or SIGTERM."""
     config = tyro.cli(Config, prog="leash twin", args=args)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    wanted = TwinConfig(config.dynamics, config.seed, config.firmware, config.boot, config.camera, config.link)
+    wanted = TwinConfig(
+        dynamics=config.dynamics,
+        seed=config.seed,
+        firmware=config.firmware,
+        boot=config.boot,
+        camera=config.camera,
+        link=config.link,
+    )
     with TwinProcess(wanted) as twin:
         try:
             _announce(twin, config)
