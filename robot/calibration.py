@@ -88,8 +88,6 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """Hash of the one before, or empty."""
     serial: Annotated[str, Meta(max_length=64)] = ""
     """Serial number of the machine's USB port, or empty where it has none."""
-    stops: tuple[Angle, ...] = ()
-    """(n,) joint angles of the hard stops that were felt [rad], by which zeros are found again after power-off."""
     latency: dict[str, Estimate] = {}
     """Delays by name [ms]."""
     motors: dict[str, Estimate] = {}
@@ -154,8 +152,6 @@ def load_calibration(path: Path, spec: Spec) -> Calibration:
     for name in ("joint_offset", "joint_sign"):
         if (size := len(getattr(calibration, name))) != len(spec.joints):
             raise CalibrationError(f"{path}: {name} has {size} numbers but {spec.name} has {len(spec.joints)} joints")
-    if len(calibration.stops) not in {0, len(spec.joints)}:
-        raise CalibrationError(f"{path}: stops has {len(calibration.stops)} numbers, not {len(spec.joints)} or none")
     rotations = {"imu_mount": calibration.imu_mount}
     rotations |= {f"cameras.{name}.rotation": eye.rotation or UPRIGHT for name, eye in calibration.cameras.items()}
     for name, rows in rotations.items():

@@ -73,12 +73,6 @@ def test_an_error_names_the_file_and_the_field(tmp_path: Path, change: dict[str,
     assert "desk.yaml" in str(caught.value)
 
 
-def test_stops_are_one_a_joint_or_none(tmp_path: Path) -> None:
-    assert load_calibration(written(tmp_path, stops=[0.5] * 12), SPEC).stops == (0.5,) * 12
-    with pytest.raises(CalibrationError, match="stops has 3"):
-        load_calibration(written(tmp_path, stops=[0.5] * 3), SPEC)
-
-
 def test_a_camera_that_sits_in_no_possible_way_is_named(tmp_path: Path) -> None:
     head = {"width": 640, "height": 480, "fx": 700.0, "fy": 700.0, "cx": 320.0, "cy": 240.0}
     assert load_calibration(written(tmp_path, cameras={"head": head}), SPEC).cameras["head"].rotation is None
