@@ -207,6 +207,14 @@ def test_a_frame_too_large_for_the_memory_changes_nothing() -> None:
         assert (stored.count, stored.time) == (2, 2.0)
 
 
+def test_a_frame_with_one_wrong_bit_is_no_frame() -> None:
+    with memory_of(1000) as (memory, fd):
+        memory.write(1.0, b"one")
+        at = os.pread(fd, HEAD + SLOTS * 1000, 0).index(b"one")
+        os.pwrite(fd, b"n", at)
+        assert memory.read() is None
+
+
 @given(st.lists(st.tuples(st.integers(0, HEAD + 4 * 1000 - 1), st.integers(1, 255)), min_size=1, max_size=20))
 def test_a_damaged_frame_or_condition_is_never_returned(damage: list[tuple[int, int]]) -> None:
     with memory_of(1000) as (memory, fd):
