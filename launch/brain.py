@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch.checked import Command
+from launch.learned_with import check_calibration
 from launch.plan import Plan, load_plan
 from launch.priority import renice
 from launch.robots import RobotOptions
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
-from policies.manifest import check_fits, check_gait
+from policies.manifest import Manifest, check_fits, check_gait
 from policies.remote import RemotePolicy
 from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
@@ -43,7 +44,7 @@ class Brain:
 def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "trot") -> bool:
     """Whether the policy called, stored or served as `name`, or the gait below it, reads gravity or the gyro.
 
-    Raises PolicyError, also for a gait that does not fit.
+    Raises PolicyError, also for a gait that does not fit, and for a policy that learned with another calibration.
     """
     check_below(name, gait)
     if gait_needs_imu(gait, options):
@@ -53,23 +54,28 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
     if "://" in name:
         spec = load_spec(load_plan(options.robot, options.plan).spec)
         with RemotePolicy(name, spec, keys=keys) as remote:
-            return remote.manifest.needs_imu
+            return _needs_imu(remote.manifest, name, options)
     if not Path(name).is_file():
         raise PolicyError(
             f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
         )
-    return read_manifest(Path(name)).needs_imu
+    return _needs_imu(read_manifest(Path(name)), name, options)
+
+
+def _needs_imu(manifest: Manifest, name: str, options: RobotOptions) -> bool:
+    check_calibration(manifest, name, options)
+    return manifest.needs_imu
 
 
 def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
-    """Whether a gait reads gravity or the gyro. Raises PolicyError for one that is not for this robot, or ignores
-    commands.
+    """Whether a gait reads gravity or the gyro. Raises PolicyError for one that is not for this robot, ignores
+    commands, or learned with another calibration.
     """
     if gait == "trot":
         return False
     manifest = read_manifest(Path(gait))
     check_gait(manifest, gait, load_spec(load_plan(options.robot, options.plan).spec))
-    return manifest.needs_imu
+    return _needs_imu(manifest, gait, options)
 
 
 def steers(name: str) -> bool:

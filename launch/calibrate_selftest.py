@@ -1,8 +1,10 @@
 """`leash calibrate selftest`: calibrates simulated machines with known errors, and says what is left of them."""
 
+import functools
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,6 +12,8 @@ import tyro
 from msgspec import Meta
 from rich.progress import track
 
+import policies
+from launch.brain import local_policy
 from launch.calibrate_camera_selftest import camera_selftest
 from launch.calibrate_trial import trial
 from launch.checked import Count, checked
@@ -17,6 +21,7 @@ from launch.output import console, emit
 from robot.errors import CalibrationError
 from robot.spec import load_spec
 
+SHIPPED = str(Path(policies.__file__).parent / "pretrained" / "pupper_walk.safetensors")
 MOTORS = ("kp", "kd", "torque_limit", "coulomb", "rotor_inertia")
 
 
@@ -35,21 +40,36 @@ class SelfTest:
     """Number of the first machine."""
     jobs: Annotated[int, Meta(ge=1, le=256)] = 2
     """How many at a time."""
+    policy: str = SHIPPED
+    """What walks on each machine before and after: `trot` or a policy file."""
     json: bool = False
     """Print one JSON object on the last line."""
 
 
-def _one(seed: int) -> dict[str, Any]:
-    return trial(seed, load_spec())
+def _one(policy: str, seed: int) -> dict[str, Any]:
+    return trial(seed, load_spec(), policy)
 
 
 def measure(config: SelfTest) -> dict[str, Any]:
     """Run all trials; the figures over all of them. Raises CalibrationError when none could be calibrated."""
+    local_policy(config.policy, load_spec())
     seeds = range(config.seed, config.seed + config.machines)
     with multiprocessing.get_context("spawn").Pool(min(config.jobs, config.machines)) as pool:
-        running = pool.imap_unordered(_one, seeds)
-        trials = list(track(running, "calibrating machines", total=len(seeds), console=console))
+        running = pool.imap_unordered(functools.partial(_one, config.policy), seeds)
+        trials = [_told(one) for one in track(running, "calibrating machines", total=len(seeds), console=console)]
     return summary(trials) | cameras(config)
+
+
+def _told(one: dict[str, Any]) -> dict[str, Any]:
+    """A trial, once a line for people says how it went."""
+    if "failed" in one:
+        console.print(f"machine {one['seed']}: {one['failed']}", highlight=False, soft_wrap=True)
+        return one
+    largest = " · ".join(f"{name} {max(values):.2g}" for name, values in one["errors"].items())
+    ratio = one["replay_after_rad"] / one["replay_before_rad"]
+    walked = f"walks {one['walk_before']:.3f} m/s off before, {one['walk_after']:.3f} after"
+    console.print(f"machine {one['seed']}: {largest} · replay {ratio:.2f} · {walked}", highlight=False, soft_wrap=True)
+    return one
 
 
 def cameras(config: SelfTest) -> dict[str, float]:

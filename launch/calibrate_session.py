@@ -15,7 +15,7 @@ from rich.prompt import Confirm
 
 from calibration.sitting import Sitting
 from launch.calibrate_dynamics import write_dynamics
-from launch.calibration_store import Store, refuse_foreign, serial_number
+from launch.calibration_store import refuse_foreign, serial_number, store_of
 from launch.deploy import terminable
 from launch.output import console, emit
 from launch.priority import first_in_line
@@ -57,7 +57,7 @@ def calibrate(options: MachineOptions, preparation: str, procedure: Procedure) -
     spec = load_spec()
     with terminable(), _port(options) as port:
         serial = serial_number(port)
-        store = Store(options.store, options.machine or serial or options.robot, spec)
+        store = store_of(options.store, options.machine, options.robot, port, spec)
         given = store.newest() or Calibration.identity(spec)
         refuse_foreign(given, serial, store.folder, spec)
         if options.robot == "pupper" and not options.yes:

@@ -9,13 +9,13 @@ import numpy as np
 from calibration.bench import Instrument
 from calibration.joints import Found
 from calibration.sitting import Sitting
+from launch.brain import local_policy
 from launch.calibrate_all import everything
 from launch.calibrate_machines import draw_machine, errors
 from launch.calibrate_replay import Course, before_and_after, joint_rmse
 from launch.logs import Logs
 from launch.steer import Steer
 from launch.witness import Witness
-from policies.gait import Trot
 from robot.calibration import Calibration
 from robot.errors import LeashError
 from robot.loop import run
@@ -85,14 +85,14 @@ def calibrated(seed: int, spec: Spec) -> tuple[Found, float]:
     return found, (twin.ms - begin) * 1e-3
 
 
-def trial(seed: int, spec: Spec) -> dict[str, Any]:
-    """Every figure of one machine; `failed` says why there are none."""
+def trial(seed: int, spec: Spec, policy: str) -> dict[str, Any]:
+    """Every figure of one machine, on which a gait or the policy of a file walks; `failed` says why there are none."""
     try:
         (calibration, _), seconds = calibrated(seed, spec)
     except LeashError as error:
         return {"seed": seed, "failed": str(error)}
-    before, _ = walk(seed, spec, Calibration.identity(spec), Trot(spec))
-    after, tape = walk(seed, spec, calibration, Trot(spec))
+    before, _ = walk(seed, spec, Calibration.identity(spec), local_policy(policy, spec)[0])
+    after, tape = walk(seed, spec, calibration, local_policy(policy, spec)[0])
     course = tape.course()
     nominal, found = before_and_after(course, spec, calibration)
     return {

@@ -64,6 +64,11 @@ class Store:
         return path
 
 
+def store_of(folder: Path, machine: str, robot: str, port: str | None, spec: Spec) -> Store:
+    """The store of the machine called `machine`; unnamed, of the serial number behind the port, else of its kind."""
+    return Store(folder, machine or (serial_number(port) if port else "") or robot, spec)
+
+
 def choose(path: Path, spec: Spec, serial: str = "") -> Calibration:
     """The calibration that a user names: a file, or a machine's folder for its newest.
 

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from launch.dagger_ledger import Ledger, Row
 from launch.dagger_teacher import Lesson, Method, Note, Scripted, Teacher
+from launch.learned_with import marked
 from launch.track_pool import TrackPool
 from launch.track_score import attempts, score
 from policies.checkpoint import Weights, read_manifest, read_weights, save_policy
@@ -159,7 +160,7 @@ class Rounds:
                 episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps,
                 report=report,
             )  # fmt: skip
-        save_policy(self.policy(number), trained.manifest, trained.weights)
+        save_policy(self.policy(number), marked(trained.manifest, episodes), trained.weights)
 
     @property
     def _weighting(self) -> Weighting:

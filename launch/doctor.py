@@ -10,6 +10,8 @@ import numpy as np
 import tyro
 
 from launch import doctor_computer, doctor_robot, doctor_telemetry
+from launch.calibrate_session import Name
+from launch.calibration_store import store_of
 from launch.checked import Seconds, checked
 from launch.deploy import terminable
 from launch.doctor_finding import Finding, Findings, as_json, table
@@ -21,6 +23,7 @@ from launch.priority import first_in_line
 from launch.robots import RobotOptions, camera_sources, open_robot
 from launch.standing import stand
 from policies.gait import Stand
+from robot.calibration import Calibration
 from robot.clock import missed_slots
 from robot.errors import CameraError, LeashError
 from robot.loop import run
@@ -43,7 +46,11 @@ class Doctor:
     camera: tuple[str, ...] = ("on",)
     """Cameras as NAME=SOURCE, or `on` for those in the robot's plan."""
     calibration: Path | None = None
-    """Calibration file of this machine."""
+    """Calibration of this machine, a file or a folder; the newest that `leash calibrate` kept of it if left out."""
+    machine: Name = ""
+    """What this machine is called in `leash calibrate`; its serial number if left out."""
+    store: Path = Path("calibrations")
+    """Folder of all calibrations."""
     policy: Path | None = None
     """A policy file that is to drive it."""
     folder: Path = Path()
@@ -103,6 +110,7 @@ def _robot(config: Doctor) -> Iterator[tuple[str | None, dict[str, str]]]:
 def _examine_robot(config: Doctor, port: str | None, attached: dict[str, str]) -> Findings:
     plan = load_plan("twin" if config.robot == "twin" else "pupper")
     spec = load_spec(plan.spec)
+    config = replace(config, calibration=config.calibration or _kept(config, port, spec))
     known, finding = doctor_robot.calibration(config.calibration, spec, port, real=config.robot == "pupper")
     yield finding
     heard: Heard | None = None
@@ -114,7 +122,9 @@ def _examine_robot(config: Doctor, port: str | None, attached: dict[str, str]) -
             yield from doctor_telemetry.homing(heard, spec, known)
     if config.policy is not None:
         imu = heard.imu if heard is not None and heard.frames else None
-        yield from doctor_robot.policy(config.policy, spec, known, imu=imu)
+        machine = config.calibration if known != Calibration.identity(spec) else None
+        real = config.robot == "pupper"
+        yield from doctor_robot.policy(config.policy, spec, known, machine, imu=imu, real=real)
     sources = camera_sources(config.camera, attached)
     for name, source in sources.items():
         if name not in spec.cameras:
@@ -122,6 +132,12 @@ def _examine_robot(config: Doctor, port: str | None, attached: dict[str, str]) -
         yield from doctor_robot.camera(name, source, spec.cameras[name])
     if port is not None and heard is not None and heard.frames:
         yield from _rehearse(config, port, spec, plan)
+
+
+def _kept(config: Doctor, port: str | None, spec: Spec) -> Path | None:
+    """The machine's folder in the store, chosen as `leash calibrate` does; None where it has none."""
+    store = store_of(config.store, config.machine, config.robot, port if config.robot == "pupper" else None, spec)
+    return store.folder if store.paths else None
 
 
 def _rehearse(config: Doctor, port: str, spec: Spec, plan: Plan) -> Findings:

@@ -5,12 +5,13 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from serial.tools import list_ports
 
+from launch.calibration_store import choose, serial_number
 from launch.doctor_finding import Finding, Findings
+from launch.learned_with import mismatch, remedy
 from policies.checkpoint import read_manifest
 from policies.manifest import check_fits
-from robot.calibration import Calibration, load_calibration
+from robot.calibration import Calibration
 from robot.camera import open_camera
 from robot.errors import CalibrationError, CameraError, PolicyError
 from robot.spec import CameraSpec, Spec
@@ -64,36 +65,30 @@ def calibration(path: Path | None, spec: Spec, port: str | None, *, real: bool) 
     name, none = "calibration", Calibration.identity(spec)
     if path is None:
         if real:
-            fix = "run `leash calibrate all`, and give the file with --calibration"
+            fix = "run `leash calibrate all`, and give its folder with --calibration; or name the --machine and --store"
             return none, Finding(name, "warn", "none: joints may be 5 degrees off", fix)
         return none, Finding(name, "ok", "none needed")
     try:
-        known = load_calibration(path, spec)
+        known = choose(path, spec, serial_number(port) if port else "")
     except CalibrationError as error:
-        return none, Finding(name, "fail", str(error), "run `leash calibrate all` again")
+        fix = "give the folder of this machine, or run `leash calibrate all` again"
+        return none, Finding(name, "fail", str(error), fix)
     age = (date.today() - known.date).days
     figures = {"hash": known.hash, "age_days": age, "machine": known.machine}
-    seen = f"{known.machine}, {known.hash}, {age} days old"
-    serial = _serial_of(port)
-    if known.serial and serial and known.serial != serial:
-        fix = "give the file of this machine, or calibrate it"
-        return known, Finding(
-            name, "fail", f"{seen}, made on USB serial {known.serial}, this is {serial}", fix, figures
-        )
+    seen = f"{path}: {known.machine}, {known.hash}, {age} days old"
     if not 0 <= age <= OLD:
         fix = "run `leash calibrate all` again" if age > OLD else "set the date: sudo timedatectl set-ntp true"
         return known, Finding(name, "warn", seen, fix, figures)
     return known, Finding(name, "ok", seen, "", figures)
 
 
-def _serial_of(port: str | None) -> str:
-    """The USB serial number of a port; empty where it has none."""
-    found = (device.serial_number for device in list_ports.comports() if device.device == port)
-    return next(found, None) or ""
+def policy(
+    path: Path, spec: Spec, known: Calibration, machine: Path | None, *, imu: bool | None, real: bool
+) -> Findings:
+    """Whether a policy file may drive this robot, whose calibration is kept at `machine`.
 
-
-def policy(path: Path, spec: Spec, known: Calibration, *, imu: bool | None) -> Findings:
-    """Whether a policy file may drive this robot; `imu` says whether one reports, None that nobody knows."""
+    `imu` says whether one reports, None that nobody knows; only a `real` robot needs a calibration.
+    """
     try:
         manifest = read_manifest(path)
         check_fits(manifest, spec)
@@ -105,8 +100,7 @@ def policy(path: Path, spec: Spec, known: Calibration, *, imu: bool | None) -> F
     if manifest.needs_imu and imu is False:
         fix = "flash firmware with the IMU on, or use a policy without"
         yield Finding("policy", "fail", f"{seen} needs an IMU, which is silent", fix, figures)
-    elif manifest.calibration and known.hash != manifest.calibration:
-        other = f"{seen}, learned with calibration {manifest.calibration}; this is {known.hash}"
-        yield Finding("policy", "warn", other, "fine when it was trained on another machine or in simulation", figures)
+    elif (real or machine) and (problem := mismatch(manifest, known, machine, spec)):
+        yield Finding("policy", "fail", f"{seen} {problem}", remedy(manifest), figures)
     else:
         yield Finding("policy", "ok", seen, "", figures)

@@ -20,6 +20,7 @@ from launch.brain import open_brain
 from launch.checked import checked
 from launch.collect import short
 from launch.deploy import terminable
+from launch.learned_with import check_calibration, named
 from launch.live_driver import Apprentice, Explorer, Teacher, body_of
 from launch.live_job import Job, actor_for, columns_of
 from launch.live_memory import Memory
@@ -32,7 +33,7 @@ from launch.operators import OperatorOptions, make_operator
 from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
-from launch.robots import Opened, RobotOptions, open_robot
+from launch.robots import Opened, RobotOptions, known_calibration, open_robot
 from policies.checkpoint import check_writable, read_manifest
 from policies.gait import Trot
 from policies.mailbox import Mailbox
@@ -114,7 +115,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
         places = online.place, shown.place, actor.address, average.address
         learned = (resume.standing, resume.arrays) if resume else (None, None)
-        job = Job(plan, spec, config.out, *places, config.start is not None, *learned)
+        known = named(known_calibration(config.robot, spec).hash, spec)
+        job = Job(plan, spec, config.out, *places, known, config.start is not None, *learned)
         school: School = Between(job) if config.lockstep else Apart(job)
         stack.enter_context(school)
         memory = Memory(online, shown)
@@ -199,6 +201,7 @@ def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> 
     name = config.start or "trot"
     if name != "trot":
         check_fits(read_manifest(Path(name)), opened.spec)
+        check_calibration(read_manifest(Path(name)), name, config.robot)
     if config.lockstep and name != "trot":
         from policies.loading import load_policy
 

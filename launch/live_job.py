@@ -34,6 +34,8 @@ class Job:
     """Where the newest actor goes."""
     average: Address
     """Where its average goes, when asked for."""
+    calibration: str = ""
+    """Hash of the calibration of the robot that practises, or empty."""
     imitates: bool = False
     """Whether it waits for demonstrations and imitates them first."""
     standing: Standing | None = None

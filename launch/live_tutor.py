@@ -130,7 +130,7 @@ class Tutor:
         box = tuple(np.tile(plan.box, len(job.spec.joints) // 3).tolist())
         manifest, weights = policy_of(actor, plan.sac, plan.features, job.spec, box)
         notes = {"seed": plan.seed, "robot_minutes": self.note.minutes, "steps": self.note.steps}
-        manifest = replace(manifest, filter_hz=plan.filter_hz, training=notes)
+        manifest = replace(manifest, filter_hz=plan.filter_hz, calibration=job.calibration, training=notes)
         save_policy(job.folder / "policy.safetensors", manifest, weights)
 
 

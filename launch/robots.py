@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from msgspec import Meta
 from msgspec.structs import replace as replace_struct
 
 from launch.calibration_store import choose, serial_number
@@ -32,6 +33,8 @@ class RobotOptions:
     """Cameras as NAME=SOURCE: /dev/video0, a URL, a video file, `synthetic`; or `on` for the ones in the plan."""
     calibration: Path | None = None
     """Calibration of this machine: its folder under `calibrations`, for the newest one, or a file."""
+    accept_calibration: Annotated[str, Meta(pattern=r"^[0-9a-f]*$", max_length=64)] = ""
+    """Let a policy drive that learned with another calibration than this machine's: the hash of that one."""
     dynamics: Path | None = None
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
     boot: Literal["cold", "homed"] = "homed"
@@ -82,10 +85,7 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
     spec = load_spec(plan.spec)
     if plan.processes.control.rate != spec.rate:
         raise SpecError(f"control runs at {plan.processes.control.rate} Hz but {spec.name} is built for {spec.rate} Hz")
-    calibration = Calibration.identity(spec)
-    if options.calibration:
-        calibration = choose(options.calibration, spec, serial_number(options.port) if options.port else "")
-    frame = Opened(FakeRobot(spec), spec, plan, calibration)
+    frame = Opened(FakeRobot(spec), spec, plan, known_calibration(options, spec))
     if options.robot == "sim":
         opener = _open_sim(options, frame, realtime=realtime)
     elif options.robot == "twin":
@@ -96,16 +96,24 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
         yield opened
 
 
+def known_calibration(options: RobotOptions, spec: Spec) -> Calibration:
+    """The calibration that the options name, or that of a machine that needs none. Raises CalibrationError."""
+    if options.calibration is None:
+        return Calibration.identity(spec)
+    return choose(options.calibration, spec, serial_number(options.port) if options.port else "")
+
+
 def _refuse_foreign(options: RobotOptions) -> None:
     """Raise UsageError for an option that this kind of robot would not heed."""
     unheard = {
-        "sim": ("port", "calibration", "boot"),
+        "sim": ("port", "calibration", "accept_calibration", "boot"),
         "twin": ("port",),
         "pupper": ("dynamics", "boot", "seed"),
     }[options.robot]
     for name in unheard:
         if getattr(options, name) != getattr(RobotOptions(), name):
-            raise UsageError(f"--{name} means nothing to --robot {options.robot}; leave one of them out")
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} means nothing to --robot {options.robot}; leave one of them out")
 
 
 @contextlib.contextmanager

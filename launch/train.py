@@ -16,6 +16,7 @@ from rich.progress import Progress as Bar
 from launch.checked import checked
 from launch.collect import short
 from launch.deploy import terminable
+from launch.learned_with import marked
 from launch.output import console, emit
 from launch.train_sac import TrainSac, learn
 from policies.bc import BcConfig, Progress, train
@@ -84,7 +85,8 @@ def clone(config: TrainBc) -> dict[str, Any]:
             bar.update(task, completed=progress.step, error=f"{progress.held_out_rmse_rad:.4f} rad held out")
 
         trained = train(episodes, episodes[0].spec, config.bc, weights=weights(episodes, config), report=report)
-    save_policy(config.out, noted(trained.manifest, asking(episodes, config.ask)), trained.weights)
+    manifest = noted(marked(trained.manifest, episodes), asking(episodes, config.ask))
+    save_policy(config.out, manifest, trained.weights)
     seconds = time.monotonic() - started
     return {"out": str(config.out), "episodes": len(episodes), "seconds": seconds, **trained.figures}
 

@@ -169,6 +169,19 @@ def test_an_old_calibration_and_one_from_the_future_are_doubted(tmp_path: Path, 
     assert doctor_robot.calibration(None, SPEC, None, real=True)[1].level == "warn"
 
 
+def test_the_folder_that_calibrate_would_choose_is_found_and_its_age_told(tmp_path: Path) -> None:
+    when, signs = date.today() - timedelta(days=3), NONE.joint_sign
+    folder = tmp_path / "calibrations" / "desk"
+    folder.mkdir(parents=True)
+    desk = Calibration("desk", when, NONE.joint_offset, signs)
+    (folder / f"0001-{desk.hash}.yaml").write_text(dump_calibration(desk))
+    _, said = doctor(tmp_path, "--machine", "desk")
+    assert said["checks"]["calibration"]["age_days"] == 3
+    assert said["checks"]["calibration"]["hash"] == desk.hash
+    _, said = doctor(tmp_path, "--machine", "shelf")
+    assert "age_days" not in said["checks"]["calibration"]
+
+
 def test_a_camera_tells_its_true_rate_and_age() -> None:
     spec = CameraSpec(64, 48, 30)
     good = only(doctor_robot.camera("head", "synthetic:64x48@30", spec))
@@ -181,6 +194,6 @@ def test_a_camera_tells_its_true_rate_and_age() -> None:
 def test_a_policy_for_another_robot_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "policy.safetensors"
     path.write_bytes(b"not a policy")
-    finding = only(doctor_robot.policy(path, SPEC, NONE, imu=True))
+    finding = only(doctor_robot.policy(path, SPEC, NONE, None, imu=True, real=False))
     assert finding.level == "fail"
     assert finding.fix
