@@ -22,6 +22,8 @@ def with_lens(known: Calibration, name: str, fit: Fit) -> Calibration:
         distortion=lens.distortion,
         position=before.position if before else (0.0, 0.0, 0.0),
         rotation=before.rotation if before else None,
+        latency_ms=before.latency_ms if before else None,
+        rolling_ms=before.rolling_ms if before else None,
     )
     residuals = {**known.residuals, f"camera_{name}_reprojection_px": lens.reprojection}
     return replace(known, cameras={**known.cameras, name: camera}, residuals=residuals)

@@ -12,6 +12,7 @@ import numpy as np
 from calibration.bench import Bench
 from calibration.leg_model import Course, simulate
 from calibration.motors import Motors, Run
+from robot.calibration import Estimate
 from robot.types import Array
 
 WINDOW = 80
@@ -32,6 +33,27 @@ class Lags:
     """How much later than the soonest a state came."""
     age: tuple[float, float]
     """How old the newest state was when the next command was made, the line's own delay left out."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The two parts of the round trip [ms]."""
+
+    there: Estimate
+    """From a command to the motion."""
+    back: Estimate
+    """From the motion to the state that shows it."""
+
+
+def ways(trip: Estimate, camera: float, behind: float, doubt: float) -> Ways:
+    """Tell the two ways apart by a camera that saw the motion [ms].
+
+    `camera` is the time from the light to a picture's own time, known from elsewhere; `behind` is the same as it
+    looks to somebody who takes a state's arrival for the time of the motion, and `doubt` its standard deviation.
+    """
+    back = camera - behind
+    spread = float(np.hypot(trip.sigma, doubt))
+    return Ways(Estimate(round(trip.value - back, 3), round(spread, 3)), Estimate(round(back, 3), round(doubt, 3)))
 
 
 def lags(runs: Sequence[Run], motors: Motors, bench: Bench) -> Lags:

@@ -22,6 +22,7 @@ from calibration.charuco_sheet import write_sheet
 from calibration.legs import legs_of
 from calibration.pose import Pose
 from launch.calibrate_camera_views import Collected, collect
+from launch.calibrate_eye import lens_of
 from launch.calibrate_session import Name
 from launch.calibration_store import Store
 from launch.camera_frames import Frame, frames
@@ -202,9 +203,7 @@ def _kept(name: str, known: Calibration) -> Intrinsics:
     lens = known.cameras.get(name)
     if lens is None:
         raise CalibrationError(f"nothing is known of the lens of {name} on {known.machine}; leave --keep-lens out")
-    bends = (*lens.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
-    nan = float("nan")
-    return Intrinsics((lens.width, lens.height), (lens.fx, lens.fy), (lens.cx, lens.cy), bends, nan, nan, nan)
+    return lens_of(lens)
 
 
 def _draw(folder: Path, fit: Fit, picture: Pixels) -> None:

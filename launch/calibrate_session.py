@@ -3,25 +3,31 @@
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import cv2
 import tyro
 from msgspec import Meta
 from msgspec.structs import replace
 from rich.prompt import Confirm
 
+from calibration.charuco_board import Board
 from calibration.sitting import Sitting
 from launch.calibrate_dynamics import write_dynamics
 from launch.calibration_store import refuse_foreign, serial_number, store_of
 from launch.deploy import terminable
 from launch.output import console, emit
+from launch.plan import load_plan
 from launch.priority import first_in_line
+from launch.robots import camera_sources
 from robot.calibration import Calibration, load_calibration
-from robot.errors import PortError, UsageError
-from robot.pupper import Pupper
+from robot.camera import open_camera
+from robot.errors import CameraError, PortError, UsageError
+from robot.pupper import Eye, Pupper
 from robot.spec import Spec, load_spec
 
 NICE = -10
@@ -52,18 +58,28 @@ class MachineOptions:
     """Print one JSON object on the last line."""
 
 
-def calibrate(options: MachineOptions, preparation: str, procedure: Procedure) -> int:
-    """Run a procedure on a machine and keep what it found as the machine's next version."""
+def calibrate(
+    options: MachineOptions, preparation: str, procedure: Procedure, *, cameras: Sequence[str] = (), board: bool = False
+) -> int:
+    """Run a procedure on a machine and keep what it found as the machine's next version.
+
+    `cameras` are opened beside the robot (NAME=SOURCE, or `on`); a twin's looks at a `board`.
+    """
     spec = load_spec()
-    with terminable(), _port(options) as port:
+    with terminable(), _port(options, cameras=cameras, board=board) as (port, attached):
         serial = serial_number(port)
         store = store_of(options.store, options.machine, options.robot, port, spec)
         given = store.newest() or Calibration.identity(spec)
         refuse_foreign(given, serial, store.folder, spec)
         if options.robot == "pupper" and not options.yes:
             _ask(preparation)
-        with first_in_line(NICE), console.status("opening the robot") as status:
-            found, figures = procedure(Sitting(spec, given, functools.partial(_open, port), status.update))
+        with (
+            _eyes(camera_sources(cameras, attached), spec) as eyes,
+            first_in_line(NICE),
+            console.status("opening the robot") as status,
+        ):
+            opener = functools.partial(_open, port, eyes)
+            found, figures = procedure(Sitting(spec, given, opener, status.update))
     path = store.save(replace(found, serial=serial))
     if found.motors:
         write_dynamics(load_calibration(path, spec), path)
@@ -71,8 +87,18 @@ def calibrate(options: MachineOptions, preparation: str, procedure: Procedure) -
     return 0
 
 
-def _open(port: str, spec: Spec, calibration: Calibration) -> Pupper:
-    return Pupper(spec, port, calibration=calibration)
+def _open(port: str, eyes: Mapping[str, Eye], spec: Spec, calibration: Calibration) -> Pupper:
+    return Pupper(spec, port, calibration=calibration, cameras=eyes)
+
+
+@contextlib.contextmanager
+def _eyes(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
+    """The cameras, opened. Raises CameraError."""
+    with contextlib.ExitStack() as stack:
+        for name in sources:
+            if name not in spec.cameras:
+                raise CameraError(f"{spec.name} has no camera {name!r}; its spec names {sorted(spec.cameras)}")
+        yield {name: stack.enter_context(open_camera(source, spec.cameras[name])) for name, source in sources.items()}
 
 
 def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> None:
@@ -85,21 +111,31 @@ def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> Non
 
 
 @contextlib.contextmanager
-def _port(options: MachineOptions) -> Iterator[str]:
-    """The serial port of the machine; a twin runs for as long as the block lasts."""
+def _port(options: MachineOptions, *, cameras: Sequence[str], board: bool) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The serial port of the machine and its cameras; a twin runs for as long as the block lasts."""
     if options.robot == "pupper":
         if options.dynamics or options.seed:
             raise UsageError("--dynamics and --seed mean nothing to --robot pupper; leave them out")
         if options.port is None:
             raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; try it first with --robot twin")
-        yield options.port
+        yield options.port, load_plan("pupper").cameras
         return
     from sim.twin import TwinConfig, TwinProcess
 
     if options.port is not None:
         raise UsageError("--port means nothing to --robot twin; leave one of them out")
-    with TwinProcess(TwinConfig(dynamics=options.dynamics, seed=options.seed)) as twin:
-        yield twin.port
+    with tempfile.TemporaryDirectory(prefix="leash-") as folder:
+        shown = _printed(Path(folder)) if board else None
+        config = TwinConfig(dynamics=options.dynamics, seed=options.seed, camera=bool(cameras), board=shown)
+        with TwinProcess(config) as twin:
+            yield twin.port, twin.cameras
+
+
+def _printed(folder: Path) -> Path:
+    """The board's pattern, a pixel a module."""
+    path = folder / "board.png"
+    cv2.imwrite(str(path), Board().modules)
+    return path
 
 
 def _ask(preparation: str) -> None:
