@@ -1,5 +1,6 @@
 """A recording's sent targets in the simulator, against what the robot did; with nominal motors and with found ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from launch.calibrate_dynamics import dynamics_of
 from robot.calibration import Calibration
 from robot.spec import Spec
-from robot.types import Action, Array
+from robot.types import Action, Array, Observation
 from sim.dynamics import NOMINAL, Dynamics
 from sim.pupper import SimPupper
 
@@ -16,33 +17,68 @@ PHYSICS_RATE = 1000
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a robot did, a tick a row; NaN is not measured."""
+
+    joint_pos: Array
+    """(T, 12) [rad]"""
+    gravity: Array
+    """(T, 3) down, in the body's axes."""
+    gyro: Array
+    """(T, 3) [rad/s]"""
+
+
+@dataclass(frozen=True)
 class Course:
-    """What a robot was told and what it did, a tick a row."""
+    """What a robot was told and what it did."""
 
     sent: Array
     """(T, 12) targets [rad]."""
-    seen: Array
-    """(T, 12) joint angles [rad]."""
-    age: Array
-    """(T,) how old the joint angles were [s], as far as the host could know."""
+    seen: Seen
 
 
-def replayed(course: Course, spec: Spec, dynamics: Dynamics) -> Array:
-    """(T, 12) joint angles that the simulated robot reports when it is told the same."""
-    seen = np.empty_like(course.seen)
+def seen_of(ticks: Sequence[Observation]) -> Seen:
+    """What these observations say."""
+    return Seen(
+        np.array([obs.joint_pos for obs in ticks]),
+        np.array([obs.gravity for obs in ticks]),
+        np.array([obs.gyro for obs in ticks]),
+    )
+
+
+def replayed(course: Course, spec: Spec, dynamics: Dynamics) -> Seen:
+    """What the simulated robot reports when it is told the same."""
+    seen = []
     with SimPupper(spec, dynamics, physics_rate=PHYSICS_RATE) as robot:
-        robot.place(joint_pos=np.clip(course.seen[0], spec.lower, spec.upper))
-        for tick, target in enumerate(course.sent):
-            seen[tick] = robot.observe().joint_pos
+        robot.place(joint_pos=np.clip(course.seen.joint_pos[0], spec.lower, spec.upper))
+        for target in course.sent:
+            seen.append(robot.observe())
             robot.send(Action(target))
-    return seen
+    return seen_of(seen)
 
 
-def joint_rmse(seen: Array, course: Course) -> float:
+def joint_rmse(simulated: Seen, course: Course) -> float:
     """Over all joints and ticks [rad]."""
-    return float(np.sqrt(np.nanmean((seen - course.seen) ** 2)))
+    return _rms(simulated.joint_pos - course.seen.joint_pos)
 
 
-def before_and_after(course: Course, spec: Spec, calibration: Calibration) -> tuple[Array, Array]:
-    """Simulated joint angles (T, 12) with nominal motors and with this calibration's."""
+def tilt_rmse(simulated: Seen, course: Course) -> float:
+    """Angle between what both bodies took for down [deg]; NaN without an IMU."""
+    across = np.linalg.norm(np.cross(simulated.gravity, course.seen.gravity), axis=1)
+    return _rms(np.degrees(np.arctan2(across, (simulated.gravity * course.seen.gravity).sum(axis=1))))
+
+
+def turn_rmse(simulated: Seen, course: Course) -> float:
+    """Over the three rates of the bodies [rad/s]; NaN without an IMU."""
+    return _rms(simulated.gyro - course.seen.gyro)
+
+
+def _rms(errors: Array) -> float:
+    """NaN where nothing was measured."""
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else float("nan")
+
+
+def before_and_after(course: Course, spec: Spec, calibration: Calibration) -> tuple[Seen, Seen]:
+    """What simulated robots do with nominal motors and with this calibration's."""
     return replayed(course, spec, NOMINAL), replayed(course, spec, dynamics_of(calibration))

@@ -12,7 +12,7 @@ from calibration.sitting import Sitting
 from launch.brain import local_policy
 from launch.calibrate_all import everything
 from launch.calibrate_machines import draw_machine, errors
-from launch.calibrate_replay import Course, before_and_after, joint_rmse
+from launch.calibrate_replay import Course, before_and_after, joint_rmse, seen_of
 from launch.logs import Logs
 from launch.steer import Steer
 from launch.witness import Witness
@@ -50,9 +50,7 @@ class Tape:
     def course(self) -> Course:
         """What was told and done."""
         return Course(
-            sent=np.array([tick.sent.joint_pos for tick in self.ticks]),
-            seen=np.array([tick.obs.joint_pos for tick in self.ticks]),
-            age=np.array([tick.obs.age for tick in self.ticks]),
+            np.array([tick.sent.joint_pos for tick in self.ticks]), seen_of([tick.obs for tick in self.ticks])
         )
 
 
