@@ -1,5 +1,7 @@
 """Joints and IMU of a machine: the procedures from beginning to end, and what they write."""
 
+from dataclasses import replace as evolve
+
 import numpy as np
 from msgspec.structs import replace
 
@@ -29,12 +31,18 @@ def find_zeros(sitting: Sitting) -> Zeros:
 
 
 def find_attitude(sitting: Sitting, touches: Touches | None, zeros: Array) -> tuple[Attitude, Array]:
-    """Stand in many poses: about 40 s; also the gyro's bias (3,) [rad/s]. Raises CalibrationError."""
-    with sitting.open(standing(sitting.spec), sitting.given) as robot:
-        bench = sitting.bench(robot)
+    """Stand in many poses: about 40 s; also the gyro's bias (3,) [rad/s]. Raises CalibrationError.
+
+    Note: opened with the zeros that were found, since on legs of which one is too long weak motors do not stand up.
+    """
+    offset = (np.array(sitting.given.joint_offset) + zeros).tolist()
+    zeroed = evolve(sitting, given=replace(sitting.given, joint_offset=tuple(offset)))
+    with zeroed.open(standing(sitting.spec), zeroed.given) as robot:
+        bench = zeroed.bench(robot)
         bench.stand_by()
-        rests = stand_and_lean(bench, zeros)
+        rests = stand_and_lean(bench)
     stances = seen(bench, rests)
+    stances = evolve(stances, pos=stances.pos - zeros)
     return fit_attitude(stances, touches, sitting.spec), stances.bias
 
 

@@ -38,7 +38,7 @@ class Stances:
     """(k - 1, 3) rotation from one pose to the next, in the IMU's axes of the former [rad]."""
 
 
-def poses(spec: Spec, zeros: Array) -> list[Array]:
+def poses(spec: Spec) -> list[Array]:
     """The joint angles (12,) of each stance: feet as in the stand pose, the body turned, and a little shifted."""
     legs, rng = legs_of(spec), np.random.default_rng(0)
     feet = forward(spec.stand, legs)
@@ -47,7 +47,7 @@ def poses(spec: Spec, zeros: Array) -> list[Array]:
     for _ in range(ROUNDS):
         for turn in turns:
             wobble, shift = rng.uniform(-0.04, 0.04, 3), rng.uniform(-1, 1, 3) * (0.01, 0.01, 0.008)
-            every.append(_leaning(feet, turn + wobble, shift, legs) - zeros)
+            every.append(_leaning(feet, turn + wobble, shift, legs))
     return every
 
 
@@ -59,13 +59,13 @@ def _leaning(feet: Array, turn: Array, shift: Array, legs: Legs) -> Array:
     return pose
 
 
-def stand_and_lean(bench: Bench, zeros: Array) -> list[tuple[int, int]]:
+def stand_and_lean(bench: Bench) -> list[tuple[int, int]]:
     """Go through all poses; returns the first state of each rest and the one behind its last.
 
     Raises CalibrationError for an absent IMU, or a robot that is moved meanwhile.
     """
     rests = []
-    every = poses(bench.robot.spec, zeros)
+    every = poses(bench.robot.spec)
     for number, pose in enumerate(every, 1):
         bench.say(f"standing in pose {number} of {len(every)}")
         bench.move(pose, MOVE)
@@ -74,7 +74,7 @@ def stand_and_lean(bench: Bench, zeros: Array) -> list[tuple[int, int]]:
         log = bench.rest(REST)
         _check_imu(log.rates, log.down)
         rests.append((begin, bench.seen))
-    bench.move(bench.robot.spec.stand - zeros, MOVE)
+    bench.move(bench.robot.spec.stand, MOVE)
     return rests
 
 

@@ -36,7 +36,7 @@ def touching(zeros: Array) -> Touches:
 
 def leaning(zeros: Array, mount: Array, bias: Array) -> Stances:
     """What a robot says that stands in all poses, without noise."""
-    joints = np.array(poses(SPEC, np.zeros(12)))
+    joints = np.array(poses(SPEC))
     feet = forward(joints, LEGS)
     turns, ups = [], []
     for here in feet:
