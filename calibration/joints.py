@@ -6,9 +6,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from calibration.attitude import Attitude, fit_attitude
-from calibration.settings import lying, standing
+from calibration.settings import PRESSING, lying, standing
 from calibration.sitting import Sitting
 from calibration.stances import seen, stand_and_lean
+from calibration.stops import against_stops
 from calibration.touch import Touches, feel, fold, unfold
 from calibration.zeros import Zeros, fit_zeros
 from robot.calibration import Calibration
@@ -54,6 +55,16 @@ def calibrate_joints(sitting: Sitting) -> Found:
         "joint_sigma_deg": float(np.degrees(zeros.sigma.max())),
     }
     return _with_zeros(sitting.given, zeros.offset, figures), figures
+
+
+def calibrate_by_stops(sitting: Sitting) -> Found:
+    """Zeros by the hard stops, where no floor is at hand: about 20 s. Raises CalibrationError."""
+    with sitting.open(lying(sitting.spec, beyond=PRESSING), sitting.given) as robot:
+        bench = sitting.bench(robot)
+        bench.stand_by()
+        offset = against_stops(bench)
+    figures = {"largest_zero_deg": float(np.degrees(np.abs(offset).max()))}
+    return _with_zeros(sitting.given, offset, figures), figures
 
 
 def calibrate_imu(sitting: Sitting) -> Found:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration.bench import Bench
-from calibration.joints import calibrate_imu, calibrate_joints
+from calibration.joints import calibrate_by_stops, calibrate_imu, calibrate_joints
 from calibration.settings import lying
 from calibration.sitting import Sitting
 from calibration.touch import unfold
@@ -15,6 +15,7 @@ from robot.calibration import Calibration, Estimate
 from robot.errors import CalibrationError
 from robot.spec import load_spec
 from robot.types import Action
+from sim.firmware_homing import SIGNS
 from sim.lockstep import lockstep
 from sim.twin_dynamics import Dynamics
 from sim.twin_machine import Twin
@@ -37,6 +38,24 @@ def test_a_machine_with_eight_degrees_of_error_finds_its_zeros_in_a_minute() -> 
     assert np.percentile(left, 95) < 0.5
     assert twin.ms - begin < 60_000
     assert figures["touch_miss_mm"] < 0.5
+
+
+def test_the_hard_stops_tell_the_zeros_of_a_robot_that_did_not_home_well() -> None:
+    twin = Twin(Dynamics(kp=0.8, motor_strength=0.8, action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=1)
+    wrong = np.radians(np.random.default_rng(0).uniform(-8.0, 8.0, 12))
+    twin.firmware.drive.zero -= SIGNS * wrong
+    twin.advance(50)
+    begin = twin.ms
+    found, _ = calibrate_by_stops(sitting(twin))
+    assert np.abs(np.degrees(found.joint_offset + wrong)).max() < 0.5
+    assert twin.ms - begin < 60_000
+
+
+def test_a_leg_that_is_blocked_before_its_stop_is_named() -> None:
+    twin = Twin()
+    twin.body.model.jnt_range[twin.body.model.joint("front_left_hip").id, 1] = np.radians(220.0)
+    with pytest.raises(CalibrationError, match="front_left_hip stood 3. deg from its stop"):
+        calibrate_by_stops(sitting(twin))
 
 
 def test_lock_step_comes_out_the_same_every_time() -> None:
