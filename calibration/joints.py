@@ -53,8 +53,9 @@ def calibrate_joints(sitting: Sitting) -> Found:
     figures = {
         "touch_miss_mm": 1e3 * float(zeros.miss.max()),
         "joint_sigma_deg": float(np.degrees(zeros.sigma.max())),
+        "joints_turned_about": float((zeros.sign < 0).sum()),
     }
-    return _with_zeros(sitting.given, zeros.offset, figures), figures
+    return _with_zeros(_turned(sitting, zeros).given, zeros.offset, figures), figures
 
 
 def calibrate_by_stops(sitting: Sitting) -> Found:
@@ -77,11 +78,19 @@ def calibrate_imu(sitting: Sitting) -> Found:
 def calibrate_joints_and_imu(sitting: Sitting) -> Found:
     """Zeros and IMU at once, each making the other better. Raises CalibrationError."""
     zeros = find_zeros(sitting)
+    sitting = _turned(sitting, zeros)
     attitude, bias = find_attitude(sitting, zeros.used, zeros.offset)
     figures = {"touch_miss_mm": 1e3 * float(zeros.miss.max()), **_figures(attitude)}
     figures["joint_sigma_deg"] = float(np.degrees(attitude.sigma.max()))
     found = _with_zeros(sitting.given, attitude.offset, figures)
     return _with_imu(found, attitude, bias, figures), figures
+
+
+def _turned(sitting: Sitting, zeros: Zeros) -> Sitting:
+    """The same machine, with the joints turned about that were found to turn the other way."""
+    sign = tuple(int(one) for one in zeros.sign * sitting.given.joint_sign)
+    offset = tuple((zeros.sign * sitting.given.joint_offset).tolist())
+    return evolve(sitting, given=replace(sitting.given, joint_sign=sign, joint_offset=offset))
 
 
 def _figures(attitude: Attitude) -> dict[str, float]:

@@ -1,8 +1,10 @@
 """From touches of the floor to the joints' zeros."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.fitting import fit
 from calibration.legs import leg_name, legs_of
@@ -24,6 +26,9 @@ LARGEST_MISS = 1.5e-3
 """A leg whose touches do not fit one plane better than this did not touch the floor [m]."""
 DOUBTFUL = 3e-4
 """A touch that is farther from the plane of the others was a joint's own friction, not the floor [m]."""
+LARGEST_ZERO = np.radians(20.0)
+"""A zero that is farther off than this is not believed [rad]."""
+LEGS = 4
 FEWEST = 5
 """So many touches a leg are needed."""
 
@@ -42,6 +47,8 @@ class Zeros:
     """The touches without those that were not the floor."""
     miss: Array
     """(4,) how far each leg's touches are from the plane, root mean square [m]."""
+    sign: Array
+    """(12,) -1 where a joint turns the other way than was believed; offsets and touches are those after that."""
 
 
 def misses(found: Array, pos: Array, spec: Spec) -> Array:
@@ -54,8 +61,34 @@ def misses(found: Array, pos: Array, spec: Spec) -> Array:
 
 
 def fit_zeros(touches: Touches, spec: Spec) -> Zeros:
-    """The zeros that put all touches on one plane. Raises CalibrationError naming a leg that cannot be right."""
+    """The zeros that put all touches on one plane, and the abductions that turn the wrong way.
+
+    A hip or a knee that does has no rest pose, so that the driver has refused the robot before. Raises
+    CalibrationError naming a leg that cannot be right.
+    """
     _check_enough(touches, spec)
+    first = _cleaned(touches, spec)
+    if not _wrong(first).any():
+        return first
+    for count in range(1, LEGS + 1):
+        for reversed_legs in itertools.combinations(range(LEGS), count):
+            sign = np.ones(12)
+            sign[3 * np.array(reversed_legs)] = -1.0
+            turned = _cleaned(replace(touches, pos=touches.pos * sign), spec)
+            if not _wrong(turned).any():
+                return replace(turned, sign=sign)
+    raise _refusal(first, spec)
+
+
+def _wrong(zeros: Zeros) -> NDArray[np.bool_]:
+    """(4,) the legs whose touches miss the floor, or whose zeros nobody believes."""
+    farthest = np.abs(zeros.offset).reshape(LEGS, 3).max(axis=1)
+    wrong: NDArray[np.bool_] = (zeros.miss > LARGEST_MISS) | (farthest > LARGEST_ZERO)
+    return wrong
+
+
+def _cleaned(touches: Touches, spec: Spec) -> Zeros:
+    """The zeros without the touches that were no floor."""
     zeros = _fitted(touches, spec)
     for _ in range(touches.met.size):
         doubtful = _doubtful(touches, zeros, spec)
@@ -63,7 +96,6 @@ def fit_zeros(touches: Touches, spec: Spec) -> Zeros:
             break
         touches = doubtful
         zeros = _fitted(touches, spec)
-    _check_fit(zeros.miss, spec)
     return zeros
 
 
@@ -90,7 +122,7 @@ def _fitted(touches: Touches, spec: Spec) -> Zeros:
     miss = np.sqrt((left**2 * touches.met).sum(axis=0) / touches.met.sum(axis=0))
     spread = max(1.0, float(np.sqrt(np.mean(miss**2))) / FINE)
     sigma = spread * np.sqrt(np.diag(covariance))[:12]
-    return Zeros(found[:12], sigma, found[12:], touches, miss)
+    return Zeros(found[:12], sigma, found[12:], touches, miss, np.ones(12))
 
 
 def _check_enough(touches: Touches, spec: Spec) -> None:
@@ -103,10 +135,12 @@ def _check_enough(touches: Touches, spec: Spec) -> None:
         )
 
 
-def _check_fit(miss: Array, spec: Spec) -> None:
-    if miss.max() > LARGEST_MISS:
-        leg = int(miss.argmax())
-        raise CalibrationError(
-            f"the touches of {leg_name(spec, leg)} miss a flat floor by {1e3 * miss[leg]:.1f} mm, at most "
-            f"{1e3 * LARGEST_MISS:g} is right: a blocked leg, a joint with the wrong sign, or a floor that is not flat"
-        )
+def _refusal(zeros: Zeros, spec: Spec) -> CalibrationError:
+    """Names the leg that cannot be right."""
+    leg = int(np.argmax(zeros.miss / LARGEST_MISS + np.abs(zeros.offset).reshape(LEGS, 3).max(axis=1) / LARGEST_ZERO))
+    farthest = np.degrees(np.abs(zeros.offset[3 * leg : 3 * leg + 3]).max())
+    return CalibrationError(
+        f"the touches of {leg_name(spec, leg)} miss a flat floor by {1e3 * zeros.miss[leg]:.1f} mm with zeros "
+        f"{farthest:.0f} deg off, at most {1e3 * LARGEST_MISS:g} and {np.degrees(LARGEST_ZERO):.0f} are right: a "
+        "blocked leg, a hip or knee with the wrong sign, or a floor that is not flat"
+    )

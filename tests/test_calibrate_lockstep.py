@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from calibration.bench import Bench
 from calibration.joints import calibrate_by_stops, calibrate_imu, calibrate_joints
@@ -38,6 +39,14 @@ def test_a_machine_with_eight_degrees_of_error_finds_its_zeros_in_a_minute() -> 
     assert np.percentile(left, 95) < 0.5
     assert twin.ms - begin < 60_000
     assert figures["touch_miss_mm"] < 0.5
+
+
+def test_an_abduction_with_the_wrong_sign_is_turned_about() -> None:
+    wrong = replace(BARE, joint_sign=(1, 1, 1, -1, *BARE.joint_sign[4:]))
+    found, figures = calibrate_joints(Sitting(SPEC, wrong, opener(Twin(seed=2))))
+    assert found.joint_sign == BARE.joint_sign
+    assert figures["joints_turned_about"] == 1
+    assert np.abs(np.degrees(found.joint_offset)).max() < 0.5
 
 
 def test_the_hard_stops_tell_the_zeros_of_a_robot_that_did_not_home_well() -> None:

@@ -76,7 +76,16 @@ def test_a_leg_that_met_nothing_is_named() -> None:
         fit_zeros(touches, SPEC)
 
 
-def test_a_joint_that_turns_the_wrong_way_is_no_flat_floor() -> None:
+def test_abductions_that_turn_the_wrong_way_are_turned_about() -> None:
+    truth = np.radians([3.0, -2.0, 5.0] * 4)
+    touches = touching(truth)
+    touches.pos[:, [0, 9]] *= -1.0
+    zeros = fit_zeros(touches, SPEC)
+    assert zeros.sign.tolist() == [-1.0, 1, 1, 1, 1, 1, 1, 1, 1, -1.0, 1, 1]
+    np.testing.assert_allclose(zeros.offset, truth, atol=np.radians(0.3))
+
+
+def test_a_knee_that_turns_the_wrong_way_is_no_flat_floor() -> None:
     touches = touching(np.zeros(12))
     touches.pos[:, 5] = -2.0 - touches.pos[:, 5]
     with pytest.raises(CalibrationError, match="front_left miss a flat floor"):
