@@ -85,6 +85,7 @@ def calibrate_motors(sitting: Sitting) -> Found:
     figures = {
         "motor_rms_before_mrad": 1e3 * motors.before,
         "motor_rms_after_mrad": 1e3 * motors.after,
+        "fastest_rad_s": max(float(np.abs(run.vel).max()) for run in runs),
         "round_trip_p50_ms": late.round_trip[0],
         "round_trip_p95_ms": late.round_trip[1],
         "telemetry_jitter_p50_ms": late.jitter[0],
