@@ -11,6 +11,8 @@ from policies.sight import PixelsConfig
 STRIDES = (2, 2, 2, 1)
 NORMED = 3
 """Convolutions that are followed by GroupNorm and a SiLU; the last one makes the maps of the spatial softmax."""
+FOUND = 3
+"""Numbers that each channel of the last convolution tells: across, down, and how much of what it looks for is there."""
 NORM_GROUPS = 2
 """Groups that a member's channels are normalised in."""
 HEAD_SCALE = 0.1
@@ -30,13 +32,16 @@ class Convnet(nn.Module):
 
     def forward(self, pictures: Tensor, states: Tensor) -> Tensor:
         """Every member's command."""
-        points = self._points(pictures.contiguous(memory_format=torch.channels_last))
-        seen = torch.cat([points, states.expand(self.members, *states.shape)], dim=-1)
+        found = self._found(pictures.contiguous(memory_format=torch.channels_last))
+        seen = torch.cat([found, states.expand(self.members, *states.shape)], dim=-1)
         hidden = functional.silu(torch.baddbmm(self._made["bias_0"], seen, self._made["weight_0"]))
         return torch.baddbmm(self._made["bias_1"], hidden, self._made["weight_1"])
 
-    def _points(self, x: Tensor) -> Tensor:
-        """Where each channel of each member looks: (m, b, 2 c), -1..1 (Finn et al. 2016)."""
+    def _found(self, x: Tensor) -> Tensor:
+        """Where each channel of each member looks, -1..1 (Finn et al. 2016), and what it finds there: (m, b, 3 c).
+
+        Note: the place alone does not tell a picture that shows the line from one that does not.
+        """
         for layer, stride in enumerate(STRIDES):
             kernel = self._made[f"kernel_{layer}"]
             groups = self.members if layer else 1
@@ -46,9 +51,10 @@ class Convnet(nn.Module):
                 x = functional.silu(functional.group_norm(x, NORM_GROUPS * self.members, gain, shift))
         batch, channels, height, width = x.shape
         heat = (x * self._made["heat"].exp()).flatten(2).softmax(dim=-1).view(batch, channels, height, width)
+        there = torch.tanh((heat * x).sum(dim=(2, 3)))
         across = (heat.sum(dim=2) * torch.linspace(-1, 1, width)).sum(dim=-1)
         down = (heat.sum(dim=3) * torch.linspace(-1, 1, height)).sum(dim=-1)
-        return torch.stack([across, down], dim=-1).view(batch, self.members, -1).transpose(0, 1)
+        return torch.stack([across, down, there], dim=-1).view(batch, self.members, -1).transpose(0, 1)
 
     def arrays(self) -> dict[str, Tensor]:
         """The weights by name, detached copies."""
@@ -72,7 +78,7 @@ def shapes(config: PixelsConfig) -> dict[str, tuple[int, ...]]:
             made[f"gain_{layer}"] = made[f"shift_{layer}"] = (members * channels,)
         before = channels
     made["heat"] = (members * before, 1, 1)
-    made["weight_0"] = (members, 2 * before + config.state_width, config.hidden)
+    made["weight_0"] = (members, FOUND * before + config.state_width, config.hidden)
     made["bias_0"] = (members, 1, config.hidden)
     made["weight_1"] = (members, config.hidden, 3)
     made["bias_1"] = (members, 1, 3)

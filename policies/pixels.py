@@ -1,7 +1,5 @@
 """An image policy at work: a camera frame in, the ensemble's mean as a body velocity, its disagreement as risk."""
 
-from collections import deque
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 from policies.checkpoint import Weights
 from policies.convnet import Convnet
 from policies.manifest import Manifest
-from policies.sight import PixelsConfig, look, picture, state
+from policies.sight import Past, PixelsConfig, look, picture, state
 from robot.errors import PolicyError
 from robot.types import Action, Array, Observation
 
@@ -25,20 +23,18 @@ class Pixels:
         self._network = network
         self._stand = np.array(manifest.stand)
         self._scale = np.array(self.config.scale)
-        self.reset()
+        self._past = Past(self.config, 1.0 / manifest.rate)
 
     def reset(self) -> None:
         """Forget the past."""
-        still = [np.zeros(3)] * self.config.commands
-        self._asked: deque[Array] = deque(still, maxlen=self.config.commands)
+        self._past.reset()
 
     def act(self, obs: Observation) -> Action:
         """The body velocity now. Raises PolicyError when the camera or the IMU shows nothing."""
         small = picture(self.config, look(self.config, obs))
-        past = np.array(self._asked).reshape(self.config.commands, 3)
-        members = self._commands(small, state(self.config, obs.gravity, obs.gyro, past))
+        members = self._commands(small, state(self.config, obs.gravity, obs.gyro, self._past.rows))
         command: Array = members.mean(axis=0).clip(-1.5, 1.5) * self._scale
-        self._asked.append(command)
+        self._past.add(command)
         spread = disagreement(members)
         return Action(self._stand.copy(), command, risk=float(spread / (spread + self.manifest.risk_scale)))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.features import Float32
-from policies.sight import MIRROR_COMMAND, PixelsConfig, state
+from policies.sight import MIRROR_COMMAND, Past, PixelsConfig, state
 from robot.episode import Episode
 from robot.episode_images import ImageCache
 from robot.errors import EpisodeError
@@ -68,7 +68,7 @@ def views_of(episodes: Sequence[Episode], config: PixelsConfig, weights: Sequenc
 def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: int) -> Views:
     wanted = taught(episode)
     frame = episode.image_index(config.camera)
-    past = _asked_before(episode.wanted.command, config.commands)
+    past = _remembered(episode, config)
     felt = state(config, episode.gravity, episode.gyro, past)
     whole = np.isfinite(wanted).all(axis=1) & np.isfinite(felt).all(axis=1)
     use = (weight > 0) & (frame >= 0) & whole
@@ -82,11 +82,13 @@ def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: i
     )
 
 
-def _asked_before(commands: Array, count: int) -> Array:
-    """The commands (T, count, 3) of the ticks before each, oldest first; zero where there were none."""
-    padded = np.concatenate([np.zeros((count, 3)), np.nan_to_num(commands)])
-    past: Array = padded[np.arange(len(commands))[:, None] + np.arange(count)]
-    return past
+def _remembered(episode: Episode, config: PixelsConfig) -> Array:
+    """What was remembered (T, remembered, 3) at each tick: of the ticks before it."""
+    past, rows = Past(config, episode.spec.period), []
+    for command in np.nan_to_num(episode.wanted.command):
+        rows.append(past.rows)
+        past.add(command)
+    return np.array(rows).reshape(-1, config.remembered, 3)
 
 
 def mirrored(config: PixelsConfig, views: Views, turned: NDArray[np.bool_]) -> Views:

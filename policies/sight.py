@@ -14,6 +14,7 @@ from robot.types import Array, Observation
 
 Channels = Annotated[int, Meta(ge=2, le=256, multiple_of=2)]
 Scale = Annotated[float, Meta(gt=0, le=10)]
+Seconds = Annotated[float, Meta(gt=0, le=60)]
 
 MIRROR_BODY = np.array([1, -1, 1, -1, 1, -1], np.float32)
 """Signs of gravity (3,) and gyro (3,) in a mirror whose plane is the body's xz."""
@@ -31,7 +32,10 @@ class PixelsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body: bool = True
     """Whether gravity and the gyro are seen, too; they need an IMU."""
     commands: Annotated[int, Meta(ge=0, le=16)] = 2
-    """How many of its last commands it remembers."""
+    """How many of its last commands it remembers one by one."""
+    averages: tuple[Seconds, ...] = (0.3, 1.2)
+    """Time constants of running means of all its commands, which it remembers as well [s]: where it was turning to, for
+    when the picture does not show why."""
     scale: tuple[Scale, Scale, Scale] = (0.25, 0.1, 0.8)
     """What counts as one: vx, vy [m/s], yaw rate [rad/s]."""
     members: Annotated[int, Meta(ge=1, le=16)] = 5
@@ -43,12 +47,42 @@ class PixelsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def state_width(self) -> int:
         """Numbers that are seen beside the picture."""
-        return 6 * self.body + 3 * self.commands
+        return 6 * self.body + 3 * self.remembered
+
+    @property
+    def remembered(self) -> int:
+        """How many body velocities its memory holds."""
+        return self.commands + len(self.averages)
 
     @property
     def mirror(self) -> Float32:
         """(state_width,) signs of those numbers in a mirror."""
-        return np.concatenate([MIRROR_BODY if self.body else MIRROR_BODY[:0], np.tile(MIRROR_COMMAND, self.commands)])
+        return np.concatenate([MIRROR_BODY if self.body else MIRROR_BODY[:0], np.tile(MIRROR_COMMAND, self.remembered)])
+
+
+class Past:
+    """What a policy remembers of its commands."""
+
+    def __init__(self, config: PixelsConfig, period: float) -> None:
+        """`period` is the time between two commands [s]."""
+        self._count = config.commands
+        self._keep = np.exp(-period / np.array(config.averages).reshape(-1, 1))
+        self.reset()
+
+    def reset(self) -> None:
+        """Remember none."""
+        self._last: Array = np.zeros((self._count, 3))
+        self._means: Array = np.zeros((len(self._keep), 3))
+
+    def add(self, command: Array) -> None:
+        """Remember a command (3,), too."""
+        self._last = np.concatenate([self._last, command[None]])[1:]
+        self._means = self._keep * self._means + (1 - self._keep) * command
+
+    @property
+    def rows(self) -> Array:
+        """(remembered, 3) the last commands, oldest first, and the running means."""
+        return np.concatenate([self._last, self._means])
 
 
 def picture(config: PixelsConfig, image: Image) -> Pixels:
@@ -58,9 +92,9 @@ def picture(config: PixelsConfig, image: Image) -> Pixels:
     return np.asarray(cv2.resize(image.rgb, (config.width, config.height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def state(config: PixelsConfig, gravity: Array, gyro: Array, commands: Array) -> Float32:
-    """(..., state_width) from gravity and gyro (..., 3) and the last commands (..., commands, 3), oldest first."""
-    past = (commands / config.scale).reshape(*commands.shape[:-2], -1)
+def state(config: PixelsConfig, gravity: Array, gyro: Array, past: Array) -> Float32:
+    """(..., state_width) from gravity and gyro (..., 3) and what is remembered (..., remembered, 3); see `Past`."""
+    past = (past / config.scale).reshape(*past.shape[:-2], -1)
     parts = [gravity, gyro * GYRO, past] if config.body else [past]
     return np.concatenate(parts, axis=-1).astype(np.float32)
 

@@ -52,13 +52,19 @@ class Skill:
     """Standard deviation of the hand: vx, vy [m/s], yaw rate [rad/s]."""
     speed: float = 0.2
     """On a straight line [m/s]."""
-    ahead: float = 0.42
+    ahead: float = 0.45
     """How far ahead of the body the person aims at the line [m]."""
+    wary: float = 0.55
+    """The aim so far to the side brings the person nearly to a halt, to turn on the spot [rad]."""
+    creep: float = 0.2
+    """Part of the speed that is left then."""
+    pivot: float = 0.16
+    """However slow, the person turns as if it were at least this speed [m/s]."""
     gain: float = 1.15
     """Yaw rate asked for, per yaw rate that would reach the aim; a walking robot slips."""
     worried: float = 0.08
     """Further from the line than this, the person takes over [m]."""
-    askew: float = 0.55
+    askew: float = 0.5
     """Pointing further than this from where the person would aim, too [rad]."""
     bored: float = 2.5
     """A robot that has got nowhere for so long is taken over, too [s]."""
@@ -147,9 +153,10 @@ class Tracker:
 
     def _steer(self, view: _View) -> Array:
         """Pure pursuit (Coulter 1992): the arc that leads to the aim, slower the further it lies to the side."""
-        speed = self._skill.speed * (1.0 - 0.6 * min(1.0, abs(view.aim) / 0.9))
+        skill = self._skill
+        speed = skill.speed * max(skill.creep, 1.0 - abs(view.aim) / skill.wary)
         curvature = 2.0 * math.sin(view.aim) / max(view.distance, 0.1)
-        return np.array([speed, 0.0, self._skill.gain * speed * curvature])
+        return np.array([speed, 0.0, skill.gain * max(speed, skill.pivot) * curvature])
 
     def _decide(self, view: _View, now: float, *, asked: bool) -> bool:
         """Whether the person holds the dead-man. The first moments pass with the hands off, as arming needs."""

@@ -17,7 +17,7 @@ from policies.manifest import Manifest, from_json, to_json
 from policies.pixels import Pixels, centred, network_of
 from policies.pixels_samples import Views, mirrored, taught, views_of
 from policies.pixels_training import Augment, PixelsTraining, TrainedPixels, recoloured, shifted, split, train_pixels
-from policies.sight import PixelsConfig, picture, state
+from policies.sight import Past, PixelsConfig, picture, state
 from policies.steered import Steered
 from robot.episode import Episode, read_episode
 from robot.episode_info import End, Start
@@ -30,7 +30,7 @@ from robot.spec import load_spec
 from robot.types import Action, Observation, Tick, unknown
 
 SPEC = load_spec()
-SMALL = PixelsConfig(height=32, width=40, members=2, channels=(4, 4, 4, 4), hidden=16, commands=1)
+SMALL = PixelsConfig(height=32, width=40, members=2, channels=(4, 4, 4, 4), hidden=16, commands=1, averages=(0.5,))
 QUICK = PixelsTraining(sight=SMALL, steps=150, batch=32, rate=5e-3)
 
 
@@ -166,8 +166,30 @@ def test_each_tick_sees_its_own_frame_and_the_commands_before_it(episodes: list[
     views = views_of(episodes[:1], SMALL, [np.ones(40)])
     stripes = [int(np.argmax(picture[20, :, 0])) for picture in views.pictures]
     assert np.corrcoef(stripes, views.commands[:, 2])[0, 1] < -0.99
-    assert views.states[1:, 6:] == pytest.approx(views.commands[:-1], abs=1e-6)
-    assert views.states[0, 6:].tolist() == [0.0, 0.0, 0.0]
+    assert views.states[1:, 6:9] == pytest.approx(views.commands[:-1], abs=1e-6)
+    assert views.states[0, 6:].tolist() == [0.0] * 6
+
+
+def test_a_policy_remembers_as_in_its_training(episodes: list[Episode]) -> None:
+    """What is remembered while driving is what was remembered of the same commands in the recording."""
+    config, episode = msgspec.structs.replace(SMALL, commands=2, averages=(0.2, 1.0)), episodes[0]
+    views = views_of([episode], config, [np.ones(len(episode))])
+    past = Past(config, episode.spec.period)
+    for row, command in zip(views.states, episode.wanted.command, strict=True):
+        assert row[6:] == pytest.approx((past.rows / config.scale).ravel(), abs=1e-6)
+        past.add(command)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
+def test_a_running_mean_weighs_commands_by_their_age(turns: list[float]) -> None:
+    past = Past(PixelsConfig(commands=0, averages=(0.7,)), period=0.05)
+    for turn in turns:
+        past.add(np.array([0.0, 0.0, turn]))
+    age = 0.05 * np.arange(len(turns))[::-1]
+    shares = np.exp(-age / 0.7) * (1 - np.exp(-0.05 / 0.7))
+    assert past.rows[0, 2] == pytest.approx(float(shares @ turns))
+    past.reset()
+    assert not past.rows.any()
 
 
 def test_the_person_teaches_where_there_is_one_and_the_policy_where_it_drove(episodes: list[Episode]) -> None:
@@ -224,9 +246,13 @@ def test_other_light_stays_within_what_a_picture_can_be() -> None:
 
 
 def test_the_state_holds_what_the_config_says() -> None:
-    gravity, gyro, past = np.array([0.0, 0.0, -1.0]), np.array([0.4, 0.0, 0.0]), np.array([[0.25, 0.0, 0.8]])
-    assert state(SMALL, gravity, gyro, past).tolist() == pytest.approx([0, 0, -1, 0.1, 0, 0, 1, 0, 1])
-    numb = msgspec.structs.replace(SMALL, body=False, commands=0)
+    gravity, gyro, past = (
+        np.array([0.0, 0.0, -1.0]),
+        np.array([0.4, 0.0, 0.0]),
+        np.array([[0.25, 0.0, 0.8], [0.5, 0.1, 0.0]]),
+    )
+    assert state(SMALL, gravity, gyro, past).tolist() == pytest.approx([0, 0, -1, 0.1, 0, 0, 1, 0, 1, 2, 1, 0])
+    numb = msgspec.structs.replace(SMALL, body=False, commands=0, averages=())
     assert numb.state_width == len(state(numb, gravity, gyro, past[:0])) == 0
     assert picture(SMALL, Image.blank(0.0, 64, 80)).shape == (32, 40, 3)
 
