@@ -40,7 +40,7 @@ class RoundsConfig:
     """Rounds after the demonstrations, at most."""
     demonstrations: int = 20
     """Tracks that the person drives at first."""
-    episodes: Annotated[int, tyro.conf.arg(help="Tracks driven under supervision in each round.")] = 16
+    episodes: Annotated[int, tyro.conf.arg(help="Tracks driven under supervision in each round.")] = 24
     tracks: int = 50
     """Unseen tracks on which each round's policy drives alone."""
     ask: float = 0.1
