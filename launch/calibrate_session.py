@@ -103,7 +103,7 @@ def _eyes(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
 
 def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> None:
     for name, value in figures.items():
-        console.print(f"{name:<24}{value:.4g}", highlight=False)
+        console.print(f"{name:<30}{value:.4g}", highlight=False)
     console.print(f"written to {path}", highlight=False)
     if options.json:
         result: dict[str, Any] = {"calibration": str(path), "hash": path.stem.partition("-")[2], **figures}
