@@ -68,7 +68,7 @@ def rounds_plot(rows: Sequence[Row], plain: Row | None) -> Figure:
     left.legend(frameon=False, loc="lower right")
     later = [row for row in rows if row.round > 0]
     right.bar([row.round for row in later], [row.human_s for row in later], color=BLUE, width=0.6)
-    right.set(xlabel="round", ylabel="corrections [s]")
+    right.set(xlabel="round", ylabel="corrections [s]", xticks=[row.round for row in later])
     share = right.twinx()
     share.plot([row.round for row in later], [100 * row.intervention_rate for row in later], color=INK, marker="o")
     share.set(ylabel="person drove [% of the time]")
