@@ -23,6 +23,7 @@ from policies.sac_actor import flattened
 from policies.sac_batches import Batches
 from policies.sac_checkpoint import Arrays, Standing, generator_state, resume_generator, save_checkpoint
 from policies.sac_export import policy_of
+from policies.sac_precision import settled
 from policies.sac_process import PUBLISH, imitate
 from policies.sac_scale import scale_of
 from robot.errors import LeashError
@@ -38,7 +39,8 @@ class Tutor:
         self.job, plan = job, job.plan
         self.online, self.shown = Replay(job.online), Replay(job.shown)
         self.actor, self.average = Mailbox(job.actor), Mailbox(job.average)
-        self.learner = Learner(plan.sac, sizes_of(plan, job.spec), seed=plan.seed, compiled=plan.compiled)
+        sac = settled(plan.sac, job.standing.precision if job.standing else None)
+        self.learner = Learner(sac, sizes_of(plan, job.spec), seed=plan.seed, compiled=plan.compiled)
         self._board = SummaryWriter(str(job.folder / "tensorboard"))
         self._rng = np.random.default_rng(plan.seed)
         self._imitated = not job.imitates
@@ -117,7 +119,8 @@ class Tutor:
         job, learner = self.job, self.learner
         plan = msgspec.json.encode(job.plan).decode()
         counts = learner.updates, (self.note.steps,), 0
-        standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, generator_state(self._rng))
+        state, precision = generator_state(self._rng), learner.config.precision
+        standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, state, precision=precision)
         arrays = {f"learner.{name}": array for name, array in learner.arrays().items()}
         whole: Arrays = {**arrays, "luck": learner.luck_state()}
         save_checkpoint(job.folder / "checkpoint.safetensors", standing, whole, (self.online, self.shown))

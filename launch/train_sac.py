@@ -162,7 +162,7 @@ def _free(work: _Work, collectors: int) -> dict[str, Any]:
     training = FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded)
     with _progress(work.plan) as report, training:
         minutes = run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
-        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask()[0]}
+        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask().updates}
 
 
 def _lockstep(work: _Work) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
 from policies.sac_actor import flattened
-from policies.sac_checkpoint import load_checkpoint, save_checkpoint
-from policies.sac_config import SacConfig
+from policies.sac_checkpoint import generator_state, load_checkpoint, save_checkpoint
+from policies.sac_config import Precision, SacConfig
+from policies.sac_precision import settled
 from policies.sac_recorded import recorded
 from robot.episode import Episode, list_episodes, load_dataset
 from robot.errors import PolicyError, UsageError
@@ -173,6 +174,32 @@ def test_a_reward_that_is_no_number_is_named(tmp_path: Path) -> None:
         learn(TrainSac(config=plan, out=tmp_path / "run", minutes=1.0))
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_a_training_goes_on_in_the_precision_that_it_began_with(kind: Precision, tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(replace(PLAN, sac=replace(PLAN.sac, precision=kind)), spec) as training:
+        training.keep(path, 0.0, 0.0)
+    kept = load_checkpoint(path, spec.hash)
+    with Lockstep(PLAN, spec, resume=kept) as training:
+        assert training.learner.config.precision == kind
+    assert FreeRun(PLAN, spec, 1, kept).plan.sac.precision == kind
+
+
+def test_a_free_running_learner_goes_on_with_its_random_numbers(tmp_path: Path) -> None:
+    """Without steps there are no updates, so what comes back must be what went in."""
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(replace(PLAN, random=0), spec) as training:
+        training.episode()
+        training.keep(path, 0.0, 0.0)
+        luck, rng = training.learner.luck_state(), generator_state(training.batches.rng)
+    kept = load_checkpoint(path, spec.hash)
+    with FreeRun(replace(PLAN, random=1_000_000), spec, 1, kept) as training:
+        training.keep(path, 0.0, 0.0)
+    again = load_checkpoint(path, spec.hash)
+    assert np.array_equal(again.arrays["luck"], luck)
+    assert again.standing.rng == rng
+
+
 @pytest.mark.parametrize("victim", ["collector 0", "learner"])
 def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_path: Path) -> None:
     with FreeRun(PLAN, load_spec(), 1) as training:
@@ -250,7 +277,7 @@ def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
         training.keep(path, 1.5, 0.25)
         kept = load_checkpoint(path, spec.hash)
         assert kept.standing.best == 0.25
-        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == PLAN
+        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == replace(PLAN, sac=settled(PLAN.sac))
         assert same(kept.part("learner"), training.learner.arrays())
         assert len(kept.part("replay.0")["end"]) == training.replay.written
     save_checkpoint(path, kept.standing, {})
