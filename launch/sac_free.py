@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from launch.demos import Recorded
 from launch.sac_collector import CollectJob, Told, collect
 from launch.sac_env import actor_of, columns, mirrors, sizes
 from launch.sac_gallery import Gallery, Shot
@@ -21,7 +22,7 @@ from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
 from policies.mailbox import Mailbox
 from policies.replay import Replay
-from policies.sac_actor import Float32, flattened
+from policies.sac_actor import flattened
 from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
 from policies.sac_precision import settled
 from policies.sac_process import PUBLISH, Learned, LearnJob, learn
@@ -33,10 +34,6 @@ GRACE = 10.0
 """How long a process may take to end when asked [s]."""
 KEEP = 0.05
 """Part of the time that is spent on checkpoints at most; they hold the whole replay."""
-
-
-Recorded = tuple[Float32, Float32] | None
-"""Features and actions of recordings to imitate."""
 
 
 class FreeRun:

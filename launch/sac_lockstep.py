@@ -12,10 +12,10 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from launch.demos import Recorded
 from launch.sac_collector import Driver, teacher
 from launch.sac_demos import Demonstrator
 from launch.sac_env import actor_of, columns, mirrors, open_env, sizes
-from launch.sac_free import Recorded
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
 from launch.sac_plan import SacPlan

@@ -23,6 +23,7 @@ from policies.sac_config import SacConfig, Sizes
 from policies.sac_networks import Params, act, back, distribution, judge, multiply, relu_slope, silu_slope, values
 from policies.sac_precision import kind_of, settled
 from policies.widths import shapes
+from robot.errors import PolicyError
 
 ACTOR_HEAD = 0.01
 """The actor's last layer begins this small: an untrained one asks for the stand pose."""
@@ -181,10 +182,22 @@ class Learner:
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
+    def prepare(self) -> None:
+        """Become machine code now, on numbers that mean nothing, so that no update waits for it; nothing changes."""
+        count, sizes = self.config.batch, self.sizes
+        widths = sizes.obs, sizes.privileged, sizes.actions, sizes.obs, sizes.privileged
+        rows = [torch.zeros(count, width, device=self.device) for width in widths]
+        flat = [torch.zeros(count, device=self.device) for _ in range(3)]
+        batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2])
+        spare = Generator().manual_seed(0)
+        nets, luck = _to(born(self.config, sizes, spare), self.device), self._luck(count, spare)
+        self._learn_critic(nets, batch, luck, self.config)
+        self._learn_actor(nets, batch, luck, torch.tensor(0.0, device=self.device), self.config)
+
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
-        luck = self._luck(len(batch.reward))
+        luck = self._luck(len(batch.reward), self._generator)
         critic = self._learn_critic(self.nets, batch, luck, self.config)
         self.updates += 1
         late = self.updates - self.config.warm_up
@@ -215,9 +228,9 @@ class Learner:
                 value.zero_()
         follow(self.nets.average, self.nets.actor, 1.0)
 
-    def _luck(self, count: int) -> Luck:
-        noise = torch.randn((2, count, self.sizes.actions), generator=self._generator)
-        believed = torch.randperm(self.config.critics, generator=self._generator)[: self.config.believed]
+    def _luck(self, count: int, generator: Generator) -> Luck:
+        noise = torch.randn((2, count, self.sizes.actions), generator=generator)
+        believed = torch.randperm(self.config.critics, generator=generator)[: self.config.believed]
         return Luck(*(part.to(self.device) for part in (noise[0], noise[1], believed)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -230,8 +243,12 @@ class Learner:
         return {f"{part}.{name}": value.detach().cpu().numpy() for name, value in params.items()}
 
     def adopt(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Continue from there. Raises KeyError for a name that is missing."""
+        """Continue from there. Raises PolicyError for networks of other sizes."""
         for name, value in named(self.nets).items():
+            if name not in arrays or arrays[name].size != value.numel():
+                raise PolicyError(
+                    f"{name} is not of the {tuple(value.shape)} that this plan's networks have; start anew"
+                )
             value.copy_(torch.from_numpy(arrays[name]).reshape(value.shape))
 
     def luck_state(self) -> NDArray[np.uint8]:

@@ -4,6 +4,8 @@ bfloat16 has the range of float32 and 8 bits of its 24; products of it are added
 instructions for it they take half the time (`leash bench sac`), elsewhere several times as long.
 """
 
+from collections.abc import Mapping
+
 import torch
 from msgspec.structs import replace
 
@@ -18,7 +20,8 @@ def quick() -> Precision:
     """
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    able = torch.cpu.get_capabilities()
+    # Note: releases before 2.10 cannot say.
+    able: Mapping[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
 
 

@@ -1,22 +1,20 @@
 """`leash train sac`: reproducible, resumable, and clear about what is wrong."""
 
 import multiprocessing
-import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from disks import files_at_most
 from msgspec.structs import replace
 
 from launch.cli import main as leash
 from launch.sac_free import FreeRun
 from launch.sac_gallery import Gallery
 from launch.sac_lockstep import Lockstep
-from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
+from launch.sac_plan import FOLDER, Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
@@ -26,10 +24,10 @@ from policies.sac_config import Precision, SacConfig
 from policies.sac_precision import settled
 from policies.sac_recorded import recorded
 from robot.episode import Episode, list_episodes, load_dataset
-from robot.errors import PolicyError, UsageError
+from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import Spec, load_spec
 from sim.env import Commands, WalkConfig, blend
-from sim.randomize import Ranges
+from sim.randomize import Ranges, load_ranges
 
 PLAN = SacPlan(
     walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),
@@ -91,17 +89,6 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x10" + bytes(40))
     with pytest.raises(PolicyError, match="cannot read the checkpoint"):
         load_checkpoint(path, "x")
-
-
-@contextmanager
-def files_at_most(size: int) -> Iterator[None]:
-    """The kernel refuses to write larger files, as a full disk would."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -261,6 +248,20 @@ def test_a_residual_needs_no_demonstrations(tmp_path: Path) -> None:
     plan.write_text("demonstrations: {steps: 100}")
     with pytest.raises(UsageError, match="begins as the trot itself"):
         planned(TrainSac(config=plan, residual="trot"))
+
+
+def test_a_plan_can_name_a_table_of_ranges(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("walk: {seconds: 7, ranges: train}\nseed: 3")
+    plan = load_plan(path)
+    assert plan.walk.ranges == load_ranges("train", FOLDER)
+    assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, SacPlan().sac)
+    path.write_text("walk: {ranges: nowhere}")
+    with pytest.raises(SpecError, match="no table of ranges is called 'nowhere'; known are hard, train, unseen"):
+        load_plan(path)
+    path.write_text("walk: {ranges: train, legs: 5}")
+    with pytest.raises(SpecError, match="legs"):
+        load_plan(path)
 
 
 def test_a_plan_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
