@@ -180,8 +180,8 @@ def test_a_target_believes_only_the_critics_that_were_drawn() -> None:
 def test_gradients_of_bfloat16_are_those_of_float32_but_for_rounding(hidden: tuple[int, ...]) -> None:
     """After one update Adam's mean is a tenth of the gradient.
 
-    A factor is off by 2^-9 at most. What counts more is that a ReLU this close to zero turns over: about one in a
-    thousand does, and the root of that, 3 %, is what a gradient is off by in its norm. A wrong term is off by more.
+    A factor is off by 2^-9 at most. What should count more is that a ReLU this close to zero turns over: if one in a
+    thousand does, a gradient is off by the root of that in its norm, 3 %. A wrong term is off by more.
     """
     config = replace(SMALL, critic_hidden=hidden, actor_hidden=hidden, batch=256)
     exact, rounded = (learner(replace(config, precision=kind)) for kind in ("float32", "bfloat16"))
