@@ -3,8 +3,9 @@
 A full update is critics, actor, temperature and targets, with nothing delayed, on a fresh batch drawn from a replay;
 ours has LayerNorm in every network, theirs has none. Both take turns, and so do bare products of 256x256 matrices,
 whose rate says what this machine's SGEMM could do at best. `sgemm_fraction` is the time that the arithmetic of our
-update would take at that rate, over the time that an update takes. Seconds are those of this process's CPU time,
-which on a quiet machine are wall clock; so a busy neighbour distorts little.
+update would take at that rate in float32, over the time that an update takes; with bfloat16 factors it can pass 1.
+Our update runs in the precision that `auto` is on this machine, and in float32 beside it. Seconds are those of this
+process's CPU time, which on a quiet machine are wall clock; so a busy neighbour distorts little.
 """
 
 import statistics
@@ -16,16 +17,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from policies.replay import TRUNCATED, Replay, layout
 from policies.sac import Learner
 from policies.sac_batches import Batches
-from policies.sac_config import SacConfig, Sizes
+from policies.sac_config import Precision, SacConfig, Sizes
+from policies.sac_precision import quick
 from robot.errors import UsageError
 
 SIZES = Sizes(obs=48, privileged=0, actions=12)
 WIDTH, BATCH, ROWS = 256, 256, 5000
+CONFIG = SacConfig(critic_hidden=(WIDTH, WIDTH), actor_hidden=(WIDTH, WIDTH), batch=BATCH, delay=1, steps=1)
 BLOCK = 20
 """Updates, or products, before the next has its turn."""
 
@@ -51,11 +55,16 @@ class Noise(gymnasium.Env[Float32, Float32]):
         return self.observation_space.sample(), float(self.np_random.normal()), False, False, {}
 
 
-def measure(seconds: float) -> dict[str, float]:
+def measure(seconds: float) -> dict[str, Any]:
     """Median rates over interleaved blocks, for about so long."""
     torch.set_num_threads(1)
     with _replay() as replay:
-        works = {"updates": _ours(replay), "sb3_updates": _theirs(), "sgemm": _products()}
+        works = {
+            "updates": _ours(replay, quick()),
+            "float32": _ours(replay, "float32"),
+            "sb3_updates": _theirs(),
+            "sgemm": _products(),
+        }
         for work in works.values():
             work()
         end = time.process_time() + seconds
@@ -65,16 +74,20 @@ def measure(seconds: float) -> dict[str, float]:
                 start = time.process_time()
                 work()
                 rates[name].append(BLOCK / (time.process_time() - start))
-    ours, theirs, sgemm = (statistics.median(rates[name]) for name in works)
-    flops = operations(SacConfig(critic_hidden=(WIDTH, WIDTH), actor_hidden=(WIDTH, WIDTH), batch=BATCH), SIZES)
+    ours, plain, theirs, sgemm = (statistics.median(rates[name]) for name in works)
+    flops = operations(CONFIG, SIZES)
     rate = sgemm * 2 * WIDTH**3
     return {
         "updates_per_s": ours,
         "sb3_updates_per_s": theirs,
         "ratio": ours / theirs,
+        "precision": quick(),
+        "float32_updates_per_s": plain,
+        "float32_ratio": plain / theirs,
         "sgemm_gflop_per_s": rate / 1e9,
         "update_gflop": flops / 1e9,
         "sgemm_fraction": ours * flops / rate,
+        "float32_sgemm_fraction": plain * flops / rate,
     }
 
 
@@ -106,8 +119,8 @@ def _replay() -> Replay:
     return replay
 
 
-def _ours(replay: Replay) -> Callable[[], None]:
-    config = SacConfig(critic_hidden=(WIDTH, WIDTH), actor_hidden=(WIDTH, WIDTH), batch=BATCH, delay=1, steps=1)
+def _ours(replay: Replay, precision: Precision) -> Callable[[], None]:
+    config = replace(CONFIG, precision=precision)
     learner, batches = Learner(config, SIZES), Batches([replay], config, {})
 
     def work() -> None:

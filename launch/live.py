@@ -4,6 +4,7 @@ This process drives the robot and holds no torch; the learner is another one, wh
 """
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from launch.brain import open_brain
 from launch.checked import checked
 from launch.collect import short
+from launch.demos import imitable
 from launch.deploy import terminable
 from launch.learned_with import check_calibration, named
 from launch.live_driver import Apprentice, Explorer, Teacher, body_of
@@ -71,6 +73,8 @@ class TrainLive:
     """Folder for the policy, the checkpoint and curves for TensorBoard."""
     start: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """A policy to begin from, a file or `trot`: it walks first, is imitated, then improved upon."""
+    demos: tuple[Path, ...] = ()
+    """Recordings to imitate as well: folders of episodes, or episode files."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Robot time to learn for, instead of the plan's."""
     velocity: Velocity | None = None
@@ -105,6 +109,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     if resume is None and checkpoint.exists():
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
+    body = body_of(plan, spec)
+    recorded = imitable(config.demos, spec, plan.features, body.box, body.newest) if resume is None else None
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         rows = columns_of(plan, spec)
@@ -114,11 +120,14 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
             shown.refill(resume.part("replay.1"))
         actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
         places = online.place, shown.place, actor.address, average.address
-        learned = (resume.standing, resume.arrays) if resume else (None, None)
         known = named(known_calibration(config.robot, spec).hash, spec)
-        job = Job(plan, spec, config.out, *places, known, config.start is not None, *learned)
+        job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
+        if resume is not None:
+            job = dataclasses.replace(job, standing=resume.standing, arrays=resume.arrays)
         school: School = Between(job) if config.lockstep else Apart(job)
         stack.enter_context(school)
+        console.print("preparing the learner", highlight=False)
+        school.prepare()
         memory = Memory(online, shown)
         memory.steps = resume.standing.steps[0] if resume else 0
         try:
@@ -136,6 +145,8 @@ def planned(config: TrainLive) -> LivePlan:
         raise UsageError("--robot sim learns in PyBullet; that is `leash train sac` without --robot")
     if config.lockstep and (config.robot.robot != "twin" or (config.who.live and config.who.operator)):
         raise UsageError("--lockstep has no real time: it is for --robot twin, and for --operator scripted alone")
+    if config.demos and config.start is None:
+        raise UsageError("--demos are imitated beside somebody who walks first; give --from too")
     plan = load_live_plan(config.config)
     return replace(plan, minutes=config.minutes or plan.minutes, seed=config.robot.seed or plan.seed)
 

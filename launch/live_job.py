@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from launch.demos import Recorded
 from launch.live_driver import PRIVILEGED
 from launch.live_plan import LivePlan
 from policies.mailbox import Address
@@ -41,6 +42,8 @@ class Job:
     standing: Standing | None = None
     """Where to continue."""
     arrays: Mapping[str, NDArray[Any]] | None = None
+    recorded: Recorded = None
+    """What is imitated beside the demonstrations."""
 
 
 class Note(msgspec.Struct, frozen=True):

@@ -26,6 +26,10 @@ class School(Protocol):
 
     def __exit__(self, *exc: object) -> None: ...
 
+    def prepare(self) -> None:
+        """Wait until the first update takes no longer than any other. Raises PolicyError when the learner died."""
+        ...
+
     def add(self, tick: Tick) -> None:
         """One more tick."""
         ...
@@ -64,6 +68,13 @@ class Apart:
             self._process.join()
         self._pipe.close()
 
+    def prepare(self) -> None:
+        """Wait for the learner's first word."""
+        try:
+            self._heard()
+        except (EOFError, OSError):
+            raise self._died() from None
+
     def add(self, tick: Tick) -> None:
         """Nothing: the learner reads the replay."""
 
@@ -76,9 +87,11 @@ class Apart:
                 self._pipe.send(note)
                 self._waiting = True
         except (EOFError, OSError):
-            self._process.join(1.0)
-            code = self._process.exitcode
-            raise PolicyError(f"the learner died (exit code {code}); --resume goes on") from None
+            raise self._died() from None
+
+    def _died(self) -> PolicyError:
+        self._process.join(1.0)
+        return PolicyError(f"the learner died (exit code {self._process.exitcode}); --resume goes on")
 
     def _heard(self) -> None:
         said = self._pipe.recv()
@@ -113,6 +126,10 @@ class Between:
 
     def __exit__(self, *exc: object) -> None:
         self.tutor.__exit__()
+
+    def prepare(self) -> None:
+        """Become machine code."""
+        self.tutor.learner.prepare()
 
     def add(self, tick: Tick) -> None:
         """Make the updates that are due."""

@@ -1,6 +1,7 @@
 """Learns while a robot practises: updates from its replays, weights for it, checkpoints, a policy file, curves.
 
-In real time it is a process of its own at the lowest priority, and whatever takes long takes long there.
+In real time it is a process of its own, and whatever takes long takes long there: first, while the robot still rests,
+it becomes machine code; then it goes on at the lowest priority.
 """
 
 import os
@@ -12,8 +13,8 @@ from typing import Self
 import msgspec
 import numpy as np
 from msgspec.structs import replace
-from torch.utils.tensorboard.writer import SummaryWriter
 
+from launch.curves import Curves
 from launch.live_job import Job, Note, Said, mirrors_of, sizes_of
 from policies.checkpoint import save_policy
 from policies.mailbox import Mailbox
@@ -23,6 +24,7 @@ from policies.sac_actor import flattened
 from policies.sac_batches import Batches
 from policies.sac_checkpoint import Arrays, Standing, generator_state, resume_generator, save_checkpoint
 from policies.sac_export import policy_of
+from policies.sac_precision import settled
 from policies.sac_process import PUBLISH, imitate
 from policies.sac_scale import scale_of
 from robot.errors import LeashError
@@ -38,8 +40,9 @@ class Tutor:
         self.job, plan = job, job.plan
         self.online, self.shown = Replay(job.online), Replay(job.shown)
         self.actor, self.average = Mailbox(job.actor), Mailbox(job.average)
-        self.learner = Learner(plan.sac, sizes_of(plan, job.spec), seed=plan.seed, compiled=plan.compiled)
-        self._board = SummaryWriter(str(job.folder / "tensorboard"))
+        sac = settled(plan.sac, job.standing.precision if job.standing else None)
+        self.learner = Learner(sac, sizes_of(plan, job.spec), seed=plan.seed, compiled=plan.compiled)
+        self._curves = Curves(job.folder)
         self._rng = np.random.default_rng(plan.seed)
         self._imitated = not job.imitates
         self.note = Note(0, 0.0, {})
@@ -50,7 +53,7 @@ class Tutor:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._board.close()
+        self._curves.close()
         for part in (self.online, self.shown, self.actor, self.average):
             part.close()
 
@@ -83,7 +86,7 @@ class Tutor:
         plan = self.job.plan
         if self.shown.ready(plan.sac.steps) < plan.shown * self.job.spec.rate * 0.9:
             return False
-        imitate(self.learner, self._batches(self.shown), plan.imitate)
+        imitate(self.learner, self._batches(self.shown), plan.imitate, self.job.recorded)
         # Note: what was due during the demonstration is not made up for in one go.
         self.learner.updates = max(self.learner.updates, int(plan.ratio * self.online.written))
         self._imitated = True
@@ -106,8 +109,8 @@ class Tutor:
         self.note = note
         names = ("critic_loss", "value", "actor_loss", "entropy", "temperature")
         curves = {f"learner/{name}": float(value) for name, value in zip(names, self.learner.figures, strict=True)}
-        for name, value in {**note.scalars, **curves, "learner/updates": float(self.learner.updates)}.items():
-            self._board.add_scalar(name, value, note.steps, note.minutes * 60)
+        curves = {**note.scalars, **curves, "learner/updates": float(self.learner.updates)}
+        self._curves.add(curves, note.steps, note.minutes)
         if note.average:
             self.average.publish(flattened(self.learner.arrays_of("average"), "average"))
         return Said(self.learner.updates)
@@ -117,7 +120,8 @@ class Tutor:
         job, learner = self.job, self.learner
         plan = msgspec.json.encode(job.plan).decode()
         counts = learner.updates, (self.note.steps,), 0
-        standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, generator_state(self._rng))
+        state, precision = generator_state(self._rng), learner.config.precision
+        standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, state, precision=precision)
         arrays = {f"learner.{name}": array for name, array in learner.arrays().items()}
         whole: Arrays = {**arrays, "luck": learner.luck_state()}
         save_checkpoint(job.folder / "checkpoint.safetensors", standing, whole, (self.online, self.shown))
@@ -138,8 +142,10 @@ def teach(job: Job, pipe: Connection) -> None:
     """Learn until told to end, or until something is wrong, which is said. The process for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks everybody to end
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.setpriority(os.PRIO_PROCESS, 0, LOWEST)
     with Tutor(job) as tutor:
+        tutor.learner.prepare()
+        os.setpriority(os.PRIO_PROCESS, 0, LOWEST)
+        pipe.send(Said(tutor.learner.updates))
         try:
             _teach(tutor, pipe)
             tutor.keep()

@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
+from launch.demos import Recorded
 from launch.sac_collector import CollectJob, Told, collect
 from launch.sac_env import actor_of, columns, mirrors, sizes
-from launch.sac_gallery import Arrays, Gallery, Shot
+from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
 from policies.mailbox import Mailbox
 from policies.replay import Replay
-from policies.sac_actor import Float32, flattened
+from policies.sac_actor import flattened
 from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
-from policies.sac_process import PUBLISH, LearnJob, learn
+from policies.sac_precision import settled
+from policies.sac_process import PUBLISH, Learned, LearnJob, learn
 from policies.sac_scale import scale_of
 from robot.errors import PolicyError
 from robot.spec import Spec
@@ -33,16 +36,13 @@ KEEP = 0.05
 """Part of the time that is spent on checkpoints at most; they hold the whole replay."""
 
 
-Recorded = tuple[Float32, Float32] | None
-"""Features and actions of recordings to imitate."""
-
-
 class FreeRun:
     """The processes of one training; use inside `with`, which ends them."""
 
     def __init__(
         self, plan: SacPlan, spec: Spec, collectors: int, resume: Checkpoint | None = None, recorded: Recorded = None
     ) -> None:
+        plan = replace(plan, sac=settled(plan.sac, resume.standing.precision if resume else None))
         self.plan, self.spec, self._count = plan, spec, collectors
         self._resume, self._recorded = resume, recorded
         self._stack = contextlib.ExitStack()
@@ -114,6 +114,8 @@ class FreeRun:
             recorded=self._recorded,
             arrays=resume.part("learner") if resume else None,
             updates=resume.standing.updates if resume else 0,
+            luck=resume.arrays.get("luck") if resume else None,
+            rng=resume.standing.rng if resume else "",
         )
 
     def _collect_job(self, number: int) -> CollectJob:
@@ -135,15 +137,15 @@ class FreeRun:
         self._stack.callback(_end, mine, process)
         return mine, process
 
-    def ask(self) -> tuple[int, np.ndarray[Any, np.dtype[np.float32]], Arrays]:
-        """The learner's updates, figures and arrays. Raises PolicyError when it has died."""
+    def ask(self) -> Learned:
+        """How the learner stands. Raises PolicyError when it has died."""
         try:
             self.learner.send("arrays")
-            updates, figures, arrays = self.learner.recv()
+            learned: Learned = self.learner.recv()
         except (EOFError, OSError):
             self._processes[0].join(GRACE)
             raise PolicyError(f"the learner died (exit code {self._processes[0].exitcode}); --resume goes on") from None
-        return updates, figures, arrays
+        return learned
 
     def listen(self) -> Iterator[tuple[Shot, list[Score]]]:
         """Take in what the collectors say; yields snapshots that are judged. Raises PolicyError when one failed."""
@@ -200,7 +202,7 @@ class FreeRun:
 
     def judge(self, minutes: float) -> None:
         """Have the averaged actor judged as it is now."""
-        updates, figures, arrays = self.ask()
+        updates, figures, arrays, *_ = self.ask()
         reward = float(np.mean(self.rewards)) if self.rewards else float("nan")
         average = {
             name.removeprefix("average."): array for name, array in arrays.items() if name.startswith("average.")
@@ -210,11 +212,12 @@ class FreeRun:
 
     def keep(self, path: Path, minutes: float, best: float) -> None:
         """Write a checkpoint. Raises PolicyError when there is no room."""
-        updates, _, arrays = self.ask()
+        updates, _, arrays, luck, rng = self.ask()
         plan = msgspec.json.encode(self.plan).decode()
-        standing = Standing(self.spec.hash, plan, updates, tuple(self.steps), 0, minutes, best=best)
+        counts, precision = (updates, tuple(self.steps), 0), self.plan.sac.precision
+        standing = Standing(self.spec.hash, plan, *counts, minutes, rng, best, precision)
         learner = {f"learner.{name}": array for name, array in arrays.items()}
-        save_checkpoint(path, standing, learner, (*self.replays, *self._shown))
+        save_checkpoint(path, standing, {**learner, "luck": luck}, (*self.replays, *self._shown))
 
 
 def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.tensorboard.writer import SummaryWriter
 
+from launch.curves import Curves
 from launch.output import console
 from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
@@ -63,11 +63,11 @@ class Gallery:
         self.rows: list[Judged] = []
         self.best = -math.inf
         """Merit of the best snapshot."""
-        self._board = SummaryWriter(str(folder / "tensorboard"))
+        self._curves = Curves(folder)
 
     def close(self) -> None:
         """Finish the curves."""
-        self._board.close()
+        self._curves.close()
 
     def show(self, shot: Shot, scores: Sequence[Score]) -> Judged:
         """Take a snapshot's scores; a better one than ever becomes the policy."""
@@ -98,9 +98,7 @@ class Gallery:
         curves = {f"judged/{key}": value for key, value in msgspec.structs.asdict(row).items()}
         names = ("critic_loss", "value", "actor_loss", "entropy", "temperature")
         curves |= {f"learner/{name}": float(value) for name, value in zip(names, shot.figures, strict=True)}
-        for name, value in curves.items():
-            self._board.add_scalar(name, value, row.updates, row.minutes * 60)
-        self._board.flush()
+        self._curves.add(curves, row.updates, row.minutes)
 
 
 def summed(shot: Shot, scores: Sequence[Score]) -> Judged:

@@ -10,11 +10,12 @@ from typing import Self
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
+from launch.demos import Recorded
 from launch.sac_collector import Driver, teacher
 from launch.sac_demos import Demonstrator
 from launch.sac_env import actor_of, columns, mirrors, open_env, sizes
-from launch.sac_free import Recorded
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
 from launch.sac_plan import SacPlan
@@ -23,6 +24,7 @@ from policies.sac import Learner
 from policies.sac_actor import flattened
 from policies.sac_batches import Batches
 from policies.sac_checkpoint import Checkpoint, Standing, generator_state, resume_generator, save_checkpoint
+from policies.sac_precision import settled
 from policies.sac_process import imitate
 from policies.sac_scale import scale_of
 from robot.spec import Spec
@@ -42,6 +44,7 @@ class Lockstep:
         resume: Checkpoint | None = None,
         recorded: Recorded = None,
     ) -> None:
+        plan = replace(plan, sac=settled(plan.sac, resume.standing.precision if resume else None))
         self.plan, self.spec = plan, spec
         self.env = open_env(plan)
         rows = columns(plan, spec)
@@ -150,7 +153,7 @@ class Lockstep:
         """Write a checkpoint, from which everything goes on exactly. Call it between episodes."""
         plan, state = msgspec.json.encode(self.plan).decode(), generator_state(self.batches.rng)
         counts = self.learner.updates, (self.steps,), self.episodes
-        standing = Standing(self.spec.hash, plan, *counts, minutes, state, best)
+        standing = Standing(self.spec.hash, plan, *counts, minutes, state, best, self.plan.sac.precision)
         arrays = {f"learner.{name}": array for name, array in self.learner.arrays().items()}
         save_checkpoint(path, standing, {**arrays, "luck": self.learner.luck_state()}, (self.replay, self.shown))
 

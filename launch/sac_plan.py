@@ -1,7 +1,7 @@
 """What one training is: the task, the learner, how long, and how its policies are judged; one YAML file."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,8 +9,13 @@ from msgspec.structs import replace
 
 from policies.features import FeatureConfig
 from policies.sac_config import SacConfig, Share
+from robot.errors import SpecError
 from robot.spec import read_yaml
 from sim.env import Commands, WalkConfig
+from sim.randomize import load_ranges
+
+FOLDER = Path(__file__).parent
+"""Where the tables of ranges lie that have a name."""
 
 
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,5 +80,24 @@ def judged(plan: SacPlan, seconds: float) -> WalkConfig:
 
 
 def load_plan(path: Path | None) -> SacPlan:
-    """Read a training; None is the default one. Raises SpecError."""
-    return SacPlan() if path is None else read_yaml(path, SacPlan)
+    """Read a training; None is the default one. Raises SpecError.
+
+    `walk.ranges` may be a table, the name of one in this folder, or a file: a path.
+    """
+    if path is None:
+        return SacPlan()
+    given = read_yaml(path, dict[str, Any])
+    walk = given.get("walk")
+    if not isinstance(walk, dict) or not isinstance(named := walk.get("ranges"), str):
+        return read_yaml(path, SacPlan)
+    ranges = load_ranges(named, FOLDER)
+    plan = as_plan({**given, "walk": {**walk, "ranges": None}}, path)
+    return replace(plan, walk=replace(plan.walk, ranges=ranges))
+
+
+def as_plan(given: dict[str, Any], path: Path) -> SacPlan:
+    """What was read from this file. Raises SpecError."""
+    try:
+        return msgspec.convert(given, SacPlan)
+    except ValueError as error:
+        raise SpecError(f"{path}: {error}") from None

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from launch.checked import checked
 from launch.collect import short
+from launch.demos import files
 from launch.deploy import terminable
 from launch.learned_with import marked
 from launch.output import console, emit
@@ -23,8 +24,7 @@ from policies.bc import BcConfig, Progress, train
 from policies.checkpoint import check_writable, save_policy
 from policies.dagger import Weighting, weigh
 from policies.manifest import Manifest
-from robot.episode import Episode, list_episodes, load_dataset
-from robot.errors import EpisodeError
+from robot.episode import Episode, load_dataset
 from robot.types import Array
 from teleop.help import FITTED, refit
 
@@ -110,14 +110,6 @@ def asking(episodes: Sequence[Episode], share: float) -> dict[str, float]:
 def noted(manifest: Manifest, notes: Mapping[str, float]) -> Manifest:
     """The manifest with more notes on the training."""
     return msgspec.structs.replace(manifest, training={**manifest.training, **notes})
-
-
-def files(data: Sequence[Path]) -> list[Path]:
-    """The episodes that files and folders stand for. Raises EpisodeError."""
-    found = [file for path in data for file in ([path] if path.suffix == ".mcap" else list_episodes(path))]
-    if not found:
-        raise EpisodeError(f"no episodes in {', '.join(map(str, data)) or 'nothing'}; record some with `leash collect`")
-    return found
 
 
 def _bar() -> Bar:

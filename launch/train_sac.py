@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from launch.checked import Count
+from launch.demos import Recorded, imitable
 from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
 from policies.checkpoint import read_manifest
@@ -24,7 +25,6 @@ from robot.errors import PolicyError, UsageError
 from robot.spec import Spec, load_spec
 
 if TYPE_CHECKING:
-    from launch.sac_free import Recorded
     from launch.sac_gallery import Gallery
 
 DEMONSTRATIONS = 15_000
@@ -118,18 +118,12 @@ def planned(config: TrainSac) -> SacPlan:
     return replace(plan, minutes=config.minutes or plan.minutes, seed=plan.seed if config.seed is None else config.seed)
 
 
-def recorded(demos: Sequence[Path], plan: SacPlan, spec: Spec) -> "Recorded":
+def recorded(demos: Sequence[Path], plan: SacPlan, spec: Spec) -> Recorded:
     """What recordings teach. Raises PolicyError when they reach out of the action box."""
-    if not demos:
-        return None
-    from launch.train import files
-    from policies.sac_recorded import recorded as read
-    from robot.episode import load_dataset
     from sim.env import blend
 
-    episodes = load_dataset(files(demos), report=lambda line: console.print(line, highlight=False))
     box = np.tile(plan.walk.box, len(spec.joints) // 3)
-    return read(episodes, spec, plan.features, box, blend(plan.walk.filter_hz, spec.period))
+    return imitable(demos, spec, plan.features, box, blend(plan.walk.filter_hz, spec.period))
 
 
 def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
@@ -153,7 +147,7 @@ class _Work:
     gallery: "Gallery"
     checkpoint: Path
     resume: Checkpoint | None
-    recorded: "Recorded"
+    recorded: Recorded
 
 
 def _free(work: _Work, collectors: int) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def _free(work: _Work, collectors: int) -> dict[str, Any]:
     training = FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded)
     with _progress(work.plan) as report, training:
         minutes = run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
-        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask()[0]}
+        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask().updates}
 
 
 def _lockstep(work: _Work) -> dict[str, Any]:

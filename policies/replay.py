@@ -111,8 +111,16 @@ class Replay:
         return {name: array[at] for name, array in self.columns.items()}
 
     def refill(self, rows: Mapping[str, NDArray[Any]]) -> None:
-        """Continue an empty replay from what another held; its last episode ends there, as by a time limit."""
+        """Continue an empty replay from what another held; its last episode ends there, as by a time limit.
+
+        Raises PolicyError for rows of another width.
+        """
         count = len(rows["end"])
+        for name, array in self.columns.items():
+            if name not in rows or rows[name].shape[1:] != array.shape[1:]:
+                raise PolicyError(
+                    f"what was remembered has no {name} of {array.shape[1:]}, as this plan has; start anew"
+                )
         if count > self.place.capacity:
             rows, count = {name: array[-self.place.capacity :] for name, array in rows.items()}, self.place.capacity
         for name, array in rows.items():

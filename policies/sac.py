@@ -20,8 +20,10 @@ from torch._dynamo.exc import BackendCompilerFailed
 
 from policies.manifest import NetworkConfig
 from policies.sac_config import SacConfig, Sizes
-from policies.sac_networks import Params, act, back, distribution, judge, relu_slope, silu_slope, values
+from policies.sac_networks import Params, act, back, distribution, judge, multiply, relu_slope, silu_slope, values
+from policies.sac_precision import kind_of, settled
 from policies.widths import shapes
+from robot.errors import PolicyError
 
 ACTOR_HEAD = 0.01
 """The actor's last layer begins this small: an untrained one asks for the stand pose."""
@@ -93,18 +95,18 @@ def follow(targets: Params, params: Params, rate: float) -> None:
 
 def learn_critic(nets: Networks, batch: Batch, luck: Luck, config: SacConfig) -> Tensor:
     """Fit the critics to what followed; returns loss and mean value (2,)."""
-    layers = len(config.critic_hidden)
-    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise)
-    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), drawn.action)
+    layers, kind = len(config.critic_hidden), kind_of(config)
+    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise, kind)
+    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), drawn.action, kind)
     if config.believed < config.critics:
         after = after[luck.believed]
     target = batch.reward + batch.discount * (after.amin(0) - nets.log_temperature.exp() * drawn.density)
     context = torch.cat([batch.obs, batch.privileged], -1)
-    guess, last, passed = judge(nets.critic, layers, context, batch.action)
+    guess, last, passed = judge(nets.critic, layers, context, batch.action, kind)
     error = guess - target
     pull = (2.0 / error.shape[1]) * error[:, :, None]
     upstream = pull * nets.critic[f"weight_{layers}"].transpose(1, 2)
-    _, gradients = back(nets.critic, passed, relu_slope, upstream, learn=True)
+    _, gradients = back(nets.critic, passed, relu_slope, upstream, kind, learn=True)
     gradients[f"weight_{layers}"] = (last * pull).sum(1)[:, :, None]
     gradients[f"bias_{layers}"] = pull.sum(1, keepdim=True)
     nets.counts[0].add_(1)
@@ -116,9 +118,9 @@ def learn_critic(nets: Networks, batch: Batch, luck: Luck, config: SacConfig) ->
 
 def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: SacConfig) -> Tensor:
     """Do what the critics like; returns loss, entropy and temperature (3,)."""
-    layers, count = len(config.actor_hidden), len(batch.reward)
+    layers, count, kind = len(config.actor_hidden), len(batch.reward), kind_of(config)
     temperature = nets.log_temperature.exp()
-    drawn, last, passed = act(nets.actor, layers, batch.obs, luck.noise)
+    drawn, last, passed = act(nets.actor, layers, batch.obs, luck.noise, kind)
     worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
     # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2.
     before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
@@ -127,7 +129,7 @@ def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: 
     spread = (before * drawn.deviation * luck.noise - temperature / count) * drawn.bend
     outputs = torch.cat([before + shown, spread], -1)[None]
     upstream = torch.bmm(outputs, nets.actor[f"weight_{layers}"].transpose(1, 2))
-    _, gradients = back(nets.actor, passed, silu_slope, upstream, learn=True)
+    _, gradients = back(nets.actor, passed, silu_slope, upstream, kind, learn=True)
     gradients[f"weight_{layers}"] = torch.bmm(last.transpose(1, 2), outputs)
     gradients[f"bias_{layers}"] = outputs.sum(1, keepdim=True)
     nets.counts[1].add_(1)
@@ -141,8 +143,8 @@ def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: 
 
 def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) -> tuple[Tensor, Tensor]:
     """What actions (B, n) are worth (B,), and its derivative by them: of two critics the lower, else the mean."""
-    layers = len(config.critic_hidden)
-    every, _, passed = judge(critic, layers, context, action)
+    layers, kind = len(config.critic_hidden), kind_of(config)
+    every, _, passed = judge(critic, layers, context, action, kind)
     if config.critics == 2:
         worth = every.amin(0)
         share = (every == worth).to(every.dtype)
@@ -150,9 +152,9 @@ def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) ->
     else:
         worth, share = every.mean(0), torch.full_like(every, 1.0 / config.critics)
     upstream = share[:, :, None] * critic[f"weight_{layers}"].transpose(1, 2)
-    inner, _ = back(critic, passed, relu_slope, upstream, learn=False)
+    inner, _ = back(critic, passed, relu_slope, upstream, kind, learn=False)
     columns = critic["weight_0"][:, context.shape[-1] :]
-    return worth, torch.bmm(inner, columns.transpose(1, 2)).sum(0)
+    return worth, multiply(inner, columns.transpose(1, 2), kind).sum(0)
 
 
 def warm(nets: Networks, density: Tensor, actions: int, config: SacConfig) -> None:
@@ -168,7 +170,7 @@ class Learner:
 
     def __init__(self, config: SacConfig, sizes: Sizes, *, seed: int = 0, compiled: bool = True) -> None:
         torch.set_num_threads(1)
-        self.config = config
+        self.config = config = settled(config)
         self.sizes = sizes
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.updates = 0
@@ -180,10 +182,22 @@ class Learner:
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
+    def prepare(self) -> None:
+        """Become machine code now, on numbers that mean nothing, so that no update waits for it; nothing changes."""
+        count, sizes = self.config.batch, self.sizes
+        widths = sizes.obs, sizes.privileged, sizes.actions, sizes.obs, sizes.privileged
+        rows = [torch.zeros(count, width, device=self.device) for width in widths]
+        flat = [torch.zeros(count, device=self.device) for _ in range(3)]
+        batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2])
+        spare = Generator().manual_seed(0)
+        nets, luck = _to(born(self.config, sizes, spare), self.device), self._luck(count, spare)
+        self._learn_critic(nets, batch, luck, self.config)
+        self._learn_actor(nets, batch, luck, torch.tensor(0.0, device=self.device), self.config)
+
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
-        luck = self._luck(len(batch.reward))
+        luck = self._luck(len(batch.reward), self._generator)
         critic = self._learn_critic(self.nets, batch, luck, self.config)
         self.updates += 1
         late = self.updates - self.config.warm_up
@@ -214,9 +228,9 @@ class Learner:
                 value.zero_()
         follow(self.nets.average, self.nets.actor, 1.0)
 
-    def _luck(self, count: int) -> Luck:
-        noise = torch.randn((2, count, self.sizes.actions), generator=self._generator)
-        believed = torch.randperm(self.config.critics, generator=self._generator)[: self.config.believed]
+    def _luck(self, count: int, generator: Generator) -> Luck:
+        noise = torch.randn((2, count, self.sizes.actions), generator=generator)
+        believed = torch.randperm(self.config.critics, generator=generator)[: self.config.believed]
         return Luck(*(part.to(self.device) for part in (noise[0], noise[1], believed)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -229,8 +243,12 @@ class Learner:
         return {f"{part}.{name}": value.detach().cpu().numpy() for name, value in params.items()}
 
     def adopt(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Continue from there. Raises KeyError for a name that is missing."""
+        """Continue from there. Raises PolicyError for networks of other sizes."""
         for name, value in named(self.nets).items():
+            if name not in arrays or arrays[name].size != value.numel():
+                raise PolicyError(
+                    f"{name} is not of the {tuple(value.shape)} that this plan's networks have; start anew"
+                )
             value.copy_(torch.from_numpy(arrays[name]).reshape(value.shape))
 
     def luck_state(self) -> NDArray[np.uint8]:

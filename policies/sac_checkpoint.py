@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from policies.replay import Replay
+from policies.sac_config import Precision
 from robot.errors import PolicyError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -42,6 +43,8 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """State of the generator that draws batches, as JSON."""
     best: float = -1e9
     """Merit of the best snapshot."""
+    precision: Precision = "float32"
+    """Of the learner's products."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,14 @@
 """How to learn with soft actor-critic, for everybody who must know it, also where there is no torch."""
 
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 Positive = Annotated[float, Meta(gt=0, le=1)]
 Width = Annotated[int, Meta(ge=1, le=4096)]
+Precision = Literal["float32", "bfloat16", "auto"]
 
 LOG_STD = (-5.0, 0.0)
 """Bounds of the logarithm of the actor's deviation, before the squashing."""
@@ -45,6 +46,9 @@ class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Weight of the pull towards demonstrated actions, where there are any."""
     imitation_updates: Annotated[int, Meta(ge=1)] = 10_000
     """Updates after the warm-up until that pull is gone."""
+    precision: Precision = "auto"
+    """Of the factors of large products; `auto` is bfloat16 where the processor, or a CUDA device, says that it has
+    instructions for it. A training that goes on keeps what it began with."""
 
 
 class Sizes(NamedTuple):

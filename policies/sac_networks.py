@@ -1,7 +1,8 @@
 """The networks of soft actor-critic, forward and back: pure functions of dictionaries of tensors.
 
 Critics are stacked in one batched product. The way back is written out, for it is measured faster than autograd's and
-tested against it. m networks, B samples.
+tested against it. m networks, B samples. `kind` is what the factors of products between hidden layers are rounded to
+(`policies/sac_precision.py`); weights, sums, LayerNorm and both kinds of heads are float32.
 """
 
 import math
@@ -34,13 +35,18 @@ class Passed(NamedTuple):
     """(m, B, h) before the activation"""
 
 
+def multiply(left: Tensor, right: Tensor, kind: torch.dtype) -> Tensor:
+    """Batched product of factors rounded to `kind`, in float32."""
+    return torch.bmm(left.to(kind), right.to(kind)).to(torch.float32)
+
+
 def forward(
-    params: Params, x: Tensor, layers: int, activate: Callable[[Tensor], Tensor]
+    params: Params, x: Tensor, layers: int, activate: Callable[[Tensor], Tensor], kind: torch.dtype
 ) -> tuple[Tensor, list[Passed]]:
     """(m, B, i) through the hidden layers to (m, B, h): product, LayerNorm (Ba et al. 2016), activation."""
     passed = []
     for layer in range(layers):
-        product = torch.bmm(x, params[f"weight_{layer}"]) + params[f"bias_{layer}"]
+        product = multiply(x, params[f"weight_{layer}"], kind) + params[f"bias_{layer}"]
         centred = product - product.mean(-1, keepdim=True)
         spread = torch.rsqrt((centred * centred).mean(-1, keepdim=True) + EPSILON)
         normal = centred * spread
@@ -50,7 +56,9 @@ def forward(
     return x, passed
 
 
-def back(params: Params, passed: list[Passed], slope: Slope, upstream: Tensor, *, learn: bool) -> tuple[Tensor, Params]:
+def back(
+    params: Params, passed: list[Passed], slope: Slope, upstream: Tensor, kind: torch.dtype, *, learn: bool
+) -> tuple[Tensor, Params]:
     """From the gradient by the last hidden layer (m, B, h) to the one by the first products, and by the weights.
 
     Note: by hand, because that is measured 7 % faster than what autograd makes of the same losses when both are
@@ -67,10 +75,10 @@ def back(params: Params, passed: list[Passed], slope: Slope, upstream: Tensor, *
         if learn:
             gradients[f"gain_{layer}"] = (outer * normal).sum(1, keepdim=True)
             gradients[f"shift_{layer}"] = outer.sum(1, keepdim=True)
-            gradients[f"weight_{layer}"] = torch.bmm(inputs.transpose(1, 2), inner)
+            gradients[f"weight_{layer}"] = multiply(inputs.transpose(1, 2), inner, kind)
             gradients[f"bias_{layer}"] = inner.sum(1, keepdim=True)
         if layer > 0:
-            upstream = torch.bmm(inner, params[f"weight_{layer}"].transpose(1, 2))
+            upstream = multiply(inner, params[f"weight_{layer}"].transpose(1, 2), kind)
     return inner, gradients
 
 
@@ -85,19 +93,21 @@ def silu_slope(before: Tensor) -> Tensor:
     return gate * (1.0 + before * (1.0 - gate))
 
 
-def judge(params: Params, layers: int, context: Tensor, action: Tensor) -> tuple[Tensor, Tensor, list[Passed]]:
+def judge(
+    params: Params, layers: int, context: Tensor, action: Tensor, kind: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor, list[Passed]]:
     """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p), and what leads back from there."""
     inputs = torch.cat([context, action], -1)
     x = inputs.expand(params["bias_0"].shape[0], *inputs.shape)
-    last, passed = forward(params, x, layers, torch.relu)
+    last, passed = forward(params, x, layers, torch.relu, kind)
     # Note: a product with a single column is many times slower as a matrix product than as a sum.
     values = (last * params[f"weight_{layers}"].transpose(1, 2)).sum(-1) + params[f"bias_{layers}"][:, :, 0]
     return values, last, passed
 
 
-def values(params: Params, layers: int, context: Tensor, action: Tensor) -> Tensor:
+def values(params: Params, layers: int, context: Tensor, action: Tensor, kind: torch.dtype = torch.float32) -> Tensor:
     """What each critic (m, B) thinks of actions (B, n) in contexts (B, d + p)."""
-    return judge(params, layers, context, action)[0]
+    return judge(params, layers, context, action, kind)[0]
 
 
 class Draw(NamedTuple):
@@ -117,14 +127,16 @@ class Draw(NamedTuple):
 
 def distribution(params: Params, layers: int, obs: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and logarithm of the deviation (B, n) of the actor's Gaussian, before the squashing."""
-    x, _ = forward(params, obs[None], layers, functional.silu)
+    x, _ = forward(params, obs[None], layers, functional.silu, torch.float32)
     mean, raw = _outputs(params, layers, x)
     return mean, _log_std(torch.tanh(raw))
 
 
-def act(params: Params, layers: int, obs: Tensor, noise: Tensor) -> tuple[Draw, Tensor, list[Passed]]:
+def act(
+    params: Params, layers: int, obs: Tensor, noise: Tensor, kind: torch.dtype = torch.float32
+) -> tuple[Draw, Tensor, list[Passed]]:
     """Draw actions for features (B, d) with this noise (B, n)."""
-    last, passed = forward(params, obs[None], layers, functional.silu)
+    last, passed = forward(params, obs[None], layers, functional.silu, kind)
     mean, raw = _outputs(params, layers, last)
     flat = torch.tanh(raw)
     log_std = _log_std(flat)

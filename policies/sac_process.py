@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from policies.replay import Place, Replay
 from policies.sac import Learner
 from policies.sac_actor import Float32, flattened
 from policies.sac_batches import Batches
+from policies.sac_checkpoint import generator_state, resume_generator
 from policies.sac_config import SacConfig, Share, Sizes
 from policies.symmetry import Mirror
 
@@ -55,6 +56,22 @@ class LearnJob:
     """Where to continue."""
     updates: int = 0
     """How many updates were made before."""
+    luck: NDArray[np.uint8] | None = None
+    """Where the randomness of the updates was then, where that is known."""
+    rng: str = ""
+    """Same for the drawing of batches."""
+
+
+class Learned(NamedTuple):
+    """What a learner answers."""
+
+    updates: int
+    figures: NDArray[np.float32]
+    """As `Learner.figures`."""
+    arrays: dict[str, NDArray[np.float32]]
+    """As `Learner.arrays`, when they were asked for."""
+    luck: NDArray[np.uint8]
+    rng: str
 
 
 def learn(job: LearnJob, pipe: Connection) -> None:
@@ -64,14 +81,12 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     shown = [Replay(place) for place in job.demonstrated]
     mailbox = Mailbox(job.actor)
     learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
-    if job.arrays is not None:
-        learner.adopt(job.arrays)
-        learner.updates = job.updates
     batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
+    resume(job, learner, batches)
     try:
         begin(job, shown, learner)
         mailbox.publish(flattened(learner.arrays()))
-        while answer(pipe, learner):
+        while answer(pipe, learner, batches):
             seen = sum(replay.written for replay in online)
             if batches.ready() < max(job.start, job.config.batch) or learner.updates >= job.ratio * seen:
                 time.sleep(0.002)
@@ -83,6 +98,18 @@ def learn(job: LearnJob, pipe: Connection) -> None:
         for replay in (*online, *shown):
             replay.close()
         mailbox.close()
+
+
+def resume(job: LearnJob, learner: Learner, batches: Batches) -> None:
+    """Go on where the job says, if it does."""
+    if job.arrays is None:
+        return
+    learner.adopt(job.arrays)
+    learner.updates = job.updates
+    if job.luck is not None:
+        learner.resume_luck(job.luck)
+    if job.rng:
+        resume_generator(batches.rng, job.rng)
 
 
 def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
@@ -102,7 +129,7 @@ def imitate(learner: Learner, batches: Batches, steps: int, recorded: tuple[Floa
     learner.settle()
 
 
-def answer(pipe: Connection, learner: Learner) -> bool:
+def answer(pipe: Connection, learner: Learner, batches: Batches) -> bool:
     """Answer what was asked; False when the learner shall end, or nobody is there any more."""
     while pipe.poll():
         try:
@@ -111,6 +138,7 @@ def answer(pipe: Connection, learner: Learner) -> bool:
             return False
         if asked == "end":
             return False
-        arrays: Any = learner.arrays() if asked == "arrays" else None
-        pipe.send((learner.updates, learner.figures.copy(), arrays))
+        arrays = learner.arrays() if asked == "arrays" else {}
+        state = learner.luck_state(), generator_state(batches.rng)
+        pipe.send(Learned(learner.updates, learner.figures.copy(), arrays, *state))
     return True

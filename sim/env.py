@@ -116,7 +116,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         speed = 0.0 if ranges is None else draw_push(ranges, self.np_random)
         self._pushes = Pushes(ranges.push_interval, speed) if ranges and speed else self.config.pushes
         self.robot.become(dynamics, int(self.np_random.integers(2**31)))
-        self._machine = privileged.machine(dynamics)
+        self._machine = privileged.machine(dynamics, self._pushes.speed if self._pushes else 0.0)
         self._asked = None if not options or "command" not in options else np.asarray(options["command"], np.float64)
         self._begin()
         return self._look()

@@ -7,7 +7,7 @@ from sim.dynamics import Dynamics
 from sim.frames import Float32
 from sim.truth import Truth
 
-DYNAMICS = 13
+DYNAMICS = 29
 SIZE = 11 + DYNAMICS
 """Length of the vector."""
 
@@ -19,8 +19,8 @@ def motion(truth: Truth) -> Float32:
     return np.concatenate(parts).astype(np.float32)
 
 
-def machine(dynamics: Dynamics) -> Float32:
-    """(13,) what was drawn, around the nominal machine; each about one."""
+def machine(dynamics: Dynamics, push: float = 0.0) -> Float32:
+    """(29,) what was drawn, around the nominal machine and floor, and the speed of pushes [m/s]; each about one."""
     values: Array = np.array(
         [
             dynamics.mass - 1.0,
@@ -34,12 +34,33 @@ def machine(dynamics: Dynamics) -> Float32:
             dynamics.joint_friction * 20.0,
             dynamics.rotor_inertia - 1.0,
             (dynamics.action_latency_ms + dynamics.telemetry_latency_ms) / 20.0 - 0.5,
+            dynamics.slope_deg / 5.0,
+            100.0 * dynamics.bumps,
+            2.0 * push,
+            5.0 * dynamics.torque_noise,
+            *(5.0 * torque for torque in dynamics.torque_offset),
         ]
     )
     return values.astype(np.float32)
 
 
-MIRROR = (0, 1, 2, 3, 4, 5, 6, 8, 7, 10, 9, *range(11, SIZE))
+JOINTS = SIZE - 12
+"""Where the joints' entries begin: front right, front left, back right, back left."""
+MIRROR = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    7,
+    10,
+    9,
+    *range(11, JOINTS),
+    *(JOINTS + n for n in (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)),
+)
 """Where the entries of a robot seen in a mirror, left and right exchanged, come from."""
-MIRROR_SIGNS = (1, -1, 1, -1, 1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1, 1, 1, 1)
-"""What they are multiplied with."""
+MIRROR_SIGNS = (1, -1, 1, -1, 1, -1, *(1,) * 9, -1, *(1,) * (JOINTS - 16), *(-1, 1, 1) * 4)
+"""What they are multiplied with; an abduction turns the other way."""

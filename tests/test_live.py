@@ -101,6 +101,20 @@ def test_a_teacher_is_imitated_and_then_relieved(tmp_path: Path) -> None:
     assert (manifest.kind, manifest.filter_hz) == ("sac", PLAN.filter_hz)
 
 
+def test_recordings_are_imitated_beside_a_teacher(tmp_path: Path) -> None:
+    """Another actor comes out of it than without them."""
+    words = ["collect", str(tmp_path / "demo"), "--robot", "sim", "--operator", "scripted", "--episodes", "1"]
+    subprocess.run([sys.executable, "-m", "launch.cli", *words, "--seconds", "4"], check=True, capture_output=True)
+    wide = replace(PLAN, minutes=0.08, box=(0.9, 0.9, 0.9), ratio=0.01)
+    for name, demos in (("with", (tmp_path / "demo",)), ("without", ())):
+        config = configured(tmp_path / name, wide)
+        learn_live(dataclasses.replace(config, lockstep=True, start="trot", demos=demos))
+    one, other = (actor(tmp_path / name) for name in ("with", "without"))
+    assert not np.allclose(one["actor.weight_0"], other["actor.weight_0"])
+    with pytest.raises(UsageError, match="give --from too"):
+        learn_live(dataclasses.replace(configured(tmp_path / "alone"), demos=(tmp_path / "demo",)))
+
+
 @pytest.mark.parametrize("lying", [(0, 1, 0, 0), (0.7071, 0.7071, 0, 0), (0.7071, 0, 0.7071, 0)])
 def test_it_gets_up_from_its_back_its_side_and_its_nose(lying: tuple[float, ...]) -> None:
     twin = Twin(seed=1)

@@ -9,6 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from robot.errors import PolicyError
 from robot.spec import load_spec
@@ -16,7 +17,7 @@ from robot.types import Array, Observation
 from sim import privileged, reward
 from sim.env import Commands, PupperEnv, Pushes, WalkConfig, blend
 from sim.frames import Encoder, Float32, Frames
-from sim.randomize import Ranges
+from sim.randomize import FIXED, Ranges
 
 SPEC = load_spec()
 Make = Callable[..., PupperEnv]
@@ -101,6 +102,19 @@ def test_commands_stay_in_their_ranges_and_are_drawn_anew(make: Make) -> None:
 def test_some_commands_ask_to_stand_still(make: Make) -> None:
     env = make(WalkConfig(commands=Commands(stand=1.0)))
     assert env.reset(seed=0)[1]["command"].tolist() == [0, 0, 0]
+
+
+def test_the_critic_sees_slope_bumps_pushes_and_odd_torques(make: Make) -> None:
+    def seen(**given: float | tuple[float, float]) -> set[int]:
+        drawn = make(WalkConfig(ranges=replace(FIXED, **given))).reset(seed=3)[1]["privileged"]
+        return set(np.flatnonzero(drawn[24:] != calm[24:]).tolist())
+
+    calm = make(WalkConfig(ranges=FIXED)).reset(seed=3)[1]["privileged"]
+    assert seen(slope_deg=(4.0, 4.0)) == {0}
+    assert seen(bumps=(0.01, 0.01)) == {1}
+    assert seen(push_speed=(0.5, 0.5)) == {2}
+    torques = [seen(torque_noise=0.2, torque_offset=0.2)]
+    assert torques in ([{3}], [set(range(4, 16))])
 
 
 def test_a_command_can_be_fixed(make: Make) -> None:

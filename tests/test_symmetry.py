@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from launch.sac_env import mirrors, open_env
 from launch.sac_plan import SacPlan
 from policies.features import FeatureConfig
-from policies.symmetry import of_features
+from policies.symmetry import JOINTS, of_features
 from sim import privileged
+from sim.dynamics import Dynamics
 from sim.env import WalkConfig
 from sim.randomize import Ranges
 
@@ -55,6 +57,18 @@ def test_a_mirrored_robot_sees_the_mirror_image() -> None:
     assert np.abs(obs - mirror["obs"](obs)).max() > 0.1, "the test would pass for any mirror if nothing were lopsided"
     for env in envs:
         env.close()
+
+
+def test_a_mirrored_machine_is_the_mirror_image() -> None:
+    """A torque on the left knee is one on the right knee of the other; abductions turn the other way."""
+    torques = np.arange(1.0, 13.0)
+    drawn = Dynamics(com_shift=(0.01, 0.02, 0.0), slope_deg=3.0, bumps=0.01, torque_offset=tuple(torques.tolist()))
+    turned = tuple(JOINTS(torques.astype(np.float32)).tolist())
+    mirrored = replace(drawn, com_shift=(0.01, -0.02, 0.0), torque_offset=turned)
+    still = np.zeros(11, np.float32)
+    one, other = (np.concatenate([still, privileged.machine(machine, 0.5)]) for machine in (drawn, mirrored))
+    np.testing.assert_allclose(mirrors(PLAN)["privileged"](one), other, atol=1e-6)
+    assert not np.allclose(one, other)
 
 
 @given(st.integers(1, 5), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.4]))

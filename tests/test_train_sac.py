@@ -1,34 +1,33 @@
 """`leash train sac`: reproducible, resumable, and clear about what is wrong."""
 
 import multiprocessing
-import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from disks import files_at_most
 from msgspec.structs import replace
 
 from launch.cli import main as leash
 from launch.sac_free import FreeRun
 from launch.sac_gallery import Gallery
 from launch.sac_lockstep import Lockstep
-from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
+from launch.sac_plan import FOLDER, Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
 from policies.sac_actor import flattened
-from policies.sac_checkpoint import load_checkpoint, save_checkpoint
-from policies.sac_config import SacConfig
+from policies.sac_checkpoint import generator_state, load_checkpoint, save_checkpoint
+from policies.sac_config import Precision, SacConfig
+from policies.sac_precision import settled
 from policies.sac_recorded import recorded
 from robot.episode import Episode, list_episodes, load_dataset
-from robot.errors import PolicyError, UsageError
+from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import Spec, load_spec
 from sim.env import Commands, WalkConfig, blend
-from sim.randomize import Ranges
+from sim.randomize import Ranges, load_ranges
 
 PLAN = SacPlan(
     walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),
@@ -90,17 +89,6 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x10" + bytes(40))
     with pytest.raises(PolicyError, match="cannot read the checkpoint"):
         load_checkpoint(path, "x")
-
-
-@contextmanager
-def files_at_most(size: int) -> Iterator[None]:
-    """The kernel refuses to write larger files, as a full disk would."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
@@ -173,6 +161,32 @@ def test_a_reward_that_is_no_number_is_named(tmp_path: Path) -> None:
         learn(TrainSac(config=plan, out=tmp_path / "run", minutes=1.0))
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_a_training_goes_on_in_the_precision_that_it_began_with(kind: Precision, tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(replace(PLAN, sac=replace(PLAN.sac, precision=kind)), spec) as training:
+        training.keep(path, 0.0, 0.0)
+    kept = load_checkpoint(path, spec.hash)
+    with Lockstep(PLAN, spec, resume=kept) as training:
+        assert training.learner.config.precision == kind
+    assert FreeRun(PLAN, spec, 1, kept).plan.sac.precision == kind
+
+
+def test_a_free_running_learner_goes_on_with_its_random_numbers(tmp_path: Path) -> None:
+    """Without steps there are no updates, so what comes back must be what went in."""
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(replace(PLAN, random=0), spec) as training:
+        training.episode()
+        training.keep(path, 0.0, 0.0)
+        luck, rng = training.learner.luck_state(), generator_state(training.batches.rng)
+    kept = load_checkpoint(path, spec.hash)
+    with FreeRun(replace(PLAN, random=1_000_000), spec, 1, kept) as training:
+        training.keep(path, 0.0, 0.0)
+    again = load_checkpoint(path, spec.hash)
+    assert np.array_equal(again.arrays["luck"], luck)
+    assert again.standing.rng == rng
+
+
 @pytest.mark.parametrize("victim", ["collector 0", "learner"])
 def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_path: Path) -> None:
     with FreeRun(PLAN, load_spec(), 1) as training:
@@ -236,6 +250,20 @@ def test_a_residual_needs_no_demonstrations(tmp_path: Path) -> None:
         planned(TrainSac(config=plan, residual="trot"))
 
 
+def test_a_plan_can_name_a_table_of_ranges(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("walk: {seconds: 7, ranges: train}\nseed: 3")
+    plan = load_plan(path)
+    assert plan.walk.ranges == load_ranges("train", FOLDER)
+    assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, SacPlan().sac)
+    path.write_text("walk: {ranges: nowhere}")
+    with pytest.raises(SpecError, match="no table of ranges is called 'nowhere'; known are hard, train, unseen"):
+        load_plan(path)
+    path.write_text("walk: {ranges: train, legs: 5}")
+    with pytest.raises(SpecError, match="legs"):
+        load_plan(path)
+
+
 def test_a_plan_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text("sac: {batchsize: 3}")
@@ -250,7 +278,7 @@ def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
         training.keep(path, 1.5, 0.25)
         kept = load_checkpoint(path, spec.hash)
         assert kept.standing.best == 0.25
-        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == PLAN
+        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == replace(PLAN, sac=settled(PLAN.sac))
         assert same(kept.part("learner"), training.learner.arrays())
         assert len(kept.part("replay.0")["end"]) == training.replay.written
     save_checkpoint(path, kept.standing, {})
