@@ -1,7 +1,9 @@
 """A simulator process: drives with the newest actor, remembers every step, and judges snapshots when asked."""
 
+import itertools
 import math
 import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -12,7 +14,7 @@ import numpy as np
 from launch.sac_demos import Demonstrator
 from launch.sac_env import actor_of, open_env
 from launch.sac_judge import Score, attempt
-from launch.sac_plan import SacPlan
+from launch.sac_plan import Demonstrations, SacPlan
 from policies.gait import Trot
 from policies.loading import load_policy
 from policies.mailbox import Address, Mailbox
@@ -39,8 +41,6 @@ class CollectJob:
     """Where the newest actor is."""
     shown: Place | None
     """Where demonstrations go."""
-    teacher: str
-    """Who gives them: `trot`, or a policy file."""
     candidate: Address
     """Where a snapshot lies when it is to be judged."""
     steps: int = 0
@@ -75,8 +75,16 @@ class Actor(Protocol):
 class Driver:
     """Takes steps in one environment and remembers them."""
 
-    def __init__(self, env: PupperEnv, replay: Replay, actor: Actor, rng: np.random.Generator) -> None:
-        self.env, self.actor = env, actor
+    def __init__(
+        self,
+        env: PupperEnv,
+        replay: Replay,
+        actor: Actor,
+        rng: np.random.Generator,
+        beside: Callable[[], Mapping[str, Float32]] = dict,
+    ) -> None:
+        """`beside` gives further columns of the step that was just taken."""
+        self.env, self.actor, self._beside = env, actor, beside
         self._replay, self._rng = replay, rng
         self.steps = 0
 
@@ -95,7 +103,8 @@ class Driver:
             raise PolicyError(f"the reward of step {self.steps} is not finite ({terms}); nothing was learned from it")
         end = TERMINATED if terminated else TRUNCATED if truncated else RUNNING
         privileged = self._info["privileged"]
-        self._replay.add(obs=self._obs, privileged=privileged, action=action, reward=reward, end=end, burst=0)
+        rest = self._beside()
+        self._replay.add(obs=self._obs, privileged=privileged, action=action, reward=reward, end=end, burst=0, **rest)
         if end != RUNNING:
             self._replay.add(obs=obs, privileged=info["privileged"], reward=0.0, end=FINAL, burst=0)
         self._obs, self._info = obs, info
@@ -119,18 +128,14 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
     newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
     driver, known, judged = Driver(env, replay, actor, rng), 0, 0
     driver.steps = job.steps
+    env.soften(softness(plan, driver.steps * job.of))
     if job.shown is not None:
-        show(
-            Demonstrator(env, teacher(job.teacher, env.body)),
-            job.shown,
-            newest,
-            rng,
-            plan.demonstrations.steps // job.of,
-        )
+        show(job, Demonstrator(env, teacher(plan.demonstrations, env.body)), newest, rng)
     while not pipe.poll():
         if asked := candidate.read(judged):
             judged = asked[0]
             pipe.send(Told(job.number, driver.steps, 0.0, 0.0, scores=(judged, judge(job, asked[1]))))
+        env.soften(softness(plan, driver.steps * job.of))
         driver.begin(int(rng.integers(2**31)))
         total, count, over = 0.0, 0, False
         while not over:
@@ -146,24 +151,36 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
         part.close()
 
 
-def teacher(name: str, spec: Spec) -> Policy:
-    """The policy called `trot`, or the one in a file. Raises PolicyError when it does not fit the robot."""
-    if name == "trot":
-        return Trot(spec)
-    manifest, make = load_policy(Path(name))
+def softness(plan: SacPlan, steps: int) -> float:
+    """Part of the penalties that counts after so many steps, 0..1."""
+    return 1.0 if plan.ramp == 0 else min(1.0, steps / plan.ramp)
+
+
+def teacher(demonstrations: Demonstrations, spec: Spec) -> Policy:
+    """The trot, or the policy in a file. Raises PolicyError when it does not fit the robot."""
+    if demonstrations.teacher == "trot":
+        return Trot(spec, demonstrations.trot)
+    manifest, make = load_policy(Path(demonstrations.teacher))
     check_fits(manifest, spec)
     return make()
 
 
-def show(shower: Demonstrator, place: Place, newest: Mailbox, rng: np.random.Generator, steps: int) -> None:
-    """Let somebody demonstrate, until there are so many steps and somebody has learned from them."""
-    replay = Replay(place)
-    driver = Driver(shower.env, replay, shower, rng)
-    while driver.steps < steps or newest.version == 0:
+def show(job: CollectJob, shower: Demonstrator, newest: Mailbox, rng: np.random.Generator) -> None:
+    """Let somebody demonstrate, until there are enough steps and somebody has learned from them, in all rounds."""
+    replay, demos, pupil, known = Replay(job.shown), job.plan.demonstrations, actor_of(job.plan), 0
+    driver = Driver(shower.env, replay, shower, rng, lambda: {"wanted": shower.wanted})
+    for number in itertools.count():
+        if found := newest.read(known):
+            known = found[0]
+            pupil.adopt(found[1])
         shower.reset()
+        shower.pupil = pupil if known and number % 2 else None
         driver.begin(int(rng.integers(2**31)))
-        while not driver.step(random=False)[1] and not (driver.steps >= steps and newest.version):
-            pass
+        while not (over := driver.steps * job.of >= demos.steps and newest.version >= demos.rounds):
+            if driver.step(random=False)[1]:
+                break
+        if over:
+            break
     replay.close()
 
 

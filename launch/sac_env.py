@@ -32,6 +32,11 @@ def columns(plan: SacPlan, spec: Spec) -> Layout:
     return layout(*sizes(plan, spec))
 
 
+def shown_columns(plan: SacPlan, spec: Spec) -> Layout:
+    """Columns of a replay of demonstrations: beside what was done, what the demonstrator wanted there."""
+    return (*columns(plan, spec), ("wanted", (len(spec.joints),), "f4"))
+
+
 def mirrors(plan: SacPlan) -> dict[str, Mirror]:
     """How the columns of the replay look to a mirrored robot."""
     return {

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from launch.demos import Recorded
 from launch.sac_collector import CollectJob, Told, collect
-from launch.sac_env import actor_of, columns, mirrors, sizes
+from launch.sac_env import actor_of, columns, mirrors, shown_columns, sizes
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import Score
 from launch.sac_plan import SacPlan
@@ -67,7 +67,7 @@ class FreeRun:
         self._stack.close()
 
     def _open(self) -> None:
-        plan, count, rows = self.plan, self._count, columns(self.plan, self.spec)
+        plan, count, rows = self.plan, self._count, shown_columns(self.plan, self.spec)
         demos = plan.demonstrations.steps // count
         self.replays = [self._replay(plan.capacity // count) for _ in range(count)]
         shown = [self._stack.enter_context(Replay(capacity=3 * demos + 5000, columns=rows)) for _ in range(count)]
@@ -110,6 +110,7 @@ class FreeRun:
             demonstrated=tuple(replay.place for replay in self._shown),
             share=demos.share,
             imitate=demos.imitate if self._shown else 0,
+            rounds=demos.rounds,
             demonstrations=demos.steps // self._count,
             recorded=self._recorded,
             arrays=resume.part("learner") if resume else None,
@@ -124,7 +125,6 @@ class FreeRun:
             self.replays[number].place,
             self._actor.address,
             shown,
-            self.plan.demonstrations.teacher,
             self._candidate.address,
         )
         return CollectJob(self.plan, number, self._count, *places, steps=self.steps[number])
@@ -188,12 +188,17 @@ class FreeRun:
         if self.plan.updates is None:
             return minutes >= self.plan.minutes
         before = self._resume.standing.updates if self._resume else 0
-        return before + PUBLISH * (self._actor.version - 1) >= self.plan.updates
+        return before + PUBLISH * (self._actor.version - self._introduced) >= self.plan.updates
 
     @property
     def acting(self) -> bool:
         """Whether the learner has published an actor that learned something."""
-        return self._actor.version > 1
+        return self._actor.version > self._introduced
+
+    @property
+    def _introduced(self) -> int:
+        """Actors that are published before reinforcement begins."""
+        return self.plan.demonstrations.rounds if self._shown and self._resume is None else 1
 
     @property
     def judging(self) -> bool:

@@ -3,6 +3,7 @@
 For tests and comparisons: slower by the wall clock than free-running, but nothing depends on how busy the machine is.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ import numpy as np
 from msgspec.structs import replace
 
 from launch.demos import Recorded
-from launch.sac_collector import Driver, teacher
+from launch.sac_collector import Driver, softness, teacher
 from launch.sac_demos import Demonstrator
-from launch.sac_env import actor_of, columns, mirrors, open_env, sizes
+from launch.sac_env import actor_of, columns, mirrors, open_env, shown_columns, sizes
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
 from launch.sac_plan import SacPlan
@@ -47,9 +48,8 @@ class Lockstep:
         plan = replace(plan, sac=settled(plan.sac, resume.standing.precision if resume else None))
         self.plan, self.spec = plan, spec
         self.env = open_env(plan)
-        rows = columns(plan, spec)
-        self.replay = Replay(capacity=plan.capacity, columns=rows)
-        self.shown = Replay(capacity=plan.demonstrations.steps * 2 + 1000, columns=rows)
+        self.replay = Replay(capacity=plan.capacity, columns=columns(plan, spec))
+        self.shown = Replay(capacity=plan.demonstrations.steps * 2 + 1000, columns=shown_columns(plan, spec))
         self.learner = Learner(plan.sac, sizes(plan, spec), seed=plan.seed, compiled=plan.compiled)
         demonstrated = [self.shown] if plan.demonstrations.steps else []
         share, mirror = plan.demonstrations.share, mirrors(plan)
@@ -78,19 +78,26 @@ class Lockstep:
         demos = self.plan.demonstrations
         if not demonstrated:
             return
-        shower = Demonstrator(self.env, teacher(demos.teacher, self.spec))
-        driver = Driver(self.env, self.shown, shower, np.random.default_rng([self.plan.seed, 0]))
-        for number in range(demos.steps):
-            shower.reset()
-            driver.begin(_seed(self.plan.seed, 2, number))
-            while not driver.step(random=False)[1]:
-                pass
-            if driver.steps >= demos.steps:
-                break
+        shower = Demonstrator(self.env, teacher(demos, self.spec))
+        rng = np.random.default_rng([self.plan.seed, 0])
+        driver = Driver(self.env, self.shown, shower, rng, lambda: {"wanted": shower.wanted})
         batches = Batches(
             demonstrated, self.plan.sac, mirrors(self.plan), scale_of(self.plan.features, 12), seed=self.plan.seed
         )
-        imitate(self.learner, batches, demos.imitate, recorded)
+        episodes = itertools.count()
+        for number in range(1, demos.rounds + 1):
+            while driver.steps < demos.steps * number / demos.rounds:
+                self._show(driver, shower, next(episodes), taught=number > 1)
+            imitate(self.learner, batches, demos.imitate // demos.rounds, recorded)
+            self.actor.adopt(flattened(self.learner.arrays()))
+
+    def _show(self, driver: Driver, shower: Demonstrator, number: int, *, taught: bool) -> None:
+        """One demonstrated episode; the pupil drives every second one once it was taught."""
+        shower.reset()
+        shower.pupil = self.actor if taught and number % 2 else None
+        driver.begin(_seed(self.plan.seed, 2, number))
+        while not driver.step(random=False)[1]:
+            pass
 
     def _resume(self, resume: Checkpoint) -> None:
         standing = resume.standing
@@ -106,6 +113,7 @@ class Lockstep:
         """One episode, with its updates between the steps."""
         rng = np.random.default_rng([self.plan.seed, 1, self.episodes])
         driver = Driver(self.env, self.replay, self.actor, rng)
+        self.env.soften(softness(self.plan, self.steps))
         driver.begin(_seed(self.plan.seed, 1, self.episodes))
         total, over = 0.0, False
         while not over:

@@ -8,6 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from policies.features import FeatureConfig
+from policies.gait import TrotConfig
 from policies.sac_config import SacConfig, Share
 from robot.errors import SpecError
 from robot.spec import read_yaml
@@ -41,8 +42,13 @@ class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In all; 0 learns from scratch."""
     teacher: str = "trot"
     """`trot`, or a policy file."""
+    trot: TrotConfig = TrotConfig()
+    """How that trot walks."""
     imitate: Annotated[int, Meta(ge=0)] = 2000
     """Steps of plain imitation."""
+    rounds: Annotated[int, Meta(ge=1, le=100)] = 1
+    """In how many parts. After the first the pupil drives every second episode, and the demonstrator says what it would
+    do there."""
     share: Share = Share()
     """How much of a batch is demonstrated."""
 
@@ -66,6 +72,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps that are remembered, all collectors together."""
     random: Annotated[int, Meta(ge=0)] = 2000
     """Steps of random actions at the beginning."""
+    ramp: Annotated[int, Meta(ge=0)] = 0
+    """Steps over which the penalties for style grow to their size; 0 has them whole from the start."""
     ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
     """Most updates a step; in lock-step exactly so many."""
     compiled: bool = True

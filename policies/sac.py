@@ -68,6 +68,8 @@ class Networks(NamedTuple):
     critic: Params
     target: Params
     average: Params
+    first: Params
+    """The actor that reinforcement began with"""
     log_temperature: Tensor
     """()"""
     moments: dict[str, Params]
@@ -122,10 +124,14 @@ def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: 
     temperature = nets.log_temperature.exp()
     drawn, last, passed = act(nets.actor, layers, batch.obs, luck.noise, kind)
     worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
-    # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2.
+    # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2, where what is shown
+    # is the demonstrated action, and elsewhere, pulled by the anchor, what the first actor would do.
     before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
     apart = torch.tanh(drawn.mean)
-    shown = (2.0 * pull / count) * batch.demonstrated[:, None] * (apart - batch.action) * (1.0 - apart * apart)
+    away = pull * batch.demonstrated[:, None] * (apart - batch.action)
+    if config.anchor > 0:
+        away = away + config.anchor * (apart - torch.tanh(distribution(nets.first, layers, batch.obs)[0]))
+    shown = (2.0 / count) * away * (1.0 - apart * apart)
     spread = (before * drawn.deviation * luck.noise - temperature / count) * drawn.bend
     outputs = torch.cat([before + shown, spread], -1)[None]
     upstream = torch.bmm(outputs, nets.actor[f"weight_{layers}"].transpose(1, 2))
@@ -227,6 +233,7 @@ class Learner:
             for value in self.nets.moments[part].values():
                 value.zero_()
         follow(self.nets.average, self.nets.actor, 1.0)
+        follow(self.nets.first, self.nets.actor, 1.0)
 
     def _luck(self, count: int, generator: Generator) -> Luck:
         noise = torch.randn((2, count, self.sizes.actions), generator=generator)
@@ -273,7 +280,7 @@ def born(config: SacConfig, sizes: Sizes, generator: Generator) -> Networks:
     }
     moments["temperature"] = {"mean": torch.zeros(()), "square": torch.zeros(())}
     temperature = torch.tensor(math.log(config.temperature))
-    return Networks(actor, critic, _copy(critic), _copy(actor), temperature, moments, torch.zeros(2))
+    return Networks(actor, critic, _copy(critic), _copy(actor), _copy(actor), temperature, moments, torch.zeros(2))
 
 
 def actor_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]:
@@ -288,7 +295,8 @@ def critic_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]
 
 def named(nets: Networks) -> dict[str, Tensor]:
     """Every tensor of the networks under a flat name."""
-    parts = {"actor": nets.actor, "critic": nets.critic, "target": nets.target, "average": nets.average, **nets.moments}
+    own = {name: getattr(nets, name) for name in ("actor", "critic", "target", "average", "first")}
+    parts = {**own, **nets.moments}
     flat = {f"{part}.{name}": value for part, params in parts.items() for name, value in params.items()}
     return {**flat, "log_temperature": nets.log_temperature, "counts": nets.counts}
 
@@ -315,10 +323,11 @@ def _to(nets: Networks, device: torch.device) -> Networks:
     def moved(params: Params) -> Params:
         return {name: value.to(device) for name, value in params.items()}
 
-    actor, critic, target, average, temperature, moments, counts = nets
-    rest = {name: moved(params) for name, params in moments.items()}
-    four = (moved(actor), moved(critic), moved(target), moved(average))
-    return Networks(*four, temperature.to(device), rest, counts.to(device))
+    rest = {name: moved(params) for name, params in nets.moments.items()}
+    actor, critic, target, average, first = map(moved, nets[:5])
+    return Networks(
+        actor, critic, target, average, first, nets.log_temperature.to(device), rest, nets.counts.to(device)
+    )
 
 
 def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

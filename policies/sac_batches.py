@@ -46,10 +46,14 @@ class Batches:
         return self._batch(parts, flags)
 
     def pairs(self, recorded: tuple[Float32, Float32] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (B, d) and actions (B, n) to imitate: of the replays, or of recordings; half of them mirrored."""
+        """Features (B, d) and actions (B, n) to imitate: of the replays, or of recordings; half of them mirrored.
+
+        Where a replay says what was wanted, that is imitated, and not what was done.
+        """
         if recorded is None:
-            rows = self.draw(0)
-            return rows.obs, rows.action
+            parts = [part.now for part in self._spread(self._online, self._config.batch)]
+            wanted = [part.get("wanted", part["action"]) for part in parts]
+            return self._column([part["obs"] for part in parts], "obs"), self._column(wanted, "action")
         at = self.rng.integers(len(recorded[0]), size=self._config.batch)
         return self._column([recorded[0][at]], "obs"), self._column([recorded[1][at]], "action")
 

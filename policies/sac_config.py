@@ -49,6 +49,9 @@ class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: Precision = "auto"
     """Of the factors of large products; `auto` is bfloat16 where the processor, or a CUDA device, says that it has
     instructions for it. A training that goes on keeps what it began with."""
+    anchor: Annotated[float, Meta(ge=0, le=1e4)] = 0.0
+    """Weight of the pull of every action towards what the imitated actor would do: reinforcement stays where the
+    critics know something."""
 
 
 class Sizes(NamedTuple):

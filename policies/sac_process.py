@@ -49,6 +49,8 @@ class LearnJob:
     share: Share = field(default_factory=Share)
     imitate: int = 0
     """Steps of plain imitation before anything else; they wait for `demonstrations` steps in each replay."""
+    rounds: int = 1
+    """In so many parts; a pupil is published after each."""
     demonstrations: int = 0
     recorded: tuple[Float32, Float32] | None = None
     """Features (N, d) and actions (N, n) of recordings, which are imitated too."""
@@ -84,7 +86,7 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
     resume(job, learner, batches)
     try:
-        begin(job, shown, learner)
+        begin(job, shown, learner, mailbox)
         mailbox.publish(flattened(learner.arrays()))
         while answer(pipe, learner, batches):
             seen = sum(replay.written for replay in online)
@@ -112,13 +114,17 @@ def resume(job: LearnJob, learner: Learner, batches: Batches) -> None:
         resume_generator(batches.rng, job.rng)
 
 
-def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner) -> None:
-    """Imitate the demonstrations, if there are any."""
+def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner, mailbox: Mailbox) -> None:
+    """Imitate the demonstrations, if there are any; between two rounds of that the pupil is published."""
     if not job.imitate or job.arrays is not None:
         return
-    while min((replay.written for replay in shown), default=0) < job.demonstrations:
-        time.sleep(0.05)
-    imitate(learner, Batches(shown, job.config, job.mirrors, job.scale, seed=job.seed), job.imitate, job.recorded)
+    batches = Batches(shown, job.config, job.mirrors, job.scale, seed=job.seed)
+    for number in range(1, job.rounds + 1):
+        while min((replay.written for replay in shown), default=0) < job.demonstrations * number / job.rounds:
+            time.sleep(0.05)
+        imitate(learner, batches, job.imitate // job.rounds, job.recorded)
+        if number < job.rounds:
+            mailbox.publish(flattened(learner.arrays()))
 
 
 def imitate(learner: Learner, batches: Batches, steps: int, recorded: tuple[Float32, Float32] | None = None) -> None:

@@ -94,6 +94,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     ) -> None:
         """`base` says what the action box lies around at each tick; None is the stand pose."""
         self.config = config or WalkConfig()
+        self._weights = self.config.weights
         self._base = base
         self.render_mode = render_mode
         self._studio: Studio | None = None
@@ -165,6 +166,10 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._look()
         return self.truth.fallen, self._tick >= self._limit
 
+    def soften(self, part: float) -> None:
+        """Count penalties for style by this part, 0..1, from now on, so that a gait is found before it is polished."""
+        self._weights = reward.softened(self.config.weights, part)
+
     def command(self, command: Array) -> None:
         """Ask for this velocity (3,) from now on."""
         self._asked = self._command = command
@@ -187,7 +192,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         contacts = self.truth.contacts
         landed = contacts * (1.0 - before)
         motion = Motion(self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed)
-        terms = reward.terms(motion, self.config.weights)
+        terms = reward.terms(motion, self._weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)
         return terms
 

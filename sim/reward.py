@@ -85,6 +85,15 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fall: float = -5.0
 
 
+PENALTIES = ("bounce", "wobble", "lean", "effort", "change", "bend")
+"""What costs a walk that has yet to be found its first steps."""
+
+
+def softened(weights: Weights, part: float) -> Weights:
+    """The same with this part, 0..1, of every penalty for style; a fall costs what it costs."""
+    return msgspec.structs.replace(weights, **{name: part * getattr(weights, name) for name in PENALTIES})
+
+
 class Motion(NamedTuple):
     """One tick as the reward sees it."""
 

@@ -86,11 +86,18 @@ def gaussian(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     return action, density.sum(-1).float()
 
 
-@pytest.mark.parametrize(("critics", "shown"), [(2, 0.0), (2, 1.0), (3, 0.0)], ids=["plain", "imitating", "three"])
-def test_one_update_is_what_the_papers_write(critics: int, shown: float) -> None:
+@pytest.mark.parametrize(
+    ("critics", "shown", "anchor"),
+    [(2, 0.0, 0.0), (2, 1.0, 0.0), (3, 0.0, 0.0), (2, 1.0, 3.0)],
+    ids=["plain", "imitating", "three", "anchored"],
+)
+def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor: float) -> None:
     """Soft targets, critics, Adam, Polyak, and the actor against the critics just fitted: by autograd."""
-    config = replace(SMALL, critics=critics, believed=critics)
+    config = replace(SMALL, critics=critics, believed=critics, anchor=anchor)
     ours, data = learner(config), batch(demonstrated=shown)
+    for value in ours.nets.first.values():
+        value.mul_(2.0)
+    first = torch.tanh(Plain(ours.nets.first, 0, nn.SiLU())(data.obs).chunk(2, -1)[0]).detach()
     actor = Plain(ours.nets.actor, 0, nn.SiLU())
     judges = [Plain(ours.nets.critic, member, nn.ReLU()) for member in range(critics)]
     targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(critics)]
@@ -116,7 +123,8 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float) -> None
     soft = temperature * density - (worth.amin(0) if critics == 2 else worth.mean(0))
     apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.action) ** 2).sum(-1)
     pull = SMALL.imitation * (1 - 1 / SMALL.imitation_updates)
-    loss = (soft + pull * shown * apart).mean()
+    strayed = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - first) ** 2).sum(-1)
+    loss = (soft + pull * shown * apart + anchor * strayed).mean()
     torch.autograd.backward(loss)
     actors.step()
 
@@ -128,6 +136,18 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float) -> None
     for name, value in ours.nets.target.items():
         moved = before[name] + SMALL.tau * (ours.nets.critic[name] - before[name])
         torch.testing.assert_close(value, moved, rtol=1e-5, atol=1e-7)
+
+
+def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
+    def strayed(anchor: float) -> float:
+        ours, data = learner(replace(SMALL, anchor=anchor, actor_rate=3e-3)), batch()
+        ours.settle()
+        before = torch.tanh(distribution(ours.nets.actor, 2, data.obs)[0])
+        for _ in range(100):
+            ours.update(data)
+        return float(((torch.tanh(distribution(ours.nets.actor, 2, data.obs)[0]) - before) ** 2).mean())
+
+    assert strayed(50.0) < 0.2 * strayed(0.0)
 
 
 @pytest.mark.parametrize(("wanted", "warmer"), [(-10.0, False), (10.0, True)])

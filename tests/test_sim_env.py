@@ -205,6 +205,19 @@ def test_penalties_are_zero_for_a_perfect_stand_and_grow_with_the_fault() -> Non
     assert reward.wobble([1.0, 2.0, 9.0]) == 5.0
 
 
+def test_softened_penalties_leave_what_is_worth_walking_for(make: Make) -> None:
+    walks = {part: make(WalkConfig(seconds=1.0)) for part in (1.0, 0.25, 0.0)}
+    for part, env in walks.items():
+        env.soften(part)
+        env.reset(seed=3)
+    action = np.random.default_rng(0).uniform(-1, 1, 12).astype(np.float32)
+    terms = {part: env.step(action)[4]["terms"] for part, env in walks.items()}
+    for name, whole in terms[1.0].items():
+        part = 0.25 if name in reward.PENALTIES else 1.0
+        assert terms[0.25][name] == pytest.approx(part * whole), name
+    assert terms[1.0]["change"] < 0 == terms[0.0]["change"]
+
+
 def test_a_step_counts_when_the_foot_lands_and_only_up_to_its_longest() -> None:
     assert reward.stepping([0.1, 0.4, 0.2, 0.0], [1.0, 1.0, 0.0, 0.0], 0.25) == pytest.approx(0.35)
 

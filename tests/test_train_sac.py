@@ -11,6 +11,7 @@ from disks import files_at_most
 from msgspec.structs import replace
 
 from launch.cli import main as leash
+from launch.sac_collector import softness, teacher
 from launch.sac_free import FreeRun
 from launch.sac_gallery import Gallery
 from launch.sac_lockstep import Lockstep
@@ -18,6 +19,7 @@ from launch.sac_plan import FOLDER, Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
+from policies.gait import Trot, TrotConfig
 from policies.sac_actor import flattened
 from policies.sac_checkpoint import generator_state, load_checkpoint, save_checkpoint
 from policies.sac_config import Precision, SacConfig
@@ -39,6 +41,7 @@ PLAN = SacPlan(
     judging=Judging(every=1.0, episodes=2, seconds=1.5, final=2),
 )
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
+ROUNDS = replace(PLAN, demonstrations=Demonstrations(steps=90, imitate=10, rounds=3))
 
 
 def trained(plan: SacPlan, episodes: int) -> dict[str, np.ndarray]:
@@ -52,7 +55,18 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("plan", [PLAN, SHOWN], ids=["from scratch", "from demonstrations"])
+@pytest.mark.parametrize(("ramp", "steps", "part"), [(0, 0, 1.0), (100, 0, 0.0), (100, 40, 0.4), (100, 900, 1.0)])
+def test_penalties_grow_over_the_ramp(ramp: int, steps: int, part: float) -> None:
+    assert softness(replace(PLAN, ramp=ramp), steps) == pytest.approx(part)
+
+
+def test_the_trot_that_demonstrates_walks_as_the_plan_says() -> None:
+    shown = Demonstrations(trot=TrotConfig(height=0.15))
+    trot = teacher(shown, load_spec())
+    assert isinstance(trot, Trot) and trot.config.height == 0.15
+
+
+@pytest.mark.parametrize("plan", [PLAN, SHOWN, ROUNDS], ids=["from scratch", "from demonstrations", "in rounds"])
 def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
     first, again, other = (trained(replace(plan, seed=seed), 3) for seed in (1, 1, 2))
     assert same(first, again)
