@@ -1,5 +1,6 @@
 """Velocity tracking with Pupper as a Gymnasium environment: `gymnasium.make("sim.env:leash/PupperWalk-v0")`."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -106,6 +107,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self.action_space = Box(-1.0, 1.0, (12,), np.float32)
         self._box: Array = np.tile(self.config.box, 4)
         self._blend = blend(self.config.filter_hz, self.body.period)
+        self._newest = 1.0 - math.exp(-self.body.period / reward.PACE)
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
 
@@ -132,6 +134,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._offset: Array = np.zeros(12)
         self._air = np.zeros(4)
         self.truth = self.robot.truth()
+        self._pace: Array = np.zeros(3)
 
     def step(self, action: Float32) -> tuple[Float32, float, bool, bool, Info]:
         """Act for one tick. Raises PolicyError for an action that is no number."""
@@ -189,16 +192,19 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
             self.robot.world.kick(np.array([x, y, 0.0]))
 
     def _judge(self, before: Array) -> dict[str, float]:
-        contacts = self.truth.contacts
+        contacts, turning = self.truth.contacts, self.truth.angular_velocity[2]
+        self._pace = self._pace + self._newest * ([*self.truth.velocity[:2], turning] - self._pace)
         landed = contacts * (1.0 - before)
-        motion = Motion(self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed)
+        motion = Motion(
+            self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed, self._pace
+        )
         terms = reward.terms(motion, self._weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)
         return terms
 
     def _look(self) -> tuple[Float32, Info]:
         self.seen = replace(self.robot.observe(), command=self._command)
-        state = np.concatenate([privileged.motion(self.truth), self._machine])
+        state = np.concatenate([privileged.motion(self.truth, self._pace), self._machine])
         return self._encoder.step(self.seen), {"command": self._command.copy(), "privileged": state}
 
     def _draw_command(self) -> Array:

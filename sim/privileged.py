@@ -8,14 +8,17 @@ from sim.frames import Float32
 from sim.truth import Truth
 
 DYNAMICS = 29
-SIZE = 11 + DYNAMICS
+SIZE = 14 + DYNAMICS
 """Length of the vector."""
 
 
-def motion(truth: Truth) -> Float32:
-    """(11,) velocity, angular velocity, height around standing, foot contacts; each about one."""
+def motion(truth: Truth, pace: Array) -> Float32:
+    """(14,) `pace` (3,) as the reward means it, velocity, angular velocity, height around standing, foot contacts.
+
+    Each about one.
+    """
     height = np.array([10.0 * (truth.height - 0.16)])
-    parts = (truth.velocity * 2.0, truth.angular_velocity * 0.25, height, truth.contacts)
+    parts = (pace * [2.0, 2.0, 1.0], truth.velocity * 2.0, truth.angular_velocity * 0.25, height, truth.contacts)
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -47,20 +50,14 @@ def machine(dynamics: Dynamics, push: float = 0.0) -> Float32:
 JOINTS = SIZE - 12
 """Where the joints' entries begin: front right, front left, back right, back left."""
 MIRROR = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    7,
+    *range(10),
+    11,
     10,
-    9,
-    *range(11, JOINTS),
+    13,
+    12,
+    *range(14, JOINTS),
     *(JOINTS + n for n in (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)),
 )
 """Where the entries of a robot seen in a mirror, left and right exchanged, come from."""
-MIRROR_SIGNS = (1, -1, 1, -1, 1, -1, *(1,) * 9, -1, *(1,) * (JOINTS - 16), *(-1, 1, 1) * 4)
+MIRROR_SIGNS = (1, -1, -1, 1, -1, 1, -1, 1, -1, *(1,) * 9, -1, *(1,) * (JOINTS - 19), *(-1, 1, 1) * 4)
 """What they are multiplied with; an abduction turns the other way."""

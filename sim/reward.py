@@ -18,14 +18,14 @@ def kernel(error: float, width: float) -> float:
     return math.exp(-((error / width) ** 2))
 
 
-def velocity_tracking(velocity: Row, command: Row, width: float) -> float:
-    """How well the planar velocity [m/s] follows the command's vx, vy."""
-    return kernel(math.hypot(velocity[0] - command[0], velocity[1] - command[1]), width)
+def velocity_tracking(pace: Row, command: Row, width: float) -> float:
+    """How well the planar velocity [m/s], the first two of `pace`, follows the command's vx, vy."""
+    return kernel(math.hypot(pace[0] - command[0], pace[1] - command[1]), width)
 
 
-def yaw_tracking(angular_velocity: Row, command: Row, width: float) -> float:
-    """How well the yaw rate [rad/s] follows the command's."""
-    return kernel(angular_velocity[2] - command[2], width)
+def yaw_tracking(pace: Row, command: Row, width: float) -> float:
+    """How well the yaw rate [rad/s], the last of `pace`, follows the command's."""
+    return kernel(pace[2] - command[2], width)
 
 
 def bounce(velocity: Row) -> float:
@@ -85,6 +85,8 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fall: float = -5.0
 
 
+PACE = 0.25
+"""Time constant of the averaged velocity that is held against the command [s]."""
 PENALTIES = ("bounce", "wobble", "lean", "effort", "change", "bend")
 """What costs a walk that has yet to be found its first steps."""
 
@@ -108,17 +110,19 @@ class Motion(NamedTuple):
     """(4,) how long each foot has been off the floor [s]."""
     landed: Array
     """(4,) 1 where a foot has just touched down."""
+    pace: Array
+    """(3,) velocity x, y [m/s] and yaw rate [rad/s], averaged over about `PACE`: a gait's own sway is no error."""
 
 
 def terms(motion: Motion, weights: Weights) -> dict[str, float]:
     """What each term adds to this tick's reward."""
-    truth, command = motion.truth, motion.command.tolist()
+    truth, command, pace = motion.truth, motion.command.tolist(), motion.pace.tolist()
     velocity, spin = truth.velocity.tolist(), truth.angular_velocity.tolist()
     now, before, earlier = motion.actions
     step = stepping(motion.air.tolist(), motion.landed.tolist(), weights.longest_step)
     return {
-        "velocity": weights.velocity * velocity_tracking(velocity, command, weights.velocity_width),
-        "yaw": weights.yaw * yaw_tracking(spin, command, weights.yaw_width),
+        "velocity": weights.velocity * velocity_tracking(pace, command, weights.velocity_width),
+        "yaw": weights.yaw * yaw_tracking(pace, command, weights.yaw_width),
         "bounce": weights.bounce * bounce(velocity),
         "wobble": weights.wobble * wobble(spin),
         "lean": weights.lean * lean(truth.gravity.tolist()),

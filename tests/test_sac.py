@@ -102,7 +102,8 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     judges = [Plain(ours.nets.critic, member, nn.ReLU()) for member in range(critics)]
     targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(critics)]
     before = {name: value.clone() for name, value in ours.nets.target.items()}
-    luck = learner(config)._luck(32, torch.Generator().manual_seed(0))  # the same that `ours` draws next
+    twin = learner(config)
+    luck = twin._luck(32, twin._generator)  # the same that `ours` draws next
     temperature = SMALL.temperature
     optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_rate) for critic in judges]
     actors = torch.optim.Adam(actor.parameters(), SMALL.actor_rate)

@@ -65,7 +65,7 @@ def test_a_mirrored_machine_is_the_mirror_image() -> None:
     drawn = Dynamics(com_shift=(0.01, 0.02, 0.0), slope_deg=3.0, bumps=0.01, torque_offset=tuple(torques.tolist()))
     turned = tuple(JOINTS(torques.astype(np.float32)).tolist())
     mirrored = replace(drawn, com_shift=(0.01, -0.02, 0.0), torque_offset=turned)
-    still = np.zeros(11, np.float32)
+    still = np.zeros(14, np.float32)
     one, other = (np.concatenate([still, privileged.machine(machine, 0.5)]) for machine in (drawn, mirrored))
     np.testing.assert_allclose(mirrors(PLAN)["privileged"](one), other, atol=1e-6)
     assert not np.allclose(one, other)
