@@ -30,6 +30,7 @@ the machine's calibration into a folder, keeps the old ones, and leaves everythi
 
 {rows}
 
+With --page, the procedures also guide at a page in the browser, whose buttons confirm each step or stop.
 `leash calibrate WHAT --help` tells the rest."""
 
 

@@ -23,6 +23,7 @@ from calibration.legs import legs_of
 from calibration.pose import Pose
 from launch.calibrate_camera_views import Collected, collect
 from launch.calibrate_eye import lens_of
+from launch.calibrate_guide import Guide, GuideOptions, guided
 from launch.calibrate_session import Name
 from launch.calibration_store import Store
 from launch.camera_frames import Frame, frames
@@ -37,6 +38,12 @@ from robot.image import Pixels
 from robot.spec import Spec, load_spec
 
 RENDERED = "rendered"
+BEFORE = {
+    "stances": "The robot will stand up and lean all ways over its feet.\n"
+    "Lay it on its belly on a floor that does not slip; fix the board upright 40 to 50 cm before it. Hands off.",
+    "known": "Lay the board flat before the robot at the place that --board-at names, its upper edge away from it.",
+}
+"""What must be done before the mount is found."""
 FLAT = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 """Axes of a board on the floor before the robot, its upper edge away from it: right, down, into the floor."""
 
@@ -86,6 +93,9 @@ class CalibrateCamera:
     """Folder for coverage.png and straightened.png, to look at."""
     json: bool = False
     """Print one JSON object on the last line."""
+    yes: bool = False
+    """With --page: wait for nobody."""
+    guide: Annotated[GuideOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GuideOptions)
 
 
 def main(args: list[str]) -> int:
@@ -112,10 +122,10 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
     store = Store(config.store, config.machine, spec)
     known = store.newest() or replace(Calibration.identity(spec), machine=config.machine)
     finder = Finder(board)
-    with _bench(config, board) as bench:
-        fit, picture = (None, None) if config.keep_lens else _lens(config, spec, finder, bench)
+    with guided(config.guide, config.store) as guide, _bench(config, board) as bench:
+        fit, picture = (None, None) if config.keep_lens else _lens(config, spec, finder, bench, guide)
         lens = fit.camera if fit else _kept(config.name, known)
-        mount = _mount(config, spec, finder, lens, bench)
+        mount = _mount(config, spec, finder, lens, bench, guide)
     found = known if fit is None else with_lens(known, config.name, fit)
     found = found if mount is None else with_mount(found, config.name, mount)
     path = store.save(found)
@@ -146,14 +156,14 @@ def _bench(config: CalibrateCamera, board: Board) -> Iterator[Bench]:
         yield Bench(held, shown.stood(spec, legs_of(spec), config.stances))
 
 
-def _lens(config: CalibrateCamera, spec: Spec, finder: Finder, bench: Bench) -> tuple[Fit, Pixels]:
+def _lens(config: CalibrateCamera, spec: Spec, finder: Finder, bench: Bench, guide: Guide) -> tuple[Fit, Pixels]:
     """The intrinsics, and one of the pictures they come from."""
     with _pictures(config, spec, bench) as pictures:
         endless = not Path(config.pictures or "/dev/null").is_dir()
-        collected = collect(
-            pictures, finder, config.views if endless else 500, config.seconds, live=bench.held is None and endless
-        )
+        wanted, live = config.views if endless else 500, bench.held is None and endless
+        collected = collect(pictures, finder, wanted, config.seconds, live=live, guide=guide)
     _tell(collected)
+    guide.say("fitting the lens")
     return fit_intrinsics(collected.views), collected.picture()
 
 
@@ -176,20 +186,25 @@ def _source(config: CalibrateCamera) -> str:
     return sources[config.name]
 
 
-def _mount(config: CalibrateCamera, spec: Spec, finder: Finder, lens: Intrinsics, bench: Bench) -> Mount | None:
+def _mount(
+    config: CalibrateCamera, spec: Spec, finder: Finder, lens: Intrinsics, bench: Bench, guide: Guide
+) -> Mount | None:
     """Where the camera sits, if that was asked. Raises CalibrationError."""
     if config.mount == "none":
         return None
+    if config.guide.page and not config.yes and config.pictures != RENDERED:
+        guide.ask(BEFORE[config.mount])
     if config.mount == "known":
         width, height = finder.board.size
         corner = np.array(config.board_at) - FLAT @ [width / 2, height / 2, 0.0]
         with _pictures(config, spec, bench) as pictures:
-            collected = collect(pictures, finder, 1, config.seconds, live=False)
+            collected = collect(pictures, finder, 1, config.seconds, live=False, guide=guide)
         if not collected.views:
             raise CalibrationError(
                 f"the board was not seen: {collected.reasons()}; lay it before the robot, in the light"
             )
         return mount_from_known_board(collected.views[0], lens, Pose(FLAT, corner))
+    guide.say("leaning before the board; hands off")
     stood = bench.stood or robot_stances(config.robot, config.name, config.stances)
     seen = [(joints, finder.find(picture, f"stance {number}")) for number, (joints, picture) in enumerate(stood)]
     good = [(joints, view) for joints, view in seen if len(view) >= 12]

@@ -10,6 +10,7 @@ from rich.live import Live
 
 from calibration.camera_coverage import missing, sketch
 from calibration.camera_views import Finder, View, refusal
+from launch.calibrate_guide import Guide
 from launch.camera_frames import Frame
 from launch.output import console
 from robot.errors import CalibrationError
@@ -39,8 +40,15 @@ class Collected:
         return self.last
 
 
-def collect(frames: Iterator[Frame], finder: Finder, wanted: int, seconds: float, *, live: bool) -> Collected:
-    """Take good views until there are enough, the frames or the time run out, or the person presses Ctrl-C.
+ALONE = Guide()
+"""Nobody is at a page."""
+ENOUGH = "Success (or Enter) goes on with these views; STOP ends it."
+
+
+def collect(
+    frames: Iterator[Frame], finder: Finder, wanted: int, seconds: float, *, live: bool, guide: Guide = ALONE
+) -> Collected:
+    """Take good views until there are enough, the frames or the time run out, or the person presses Ctrl-C or Success.
 
     `live` frames are of a board that moves, which counts only once it is held still. Of more fields and tilts than are
     missing, views are taken all the same.
@@ -58,9 +66,14 @@ def collect(frames: Iterator[Frame], finder: Finder, wanted: int, seconds: float
             else:
                 collected.views.append(view)
                 collected.last = pixels
-            screen.update(_page(collected, wanted, why))
-            if len(collected.views) >= wanted or time.monotonic() > until:
+            page = _page(collected, wanted, why)
+            screen.update(page)
+            guide.show("board", pixels, f"{page}\n{ENOUGH}")
+            if len(collected.views) >= wanted or time.monotonic() > until or guide.enough():
                 break
+    if guide.aborted:
+        raise KeyboardInterrupt
+    guide.say("")
     return collected
 
 

@@ -2,10 +2,9 @@
 
 import contextlib
 import functools
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,11 +12,11 @@ import cv2
 import tyro
 from msgspec import Meta
 from msgspec.structs import replace
-from rich.prompt import Confirm
 
 from calibration.charuco_board import Board
 from calibration.sitting import Sitting
 from launch.calibrate_dynamics import write_dynamics
+from launch.calibrate_guide import GuideOptions, guided
 from launch.calibration_store import refuse_foreign, serial_number, store_of
 from launch.deploy import terminable
 from launch.output import console, emit
@@ -56,6 +55,7 @@ class MachineOptions:
     """Ask nothing; for scripts. You have seen to the robot yourself."""
     json: bool = False
     """Print one JSON object on the last line."""
+    guide: Annotated[GuideOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GuideOptions)
 
 
 def calibrate(
@@ -66,20 +66,30 @@ def calibrate(
     `cameras` are opened beside the robot (NAME=SOURCE, or `on`); a twin's looks at a `board`.
     """
     spec = load_spec()
-    with terminable(), _port(options, cameras=cameras, board=board) as (port, attached):
+    with (
+        terminable(),
+        guided(options.guide, options.store) as guide,
+        _port(options, cameras=cameras, board=board) as (port, attached),
+    ):
         serial = serial_number(port)
         store = store_of(options.store, options.machine, options.robot, port, spec)
         given = store.newest() or Calibration.identity(spec)
         refuse_foreign(given, serial, store.folder, spec)
-        if options.robot == "pupper" and not options.yes:
-            _ask(preparation)
+        if not options.yes and (options.robot == "pupper" or options.guide.page):
+            guide.ask(preparation)
         with (
             _eyes(camera_sources(cameras, attached), spec) as eyes,
             first_in_line(NICE),
-            console.status("opening the robot") as status,
+            console.status("") as status,
         ):
+
+            def say(text: str) -> None:
+                status.update(text)
+                guide.say(text)
+
+            say("opening the robot")
             opener = functools.partial(_open, port, eyes)
-            found, figures = procedure(Sitting(spec, given, opener, status.update))
+            found, figures = procedure(Sitting(spec, given, opener, say))
     path = store.save(replace(found, serial=serial))
     if found.motors:
         write_dynamics(load_calibration(path, spec), path)
@@ -136,15 +146,6 @@ def _printed(folder: Path) -> Path:
     path = folder / "board.png"
     cv2.imwrite(str(path), Board().modules)
     return path
-
-
-def _ask(preparation: str) -> None:
-    """A person's consent. Raises UsageError where nobody can give it."""
-    console.print(preparation)
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is there to say that the robot is ready; see to it, then give --yes")
-    if not Confirm.ask("Ready?", console=console, default=False):
-        raise UsageError("not ready; nothing was moved")
 
 
 def parse(title: str, args: list[str]) -> MachineOptions:

@@ -24,6 +24,7 @@ class Body(msgspec.Struct, frozen=True):
     rate: float
     """Ticks a second."""
     joints: tuple[str, ...]
+    """Their names; none where a person is guided and no robot is shown."""
     cameras: tuple[str, ...]
     """Names of the cameras that the body can have; which of them deliver is seen from the frames."""
 
@@ -77,7 +78,8 @@ class Status(msgspec.Struct, frozen=True):
     """What a person must know besides the ticks. Whoever composes a session fills in what applies to it."""
 
     state: str = "idle"
-    """Of the recording: idle, recording, stopped, done; busy where nothing can be recorded now."""
+    """Of the recording: idle, recording, stopped, done; busy where nothing can be recorded now, asked where a person
+    is to do what the hint says and to confirm it by `success`."""
     index: int | None = None
     """Number of the running or the last episode."""
     seconds: float = 0.0

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from websockets import Origin
 from websockets.exceptions import ConnectionClosed
@@ -131,10 +131,19 @@ def show(folder: Path, *, images: bool = True) -> Iterator[Show]:
             thread.join()
 
 
+class Address(Protocol):
+    """Where a page is."""
+
+    @property
+    def url(self) -> str:
+        """With its token."""
+        ...
+
+
 class Visitor:
     """A page without a browser: says what it is told to say, and acknowledges what it sees."""
 
-    def __init__(self, cockpit: Cockpit, origin: str | None = None) -> None:
+    def __init__(self, cockpit: Address, origin: str | None = None) -> None:
         address = cockpit.url.replace("http://", "ws://") + "socket"
         own = cockpit.url.rsplit("/", 2)[0]
         opening = connect(address, origin=Origin(origin or own), max_size=None, compression=None)

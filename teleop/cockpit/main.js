@@ -88,6 +88,7 @@ link.addEventListener("hello", ({ detail }) => {
 link.addEventListener("view", ({ detail: view }) => {
   if (view.body) {
     plots.learn(view.body);
+    document.body.classList.toggle("guide", view.body.joints.length === 0);
     document.title = `leash · ${view.body.name}`;
   }
   plots.add(view.samples);
@@ -118,7 +119,7 @@ function show() {
   announce();
   buttons();
   const waited = performance.now() - since > 2000;
-  cameras.explain(panel.view?.status ? (waited ? NO_CAMERA : "") : "Waiting for the robot.");
+  cameras.explain(panel.view?.status ? (waited && !/^(busy|asked)$/.test(panel.view.status.state) ? NO_CAMERA : "") : "Waiting for the robot.");
 }
 
 // Say aloud what changes hands.
@@ -139,7 +140,7 @@ function buttons() {
       button.hidden = !status.shared;
     }
     button.disabled = event !== "estop" && (!link.open || over !== "" || !(drives() || free.includes(event)));
-    const wanted = (event === "rearm" && status?.stopped) || (event === "takeover" && status?.request);
+    const wanted = (event === "rearm" && status?.stopped) || (event === "takeover" && status?.request) || (event === "success" && status?.state === "asked");
     button.classList.toggle("wanted", Boolean(wanted) && !button.disabled);
     caption(button);
   }

@@ -6,7 +6,9 @@ const MODES = {
   human: ["● HUMAN", "human"],
   safety: ["▲ SOFT STOP", "safety"],
 };
-const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "finished", busy: "please wait" };
+// Where a person is guided through something and no robot is shown.
+const GUIDED = { hold: ["● YOUR TURN", "hold"], policy: ["▶ AT WORK", "policy"] };
+const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "finished", busy: "please wait", asked: "your turn" };
 const SILENT = 0.5; // s without a tick
 const LOOKBACK = 5; // s over which lost ticks are counted
 const ROOM = 10; // minutes of disk that are worth a warning
@@ -47,7 +49,7 @@ export class Panel {
   }
 
   who(status, driver, steering) {
-    const [name, kind] = MODES[this.mode];
+    const [name, kind] = (document.body.classList.contains("guide") ? GUIDED : MODES)[this.mode];
     $("mode").className = kind;
     text("mode-name", name);
     text("mode-why", this.why(status, driver, steering));
@@ -56,9 +58,10 @@ export class Panel {
   why(status, driver, steering) {
     if (this.mode === "safety" || status.stopped) return driver === "you" ? "see to the robot, then re-arm" : "the driver may re-arm";
     if (status.taken) return `takeover ${status.takeover}${status.reason === "person" ? "" : `: ${status.reason}`}; hand back to go on`;
+    if (status.state === "asked") return "do what is said below, then press Success";
     if (driver !== "you") return driver === "other" ? "another page has the wheel" : "nobody has the wheel";
-    if (!steering.attentive) return "click this page to drive";
     if (status.state === "busy") return "nothing to do for you now";
+    if (!steering.attentive) return "click this page to drive";
     if (!status.armed) return "let go of everything for a moment";
     if (this.mode === "human") return "let go to stop";
     return this.mode === "policy" ? `${HOW} to take over` : `${HOW} to drive`;
@@ -69,7 +72,7 @@ export class Panel {
     text("state", STATES[status.state] ?? status.state);
     const of = status.enough ? ` of ${status.enough}` : "";
     const running = `episode ${status.kept + 1}${of} · ${status.seconds.toFixed(1)} s`;
-    text("count", status.state === "recording" ? running : status.state === "busy" ? "" : `${status.kept}${of} episodes kept`);
+    text("count", status.state === "recording" ? running : /^(busy|asked)$/.test(status.state) ? "" : `${status.kept}${of} episodes kept`);
     const undo = status.undo_left > 0 && status.outcome !== "unlabelled" ? ` · undo ${Math.ceil(status.undo_left)} s` : "";
     text("label", status.state === "recording" || status.index === null ? "" : `last: ${status.outcome}${undo}`);
   }
