@@ -87,7 +87,10 @@ class Gallery:
         manifest, weights = policy_of(actor, self._plan.sac, self._plan.features, self._spec, box, self._plan.residual)
         notes = {key: value for key, value in msgspec.structs.asdict(row).items() if math.isfinite(value)}
         manifest = msgspec.structs.replace(
-            manifest, filter_hz=self._plan.walk.filter_hz, training={"seed": self._plan.seed, **notes}
+            manifest,
+            filter_hz=self._plan.walk.filter_hz,
+            slew=self._plan.slew,
+            training={"seed": self._plan.seed, **notes},
         )
         try:
             save_policy(self.policy, manifest, weights)

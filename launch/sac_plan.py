@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from policies.features import FeatureConfig
 from policies.gait import TrotConfig
+from policies.manifest import Slew
 from policies.sac_config import SacConfig, Share
 from robot.errors import SpecError
 from robot.spec import read_yaml
@@ -68,6 +69,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     residual: Literal["", "trot"] = ""
     """What the action box lies around: the stand pose, or what the scripted trot wants at each tick."""
     sac: SacConfig = SacConfig()
+    slew: tuple[Slew, Slew, Slew] | None = None
+    """Largest change of the command that the saved policy follows: vx, vy [m/s2], yaw rate [rad/s2]."""
     capacity: Annotated[int, Meta(ge=1000, le=10_000_000)] = 500_000
     """Steps that are remembered, all collectors together."""
     random: Annotated[int, Meta(ge=0)] = 2000

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,7 @@ class Clone:
         self._base: Policy = Trot(manifest.body) if manifest.residual and manifest.body else Still(self._stand)
         self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
         self._features = Features(manifest.features, self._stand)
+        self._slew = np.array(manifest.slew or (np.inf,) * 3) / manifest.rate
         self._keep = math.exp(-2 * math.pi * manifest.filter_hz / manifest.rate) if manifest.filter_hz else 0.0
         self.reset()
 
@@ -53,6 +55,7 @@ class Clone:
         self._features.reset()
         self._base.reset()
         self._offset: Array = np.zeros(len(self._stand))
+        self._command: Array = np.zeros(3)
 
     def act(self, obs: Observation) -> Action:
         """The joint target now."""
@@ -60,6 +63,7 @@ class Clone:
 
     def plan(self, obs: Observation) -> tuple[Action, Array]:
         """The action now, and targets (horizon, n) from now on [rad]. Raises PolicyError for what was not measured."""
+        asked, obs = obs.command, self._told(obs)
         targets, spread = self._predict(obs)
         for index, offset in enumerate(targets):
             before = targets[index - 1] if index else self._offset
@@ -67,7 +71,13 @@ class Clone:
         self._offset = targets[0].copy()
         targets = np.clip(targets + self._base.act(obs).joint_pos, self._lower, self._upper)
         self._features.sent(targets[0])
-        return Action(targets[0], obs.command, risk=spread / (spread + self.manifest.risk_scale)), targets
+        return Action(targets[0], asked, risk=spread / (spread + self.manifest.risk_scale)), targets
+
+    def _told(self, obs: Observation) -> Observation:
+        """The same, with the command as far as it is followed by now."""
+        wanted = np.nan_to_num(obs.command)
+        self._command = self._command + np.clip(wanted - self._command, -self._slew, self._slew)
+        return replace(obs, command=self._command.copy())
 
     def _predict(self, obs: Observation) -> tuple[Array, float]:
         """Targets (horizon, n) around the base [rad], and the members' spread as a share of the box."""

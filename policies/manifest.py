@@ -26,6 +26,9 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a target goes through tanh on its way into the box, as an actor's does, instead of being cut off."""
 
 
+Slew = Annotated[float, Meta(gt=0, le=1000)]
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy, as a robot must know it before trusting it."""
 
@@ -61,6 +64,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """(n,) half-range of the targets around `stand` [rad]."""
     filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
+    slew: tuple[Slew, Slew, Slew] | None = None
+    """Largest change of the command that is followed: vx, vy [m/s2], yaw rate [rad/s2]; None follows it at once."""
     risk_scale: Annotated[float, Meta(gt=0)] = 1.0
     """Ensemble spread, as a share of the box, that counts as risk 0.5: the 99th percentile of what was held out."""
     calibration: Annotated[str, Meta(max_length=64)] = ""
