@@ -7,18 +7,16 @@ Everything is a function of dictionaries of tensors, forward and back, so that o
 """
 
 import math
-import shutil
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
-from torch._dynamo.exc import BackendCompilerFailed
 
 from policies.manifest import NetworkConfig
+from policies.sac_compiled import machine_code
 from policies.sac_config import SacConfig, Sizes
 from policies.sac_networks import Params, act, back, distribution, judge, multiply, relu_slope, silu_slope, values
 from policies.sac_precision import kind_of, settled
@@ -183,8 +181,8 @@ class Learner:
         """How many updates were made."""
         self._generator = Generator().manual_seed(seed)
         self.nets = _to(born(config, sizes, self._generator), self.device)
-        self._learn_critic = _compiled(learn_critic) if compiled else learn_critic
-        self._learn_actor = _compiled(learn_actor) if compiled else learn_actor
+        self._learn_critic = machine_code(learn_critic) if compiled else learn_critic
+        self._learn_actor = machine_code(learn_actor) if compiled else learn_actor
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
@@ -328,25 +326,3 @@ def _to(nets: Networks, device: torch.device) -> Networks:
     return Networks(
         actor, critic, target, average, first, nets.log_temperature.to(device), rest, nets.counts.to(device)
     )
-
-
-def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The same function as machine code, where a compiler is there and works; otherwise as it is."""
-    if not (shutil.which("c++") or shutil.which("g++")):
-        return function
-    machine = torch.compile(function, fullgraph=True, dynamic=False)
-    chosen: list[Callable[..., Tensor]] = []
-
-    def call(*args: object) -> Tensor:
-        if chosen:
-            return chosen[0](*args)
-        try:
-            made: Tensor = machine(*args)
-        except BackendCompilerFailed as error:  # for one, a cache that a killed compiler left half written
-            warnings.warn(f"the learner runs uncompiled: {str(error).splitlines()[0]}", RuntimeWarning, stacklevel=2)
-            chosen.append(function)
-            return function(*args)
-        chosen.append(machine)
-        return made
-
-    return call

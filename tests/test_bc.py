@@ -231,6 +231,24 @@ def test_the_filter_of_the_manifest_slows_the_targets(trained: Trained) -> None:
     np.testing.assert_allclose(filtered[1], first + (1 - keep) * (free[1] - first), atol=1e-12)
 
 
+def test_the_slew_of_the_manifest_lets_the_command_grow(trained: Trained) -> None:
+    """As if whoever commands were that patient, also back to zero; a reset forgets how far it was."""
+    network = network_of(trained.manifest, trained.weights)
+    patient = Clone(msgspec.structs.replace(trained.manifest, slew=(0.6, 0.3, 2.0)), network)
+    plain, step = Clone(trained.manifest, network), np.array([0.6, 0.3, 2.0]) / BLIND.rate
+    wanted = [np.array([0.1, -0.3, 0.5])] * 8 + [np.full(3, np.nan)] * 6
+    for _ in range(2):
+        patient.reset()
+        plain.reset()
+        followed = np.zeros(3)
+        for tick, command in zip(demonstration(count=14), wanted, strict=True):
+            followed = followed + np.clip(np.nan_to_num(command) - followed, -step, step)
+            got = patient.act(replace(tick.obs, command=command))
+            expected = plain.act(replace(tick.obs, command=followed))
+            np.testing.assert_array_equal(got.joint_pos, expected.joint_pos)
+        assert followed[1] != 0.0
+
+
 def test_a_manifest_without_a_network_makes_no_clone(trained: Trained) -> None:
     for make in (
         lambda: Clone(describe("trot", BLIND), network_of(trained.manifest, trained.weights)),
