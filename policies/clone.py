@@ -46,7 +46,7 @@ class Clone:
         self._base: Policy = Trot(manifest.body) if manifest.residual and manifest.body else Still(self._stand)
         self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
         self._features = Features(manifest.features, self._stand)
-        self._slew = np.array(manifest.slew or (np.inf,) * 3) / manifest.rate
+        self._slew = None if manifest.slew is None else np.array(manifest.slew) / manifest.rate
         self._keep = math.exp(-2 * math.pi * manifest.filter_hz / manifest.rate) if manifest.filter_hz else 0.0
         self.reset()
 
@@ -75,6 +75,8 @@ class Clone:
 
     def _told(self, obs: Observation) -> Observation:
         """The same, with the command as far as it is followed by now."""
+        if self._slew is None:
+            return obs
         wanted = np.nan_to_num(obs.command)
         self._command = self._command + np.clip(wanted - self._command, -self._slew, self._slew)
         return replace(obs, command=self._command.copy())
