@@ -15,10 +15,11 @@ from typing import Protocol
 import numpy as np
 import pybullet_data
 
+from launch.tables import table
 from sim.actuator import Law, torques
 from sim.bullet import pybullet
 from sim.env import PupperEnv, Pushes, WalkConfig
-from sim.randomize import Ranges, load_ranges
+from sim.randomize import Ranges
 from sim.world import SLAB, URDF_FLAGS
 
 BLOCK = 50
@@ -107,7 +108,7 @@ def measure(seconds: float) -> dict[str, float]:
     """Median control steps a second over interleaved blocks, for about so long."""
     worlds: dict[str, Stepped] = {
         "steps_per_s": Walk(WalkConfig(ranges=Ranges(), pushes=Pushes())),
-        "train_steps_per_s": Walk(WalkConfig(ranges=load_ranges("train", Path(__file__).parent))),
+        "train_steps_per_s": Walk(WalkConfig(ranges=table("train"))),
         "a1_steps_per_s": A1(URDF_FLAGS),
         "a1_no_self_collision_steps_per_s": A1(URDF_FLAGS & ~pybullet.URDF_USE_SELF_COLLISION),
     }

@@ -22,12 +22,10 @@ from launch.grid_walk import Task, walk
 from launch.output import console, emit_to
 from launch.plan import load_plan
 from launch.priority import first_in_line
+from launch.tables import table
 from robot.errors import SpecError, UsageError
 from robot.spec import load_spec
-from sim.randomize import Ranges, load_ranges
-
-HERE = Path(__file__).parent
-"""Where the built-in tables of ranges lie."""
+from sim.randomize import Ranges
 
 
 def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tuple[dict[str, Any], Results]:
@@ -139,7 +137,7 @@ def ranges_of(options: GridOptions) -> Ranges:
         low, high = getattr(options.commands, name)
         if not low <= high:
             raise UsageError(f"--{name} {low} {high} begins above its end; give the smaller one first")
-    ranges, tick_ms = load_ranges(str(options.grid), HERE), 1e3 * load_spec().period
+    ranges, tick_ms = table(str(options.grid)), 1e3 * load_spec().period
     if ranges.telemetry_latency_ms[1] >= tick_ms:
         oldest = ranges.telemetry_latency_ms[1]
         raise SpecError(f"{options.grid}: telemetry_latency_ms reaches {oldest}, not below a tick, {tick_ms:g}")

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from launch.tables import table
 from policies.features import FeatureConfig
 from policies.gait import TrotConfig
 from policies.manifest import Slew
@@ -14,10 +15,6 @@ from policies.sac_config import SacConfig, Share
 from robot.errors import SpecError
 from robot.spec import read_yaml
 from sim.env import Commands, WalkConfig
-from sim.randomize import load_ranges
-
-FOLDER = Path(__file__).parent
-"""Where the tables of ranges lie that have a name."""
 
 
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +98,7 @@ def load_plan(path: Path | None) -> SacPlan:
     walk = given.get("walk")
     if not isinstance(walk, dict) or not isinstance(named := walk.get("ranges"), str):
         return read_yaml(path, SacPlan)
-    ranges = load_ranges(named, FOLDER)
+    ranges = table(named)
     plan = as_plan({**given, "walk": {**walk, "ranges": None}}, path)
     return replace(plan, walk=replace(plan.walk, ranges=ranges))
 

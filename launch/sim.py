@@ -9,17 +9,17 @@ from msgspec import Meta
 from rich.progress import track
 
 from launch.checked import checked
-from launch.grid import HERE
 from launch.grid_cases import Case, axes, case
 from launch.grid_options import Commands
 from launch.output import console, emit, emit_to
 from launch.sim_sheet import sheet
+from launch.tables import table
 from robot.errors import UsageError
 from robot.image import Pixels
 from robot.spec import load_spec
 from sim.portrait import portrait
 from sim.pupper import SimPupper
-from sim.randomize import Ranges, load_ranges
+from sim.randomize import Ranges
 
 Draws = Annotated[int, Meta(ge=1, le=60)]
 
@@ -43,7 +43,7 @@ class Show:
 def main(args: list[str]) -> int:
     """Draw, render, and tell."""
     config = checked(tyro.extras.subcommand_cli_from_dict({"show": Show}, prog="leash sim", args=args))
-    ranges = load_ranges(config.ranges, HERE)
+    ranges = table(config.ranges)
     cases = [case(ranges, Commands(), config.seed, number) for number in range(config.draws)]
     rows = [axes(drawn, ranges) for drawn in cases]
     try:

@@ -24,14 +24,15 @@ from launch.grid_plot import plot
 from launch.grid_result import Engine, Result
 from launch.grid_table import headline, thirds
 from launch.grid_walk import Shover, Task, attempt, weight
+from launch.tables import table
 from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import load_spec
 from robot.types import Action, Array, Observation, Tick, unknown
 from sim.dynamics import NOMINAL, Dynamics
-from sim.randomize import FIXED, load_ranges
+from sim.randomize import FIXED
 
 SPEC = load_spec()
-UNSEEN = load_ranges("unseen", grid.HERE)
+UNSEEN = table("unseen")
 NOMINAL_TASK = Task("trot", FIXED, Commands(), seed=0, seconds=4.0, command=(0.25, 0.0, 0.0))
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch import grid, sim
+from launch import sim
 from launch.grid_cases import axes, case
 from launch.grid_options import Commands
+from launch.tables import table
 from robot.errors import SpecError, UsageError
 from robot.spec import load_spec
 from robot.types import Action
@@ -67,13 +68,13 @@ def test_a_table_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, text
 
 def test_a_table_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(SpecError, match="known are hard, train, unseen"):
-        load_ranges("easy", grid.HERE)
+        table("easy")
 
 
 @pytest.mark.parametrize("name", PRESETS)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_presets_draw_within_their_ends(name: str, seed: int) -> None:
-    ranges = load_ranges(name, grid.HERE)
+    ranges = table(name)
     drawn = draw(ranges, np.random.default_rng(seed))
     for field in RANGES:
         low, high = getattr(ranges, field)
@@ -85,7 +86,7 @@ def test_presets_draw_within_their_ends(name: str, seed: int) -> None:
 
 
 def test_the_hard_table_is_the_unseen_one_and_more() -> None:
-    unseen, hard = load_ranges("unseen", grid.HERE), load_ranges("hard", grid.HERE)
+    unseen, hard = table("unseen"), table("hard")
     for name in randomized(unseen):
         assert getattr(hard, name) == getattr(unseen, name)
     assert set(randomized(hard)) - set(randomized(unseen)) == {
@@ -95,14 +96,14 @@ def test_the_hard_table_is_the_unseen_one_and_more() -> None:
 
 
 def test_half_of_the_draws_tremble_and_half_are_pulled() -> None:
-    ranges = load_ranges("train", grid.HERE)
+    ranges = table("train")
     drawn = [draw(ranges, np.random.default_rng(seed)) for seed in range(200)]
     assert 70 <= sum(one.torque_noise > 0 for one in drawn) <= 130
     assert all((one.torque_noise > 0) != any(one.torque_offset) for one in drawn)
 
 
 def test_both_engines_become_the_same_machine() -> None:
-    drawn = draw(load_ranges("train", grid.HERE), np.random.default_rng(5))
+    drawn = draw(table("train"), np.random.default_rng(5))
     twins = counterpart(drawn)
     assert len(SHARED) >= 16 and all(getattr(twins, name) == getattr(drawn, name) for name in SHARED)
     assert build(twins).body_mass.sum() == pytest.approx(2.135 * drawn.mass + drawn.payload)
@@ -217,13 +218,13 @@ def test_the_environment_pushes_as_its_table_says() -> None:
 
 
 def test_draws_of_a_case_are_its_own_and_carry_every_axis() -> None:
-    ranges = load_ranges("hard", grid.HERE)
+    ranges = table("hard")
     first, again, other = (case(ranges, Commands(), 3, number) for number in (0, 0, 1))
     assert first == again and first.dynamics != other.dynamics and first.command != other.command
     found = axes(first, ranges)
     assert found["push m/s"] == first.push_speed and found["com x mm"] == 1e3 * first.dynamics.com_shift[0]
     assert found["command vx m/s"] == first.command[0] and len(found) == 18
-    assert set(axes(case(load_ranges("train", grid.HERE), Commands(), 0, 0), load_ranges("train", grid.HERE))) > {
+    assert set(axes(case(table("train"), Commands(), 0, 0), table("train"))) > {
         "gyro bias rad/s rms", "torque noise Nm", "torque offset Nm rms", "noise x",
     }  # fmt: skip
 
@@ -258,7 +259,7 @@ def test_sim_show_makes_a_sheet_and_says_what_was_drawn(tmp_path: Path, capsys: 
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert len(told["draws"]) == 2 and told["draws"] == json.loads((tmp_path / "draws.json").read_text())["draws"]
     assert (tmp_path / "draws.png").read_bytes().startswith(b"\x89PNG")
-    ranges = load_ranges("hard", grid.HERE)
+    ranges = table("hard")
     assert told["draws"][0] == pytest.approx(axes(case(ranges, Commands(), 0, 0), ranges))
 
 

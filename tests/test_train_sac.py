@@ -10,12 +10,13 @@ import pytest
 from disks import files_at_most
 from msgspec.structs import replace
 
+import launch
 from launch.cli import main as leash
 from launch.sac_collector import softness, teacher
 from launch.sac_free import FreeRun
 from launch.sac_gallery import Gallery
 from launch.sac_lockstep import Lockstep
-from launch.sac_plan import FOLDER, Demonstrations, Judging, SacPlan, load_plan
+from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
 from launch.train_sac import TrainSac, learn, planned
 from policies.checkpoint import read_manifest
@@ -268,7 +269,7 @@ def test_a_plan_can_name_a_table_of_ranges(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text("walk: {seconds: 7, ranges: train}\nseed: 3")
     plan = load_plan(path)
-    assert plan.walk.ranges == load_ranges("train", FOLDER)
+    assert plan.walk.ranges == load_ranges("train", Path(launch.__file__).parent)
     assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, SacPlan().sac)
     path.write_text("walk: {ranges: nowhere}")
     with pytest.raises(SpecError, match="no table of ranges is called 'nowhere'; known are hard, train, unseen"):
