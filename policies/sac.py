@@ -6,7 +6,6 @@ every few updates only, a phase in which it does not learn at all, and a fading 
 Everything is a function of dictionaries of tensors, forward and back, so that one compiler sees a whole update.
 """
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,16 +14,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from policies.manifest import NetworkConfig
 from policies.sac_compiled import machine_code
 from policies.sac_config import SacConfig, Sizes
-from policies.sac_networks import Params, act, back, distribution, judge, multiply, relu_slope, silu_slope, values
+from policies.sac_networks import (
+    Draw,
+    Params,
+    Passed,
+    act,
+    back,
+    distribution,
+    judge,
+    multiply,
+    relu_slope,
+    silu_slope,
+    values,
+)
 from policies.sac_precision import kind_of, settled
-from policies.widths import shapes
+from policies.sac_state import Networks, born, moved, named
 from robot.errors import PolicyError
 
-ACTOR_HEAD = 0.01
-"""The actor's last layer begins this small: an untrained one asks for the stand pose."""
 DECAY = (0.9, 0.999)
 """Of Adam's first and second moments."""
 
@@ -59,32 +67,20 @@ class Luck(NamedTuple):
     """(k,) numbers of the critics that count"""
 
 
-class Networks(NamedTuple):
-    """All that learns, with Adam's moments beside it."""
-
-    actor: Params
-    critic: Params
-    target: Params
-    average: Params
-    first: Params
-    """The actor that reinforcement began with"""
-    log_temperature: Tensor
-    """()"""
-    moments: dict[str, Params]
-    """`actor_mean`, `actor_square`, `critic_mean`, `critic_square`, `temperature`"""
-    counts: Tensor
-    """(2,) steps that the critics' and the actor's Adam took"""
-
-
-def adam(params: Params, gradients: Params, moments: tuple[Params, Params], count: Tensor, rate: float) -> None:
-    """One step of Adam (Kingma and Ba 2015) in place; `count` is its number, from 1."""
+def pace(count: float, rate: float) -> tuple[float, float]:
+    """What Adam makes of its moments at this step, from 1: how far to go, and how far the squares are unbiased."""
     first, second = DECAY
-    scale, spread = rate / (1 - first**count), 1 / (1 - second**count)
+    return rate / (1 - first**count), 1 / (1 - second**count)
+
+
+def adam(params: Params, gradients: Params, moments: tuple[Params, Params], pace: Tensor) -> None:
+    """One step of Adam (Kingma and Ba 2015) in place."""
+    first, second = DECAY
     for name, value in params.items():
         gradient, mean, square = gradients[name], moments[0][name], moments[1][name]
         mean.copy_(first * mean + (1 - first) * gradient)
         square.copy_(second * square + (1 - second) * gradient * gradient)
-        value.copy_(value - scale * mean / ((square * spread).sqrt() + 1e-8))
+        value.copy_(value - pace[0] * mean / ((square * pace[1]).sqrt() + 1e-8))
 
 
 def follow(targets: Params, params: Params, rate: float) -> None:
@@ -93,14 +89,32 @@ def follow(targets: Params, params: Params, rate: float) -> None:
         value.copy_(value + rate * (params[name] - value))
 
 
-def learn_critic(nets: Networks, batch: Batch, luck: Luck, config: SacConfig) -> Tensor:
+def learn_critic(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, config: SacConfig) -> Tensor:
     """Fit the critics to what followed; returns loss and mean value (2,)."""
+    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise, kind_of(config))
+    return fit(nets, batch, luck, drawn.action, drawn.density, paces, config)
+
+
+def learn_both(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, pull: Tensor, config: SacConfig) -> Tensor:
+    """Fit the critics, then do what they like; returns what `fit` and `improve` do (5,)."""
+    count = len(batch.reward)
+    obs, noise = torch.cat([batch.obs, batch.next_obs]), torch.cat([luck.noise, luck.next_noise])
+    drawn, last, passed = act(nets.actor, len(config.actor_hidden), obs, noise, kind_of(config))
+    critic = fit(nets, batch, luck, drawn.action[count:], drawn.density[count:], paces, config)
+    now = Draw(*(part[:count] for part in drawn))
+    kept = [Passed(*(part[:, :count] for part in layer)) for layer in passed]
+    return torch.cat([critic, improve(nets, batch, luck, (now, last[:, :count], kept), paces, pull, config)])
+
+
+def fit(
+    nets: Networks, batch: Batch, luck: Luck, action: Tensor, density: Tensor, paces: Tensor, config: SacConfig
+) -> Tensor:
+    """Fit the critics to what followed, where this action (B, n) would be drawn; returns loss and mean value (2,)."""
     layers, kind = len(config.critic_hidden), kind_of(config)
-    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise, kind)
-    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), drawn.action, kind)
+    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), action, kind)
     if config.believed < config.critics:
         after = after[luck.believed]
-    target = batch.reward + batch.discount * (after.amin(0) - nets.log_temperature.exp() * drawn.density)
+    target = batch.reward + batch.discount * (after.amin(0) - nets.log_temperature.exp() * density)
     context = torch.cat([batch.obs, batch.privileged], -1)
     guess, last, passed = judge(nets.critic, layers, context, batch.action, kind)
     error = guess - target
@@ -109,18 +123,24 @@ def learn_critic(nets: Networks, batch: Batch, luck: Luck, config: SacConfig) ->
     _, gradients = back(nets.critic, passed, relu_slope, upstream, kind, learn=True)
     gradients[f"weight_{layers}"] = (last * pull).sum(1)[:, :, None]
     gradients[f"bias_{layers}"] = pull.sum(1, keepdim=True)
-    nets.counts[0].add_(1)
-    moments = nets.moments["critic_mean"], nets.moments["critic_square"]
-    adam(nets.critic, gradients, moments, nets.counts[0], config.critic_rate)
+    adam(nets.critic, gradients, (nets.moments["critic_mean"], nets.moments["critic_square"]), paces[0])
     follow(nets.target, nets.critic, config.tau)
     return torch.stack([(error * error).mean(-1).sum(), guess.mean()])
 
 
-def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: SacConfig) -> Tensor:
+def improve(
+    nets: Networks,
+    batch: Batch,
+    luck: Luck,
+    acted: tuple[Draw, Tensor, list[Passed]],
+    paces: Tensor,
+    pull: Tensor,
+    config: SacConfig,
+) -> Tensor:
     """Do what the critics like; returns loss, entropy and temperature (3,)."""
     layers, count, kind = len(config.actor_hidden), len(batch.reward), kind_of(config)
     temperature = nets.log_temperature.exp()
-    drawn, last, passed = act(nets.actor, layers, batch.obs, luck.noise, kind)
+    drawn, last, passed = acted
     worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
     # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2, where what is shown
     # is the demonstrated action, and elsewhere, pulled by the anchor, what the first actor would do.
@@ -136,12 +156,10 @@ def learn_actor(nets: Networks, batch: Batch, luck: Luck, pull: Tensor, config: 
     _, gradients = back(nets.actor, passed, silu_slope, upstream, kind, learn=True)
     gradients[f"weight_{layers}"] = torch.bmm(last.transpose(1, 2), outputs)
     gradients[f"bias_{layers}"] = outputs.sum(1, keepdim=True)
-    nets.counts[1].add_(1)
-    moments = nets.moments["actor_mean"], nets.moments["actor_square"]
-    adam(nets.actor, gradients, moments, nets.counts[1], config.actor_rate)
+    adam(nets.actor, gradients, (nets.moments["actor_mean"], nets.moments["actor_square"]), paces[1])
     follow(nets.average, nets.actor, config.ema)
     density = drawn.density.mean()
-    warm(nets, density, batch.action.shape[-1], config)
+    warm(nets, density, batch.action.shape[-1], paces[2], config)
     return torch.stack([temperature * density - worth.mean(), -density, temperature])
 
 
@@ -158,15 +176,15 @@ def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) ->
     upstream = share[:, :, None] * critic[f"weight_{layers}"].transpose(1, 2)
     inner, _ = back(critic, passed, relu_slope, upstream, kind, learn=False)
     columns = critic["weight_0"][:, context.shape[-1] :]
-    return worth, multiply(inner, columns.transpose(1, 2), kind).sum(0)
+    return worth, multiply(inner.to(kind), columns.to(kind).transpose(1, 2)).sum(0)
 
 
-def warm(nets: Networks, density: Tensor, actions: int, config: SacConfig) -> None:
+def warm(nets: Networks, density: Tensor, actions: int, pace: Tensor, config: SacConfig) -> None:
     """Move the temperature so that the entropy becomes what is wanted."""
     own, moments = {"log": nets.log_temperature}, nets.moments["temperature"]
     surprise = -density - config.entropy * actions
     pair = {"log": moments["mean"]}, {"log": moments["square"]}
-    adam(own, {"log": surprise}, pair, nets.counts[1], config.temperature_rate)
+    adam(own, {"log": surprise}, pair, pace)
 
 
 class Learner:
@@ -180,9 +198,9 @@ class Learner:
         self.updates = 0
         """How many updates were made."""
         self._generator = Generator().manual_seed(seed)
-        self.nets = _to(born(config, sizes, self._generator), self.device)
+        self.nets = moved(born(config, sizes, self._generator), self.device)
         self._learn_critic = machine_code(learn_critic) if compiled else learn_critic
-        self._learn_actor = machine_code(learn_actor) if compiled else learn_actor
+        self._learn_both = machine_code(learn_both) if compiled else learn_both
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
@@ -194,22 +212,26 @@ class Learner:
         flat = [torch.zeros(count, device=self.device) for _ in range(3)]
         batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2])
         spare = Generator().manual_seed(0)
-        nets, luck = _to(born(self.config, sizes, spare), self.device), self._luck(count, spare)
-        self._learn_critic(nets, batch, luck, self.config)
-        self._learn_actor(nets, batch, luck, torch.tensor(0.0, device=self.device), self.config)
+        nets, luck = moved(born(self.config, sizes, spare), self.device), self._luck(count, spare)
+        paces = self._paces(nets)
+        self._learn_critic(nets, batch, luck, paces, self.config)
+        self._learn_both(nets, batch, luck, paces, torch.tensor(0.0, device=self.device), self.config)
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
         luck = self._luck(len(batch.reward), self._generator)
-        critic = self._learn_critic(self.nets, batch, luck, self.config)
         self.updates += 1
         late = self.updates - self.config.warm_up
-        if late > 0 and late % self.config.delay == 0:
+        acts = late > 0 and late % self.config.delay == 0
+        self.nets.counts.add_(torch.tensor([1.0, float(acts)], device=self.device))
+        paces = self._paces(self.nets)
+        if acts:
             pull = self.config.imitation * max(0.0, 1.0 - late / self.config.imitation_updates)
-            actor = self._learn_actor(self.nets, batch, luck, torch.tensor(pull, device=self.device), self.config)
-            self.figures[2:] = actor.cpu().numpy()
-        self.figures[:2] = critic.cpu().numpy()
+            weight = torch.tensor(pull, device=self.device)
+            self.figures[:] = self._learn_both(self.nets, batch, luck, paces, weight, self.config).cpu().numpy()
+        else:
+            self.figures[:2] = self._learn_critic(self.nets, batch, luck, paces, self.config).cpu().numpy()
 
     def imitate(self, obs: Tensor, action: Tensor, rate: float) -> float:
         """Move the actor's mean for these features towards these actions; returns the mean squared error."""
@@ -221,7 +243,7 @@ class Learner:
         gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
         self.nets.counts[1].add_(1)
         moments = self.nets.moments["actor_mean"], self.nets.moments["actor_square"]
-        adam(self.nets.actor, gradients, moments, self.nets.counts[1], rate)
+        adam(self.nets.actor, gradients, moments, torch.tensor(pace(float(self.nets.counts[1]), rate)))
         return float(error)
 
     def settle(self) -> None:
@@ -232,6 +254,13 @@ class Learner:
                 value.zero_()
         follow(self.nets.average, self.nets.actor, 1.0)
         follow(self.nets.first, self.nets.actor, 1.0)
+
+    def _paces(self, nets: Networks) -> Tensor:
+        """(3, 2) of the critics, the actor and the temperature. Note: in the graph each weight would work them out."""
+        critic, actor = (max(1.0, count) for count in nets.counts.tolist())
+        config = self.config
+        rates = (critic, config.critic_rate), (actor, config.actor_rate), (actor, config.temperature_rate)
+        return torch.tensor([pace(count, rate) for count, rate in rates], device=self.device)
 
     def _luck(self, count: int, generator: Generator) -> Luck:
         noise = torch.randn((2, count, self.sizes.actions), generator=generator)
@@ -264,65 +293,3 @@ class Learner:
     def resume_luck(self, state: NDArray[np.uint8]) -> None:
         """Go on with the randomness from there."""
         self._generator.set_state(torch.from_numpy(state))
-
-
-def born(config: SacConfig, sizes: Sizes, generator: Generator) -> Networks:
-    """Fresh networks."""
-    actor = _fresh(actor_shapes(config, sizes), generator)
-    actor[f"weight_{len(config.actor_hidden)}"] *= ACTOR_HEAD
-    critic = _fresh(critic_shapes(config, sizes), generator)
-    moments = {
-        f"{name}_{kind}": _zeros(net)
-        for name, net in (("actor", actor), ("critic", critic))
-        for kind in ("mean", "square")
-    }
-    moments["temperature"] = {"mean": torch.zeros(()), "square": torch.zeros(())}
-    temperature = torch.tensor(math.log(config.temperature))
-    return Networks(actor, critic, _copy(critic), _copy(actor), _copy(actor), temperature, moments, torch.zeros(2))
-
-
-def actor_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]:
-    """Name and shape of the actor's weights; its outputs are the means, then what becomes the deviations."""
-    return shapes(NetworkConfig(1, config.actor_hidden, 1), sizes.obs, 2 * sizes.actions)
-
-
-def critic_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]:
-    """Name and shape of the critics' weights."""
-    return shapes(NetworkConfig(config.critics, config.critic_hidden, 1), sum(sizes), 1)
-
-
-def named(nets: Networks) -> dict[str, Tensor]:
-    """Every tensor of the networks under a flat name."""
-    own = {name: getattr(nets, name) for name in ("actor", "critic", "target", "average", "first")}
-    parts = {**own, **nets.moments}
-    flat = {f"{part}.{name}": value for part, params in parts.items() for name, value in params.items()}
-    return {**flat, "log_temperature": nets.log_temperature, "counts": nets.counts}
-
-
-def _fresh(wanted: Mapping[str, tuple[int, ...]], generator: Generator) -> Params:
-    made: Params = {}
-    for name, shape in wanted.items():
-        if name.startswith("weight"):
-            made[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(shape[1])
-        else:
-            made[name] = torch.ones(shape) if name.startswith("gain") else torch.zeros(shape)
-    return made
-
-
-def _zeros(params: Params) -> Params:
-    return {name: torch.zeros_like(value) for name, value in params.items()}
-
-
-def _copy(params: Params) -> Params:
-    return {name: value.clone() for name, value in params.items()}
-
-
-def _to(nets: Networks, device: torch.device) -> Networks:
-    def moved(params: Params) -> Params:
-        return {name: value.to(device) for name, value in params.items()}
-
-    rest = {name: moved(params) for name, params in nets.moments.items()}
-    actor, critic, target, average, first = map(moved, nets[:5])
-    return Networks(
-        actor, critic, target, average, first, nets.log_temperature.to(device), rest, nets.counts.to(device)
-    )

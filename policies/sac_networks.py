@@ -26,7 +26,7 @@ class Passed(NamedTuple):
     """What a hidden layer of m stacked networks keeps of the way forward, for the way back."""
 
     inputs: Tensor
-    """(m, B, i)"""
+    """(m, B, i) rounded"""
     normal: Tensor
     """(m, B, h) normalized"""
     spread: Tensor
@@ -35,9 +35,9 @@ class Passed(NamedTuple):
     """(m, B, h) before the activation"""
 
 
-def multiply(left: Tensor, right: Tensor, kind: torch.dtype) -> Tensor:
-    """Batched product of factors rounded to `kind`, in float32."""
-    return torch.bmm(left.to(kind), right.to(kind)).to(torch.float32)
+def multiply(left: Tensor, right: Tensor) -> Tensor:
+    """Batched product of rounded factors, in float32. Note: round before you transpose; that copies half as much."""
+    return torch.bmm(left, right).to(torch.float32)
 
 
 def forward(
@@ -46,12 +46,13 @@ def forward(
     """(m, B, i) through the hidden layers to (m, B, h): product, LayerNorm (Ba et al. 2016), activation."""
     passed = []
     for layer in range(layers):
-        product = multiply(x, params[f"weight_{layer}"], kind) + params[f"bias_{layer}"]
+        inputs = x.to(kind)
+        product = multiply(inputs, params[f"weight_{layer}"].to(kind)) + params[f"bias_{layer}"]
         centred = product - product.mean(-1, keepdim=True)
         spread = torch.rsqrt((centred * centred).mean(-1, keepdim=True) + EPSILON)
         normal = centred * spread
         before = normal * params[f"gain_{layer}"] + params[f"shift_{layer}"]
-        passed.append(Passed(x, normal, spread, before))
+        passed.append(Passed(inputs, normal, spread, before))
         x = activate(before)
     return x, passed
 
@@ -72,13 +73,14 @@ def back(
         scaled = outer * params[f"gain_{layer}"]
         along = (scaled * normal).mean(-1, keepdim=True)
         inner = spread * (scaled - scaled.mean(-1, keepdim=True) - normal * along)
+        rounded = inner.to(kind)
         if learn:
             gradients[f"gain_{layer}"] = (outer * normal).sum(1, keepdim=True)
             gradients[f"shift_{layer}"] = outer.sum(1, keepdim=True)
-            gradients[f"weight_{layer}"] = multiply(inputs.transpose(1, 2), inner, kind)
+            gradients[f"weight_{layer}"] = multiply(inputs.transpose(1, 2), rounded)
             gradients[f"bias_{layer}"] = inner.sum(1, keepdim=True)
         if layer > 0:
-            upstream = multiply(inner, params[f"weight_{layer}"].transpose(1, 2), kind)
+            upstream = multiply(rounded, params[f"weight_{layer}"].to(kind).transpose(1, 2))
     return inner, gradients
 
 

@@ -6,11 +6,19 @@ from typing import NamedTuple
 from robot.spec import Gains
 from sim.dynamics import Dynamics
 
-GRIP = 0.38
-"""Share of what would stop a rotor within one step that friction may exert without overshooting.
+LINKED = 0.5
+"""Share of the rotors' inertia that sits in the links.
 
-Note: the rotors' inertia sits in the links (see `World`), so a hip and its knee are coupled by [[2, 1], [1, 1]] times
-that inertia, whose inverse has the eigenvalue 2.6. With more grip than 1/2.6 standing joints chatter at the step rate.
+A rotor resists the motion of its joint alone. PyBullet knows links only, and inertia in a link also resists the turning
+of the body and of the joints above it. With all of it there the robot pitches less than it should and its feet get
+further: a brisk trot on 24 random machines went 11 % faster than in MuJoCo, which has rotors, and 4 % faster with half.
+With less the explicit damping would tremble at 400 Hz.
+"""
+GRIP = 0.38
+"""Share of what would stop the linked inertia within one step that friction may exert without overshooting.
+
+Note: a hip and its knee are coupled by [[2, 1], [1, 1]] times that inertia, whose inverse has the eigenvalue 2.6. With
+more grip than 1/2.6 standing joints chatter at the step rate.
 """
 
 JointState = tuple[float, float, tuple[float, ...], float]
@@ -58,7 +66,7 @@ def law(gains: Gains, dynamics: Dynamics, step: float) -> Law:
         no_load_speed=motor.no_load_speed,
         amps_per_speed=motor.amps_per_speed,
         blend=step / (step + motor.velocity_filter),
-        grip=GRIP * motor.reflected_inertia * dynamics.rotor_inertia / step,
+        grip=GRIP * LINKED * motor.reflected_inertia * dynamics.rotor_inertia / step,
     )
 
 

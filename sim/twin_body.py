@@ -93,6 +93,12 @@ class Body:
         noise = self._rng.standard_normal(6)
         return sensor[0:3] + imu.gyro_bias + imu.gyro_noise * noise[:3], sensor[3:6] + imu.accel_noise * noise[3:]
 
+    def held(self) -> Array:
+        """Specific force (3,) in the sensor's axes while the robot is held as it is, at rest [m/s2]."""
+        turned = self.data.site("imu").xmat.reshape(3, 3)
+        force: Array = -self.model.opt.gravity @ turned
+        return force
+
     def place(self) -> None:
         """Put the robot upright on the floor at the origin, joints as they are, everything at rest."""
         data = self.data

@@ -64,7 +64,8 @@ class Twin:
     def place(self) -> None:
         """A person's hands: upright on the floor at the origin, joints as they are, everything at rest."""
         self.body.place()
-        self.firmware.attitude.settle(self.body.imu()[1])
+        # Note: not what the accelerometer says now, which falls the last millimetre and feels next to nothing.
+        self.firmware.attitude.settle(self.body.held())
 
     def push(self, velocity: Array) -> None:
         """Shove the body: change its velocity at once (3,), world axes [m/s]."""
@@ -101,7 +102,7 @@ class Twin:
         counts = self.body.encoders()[0] - self._turns
         self.firmware.skip_boot(counts, self.body.data.qpos[7:] + zero)
         self.advance(SETTLE_MS)
-        self.firmware.attitude.settle(self.body.imu()[1])
+        self.firmware.attitude.settle(self.body.held())
         self.read()
 
     def _tick(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from robot.spec import Gains
 from robot.types import Array
-from sim.actuator import law, torques
+from sim.actuator import LINKED, law, torques
 from sim.body import ASSET, KNEE_TO_FOOT, Build, urdf
 from sim.bullet import pybullet
 from sim.dynamics import Dynamics
@@ -138,10 +138,10 @@ class World:
                 physicsClientId=self.client,
             )
         for link, inertia in enumerate(self._inertias):
-            self._add_rotor(link, list(inertia), dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
+            self._add_rotor(link, list(inertia), LINKED * dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
 
     def _add_rotor(self, link: int, diagonal: list[float], rotor: float) -> None:
-        # Note: the engine has no rotor inertia, so it goes into the link, about the joint axis only. The URDF loader
+        # Note: the engine has no rotor inertia, so some goes into the link, about the joint axis only. The URDF loader
         # would refuse that tensor (it breaks the triangle inequality) and set all of it to zero; this call takes it.
         diagonal[0 if link % 3 == 0 else 1] += rotor
         pybullet.changeDynamics(self.body, link, localInertiaDiagonal=diagonal, physicsClientId=self.client)

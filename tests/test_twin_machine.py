@@ -137,6 +137,16 @@ def test_a_push_moves_it_and_hands_put_it_back() -> None:
     np.testing.assert_array_equal(truth.velocity, 0.0)
 
 
+@pytest.mark.parametrize(("seed", "slope"), [(0, 0.0), (1, 5.0), (2, -5.0), (3, 0.0)])
+def test_set_on_its_feet_it_knows_at_once_which_way_is_down(seed: int, slope: float) -> None:
+    twin = Twin(Dynamics(slope_deg=slope, bumps=0.01 * (seed % 2)), seed=seed)
+    twin.advance(200)
+    twin.place()
+    roll, pitch, _ = twin.firmware.attitude.roll_pitch_yaw
+    seen = [np.sin(pitch), -np.cos(pitch) * np.sin(roll), -np.cos(pitch) * np.cos(roll)]
+    assert seen == pytest.approx(twin.truth().gravity, abs=1e-3)
+
+
 def test_placed_in_any_pose_nothing_of_it_is_in_the_floor() -> None:
     twin = Twin()
     rng = np.random.default_rng(0)
