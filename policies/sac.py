@@ -67,14 +67,14 @@ class Luck(NamedTuple):
     """(k,) numbers of the critics that count"""
 
 
-def pace(count: float, rate: float) -> tuple[float, float]:
+def pace_at(count: float, rate: float) -> tuple[float, float]:
     """What Adam makes of its moments at this step, from 1: how far to go, and how far the squares are unbiased."""
     first, second = DECAY
     return rate / (1 - first**count), 1 / (1 - second**count)
 
 
 def adam(params: Params, gradients: Params, moments: tuple[Params, Params], pace: Tensor) -> None:
-    """One step of Adam (Kingma and Ba 2015) in place."""
+    """One step of Adam (Kingma and Ba 2015) in place; `pace` (2,) is what `pace_at` says of it."""
     first, second = DECAY
     for name, value in params.items():
         gradient, mean, square = gradients[name], moments[0][name], moments[1][name]
@@ -90,7 +90,7 @@ def follow(targets: Params, params: Params, rate: float) -> None:
 
 
 def learn_critic(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, config: SacConfig) -> Tensor:
-    """Fit the critics to what followed; returns loss and mean value (2,)."""
+    """Fit the critics to what followed; returns loss and mean value (2,). `paces` (3, 2) of all Adams."""
     drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise, kind_of(config))
     return fit(nets, batch, luck, drawn.action, drawn.density, paces, config)
 
@@ -243,7 +243,7 @@ class Learner:
         gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
         self.nets.counts[1].add_(1)
         moments = self.nets.moments["actor_mean"], self.nets.moments["actor_square"]
-        adam(self.nets.actor, gradients, moments, torch.tensor(pace(float(self.nets.counts[1]), rate)))
+        adam(self.nets.actor, gradients, moments, torch.tensor(pace_at(float(self.nets.counts[1]), rate)))
         return float(error)
 
     def settle(self) -> None:
@@ -256,11 +256,11 @@ class Learner:
         follow(self.nets.first, self.nets.actor, 1.0)
 
     def _paces(self, nets: Networks) -> Tensor:
-        """(3, 2) of the critics, the actor and the temperature. Note: in the graph each weight would work them out."""
+        """(3, 2) of critics, actor and temperature; see `pace_at`. In the graph each weight would work them out."""
         critic, actor = (max(1.0, count) for count in nets.counts.tolist())
         config = self.config
         rates = (critic, config.critic_rate), (actor, config.actor_rate), (actor, config.temperature_rate)
-        return torch.tensor([pace(count, rate) for count, rate in rates], device=self.device)
+        return torch.tensor([pace_at(count, rate) for count, rate in rates], device=self.device)
 
     def _luck(self, count: int, generator: Generator) -> Luck:
         noise = torch.randn((2, count, self.sizes.actions), generator=generator)

@@ -1,0 +1,125 @@
+"""What each part of the recipe is worth on machines that training never saw.
+
+    python benchmarks/sac_ablations.py --minutes 4 --draws 50 --out runs/ablations
+
+Trains the plan of launch/pupper_walk.yaml as it is and with one thing changed, for the same wall clock each, and walks
+every policy over the `unseen` table on the twin and in PyBullet. What is finished is kept: the same command goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec.structs import replace
+from rich.table import Table
+
+from launch.grid import measure
+from launch.grid_options import Commands, GridOptions
+from launch.grid_walk import Task
+from launch.output import console
+from launch.sac_plan import SacPlan, load_plan
+from launch.tables import table
+from launch.train_sac import TrainSac, learn
+from sim.randomize import FIXED
+
+CONFIG = Path(__file__).parents[1] / "launch" / "pupper_walk.yaml"
+ERFI = {"torque_noise": 0.15, "torque_offset": 0.1}
+"""Random torques at each step in half of the episodes, constant ones in the other half [N m] (Campanaro 2022)."""
+FIRST = 1.2
+"""Minutes until the first snapshot is judged, which passes."""
+
+
+COLUMNS = ("success", "no_fall", "speed_error_m_s")
+
+
+def whole(plan: SacPlan) -> SacPlan:
+    """As it is."""
+    return plan
+
+
+def without_randomization(plan: SacPlan) -> SacPlan:
+    """The nominal machine on a level floor, never pushed."""
+    return replace(plan, walk=replace(plan.walk, ranges=None, pushes=None))
+
+
+def with_random_torques(plan: SacPlan) -> SacPlan:
+    """The nominal machine under torques from nowhere, and nothing else."""
+    return replace(plan, walk=replace(plan.walk, ranges=replace(FIXED, **ERFI), pushes=None))
+
+
+def without_history(plan: SacPlan) -> SacPlan:
+    """One tick of sensors, without the last actions."""
+    return replace(plan, features=replace(plan.features, frames=1))
+
+
+def first_pass(plan: SacPlan) -> SacPlan:
+    """The first snapshot that passes."""
+    return replace(plan, minutes=FIRST)
+
+
+def on_the_trot(plan: SacPlan) -> SacPlan:
+    """Corrections of the scripted trot instead of whole targets."""
+    shown = replace(plan.demonstrations, steps=0)
+    return replace(plan, residual="trot", demonstrations=shown, sac=replace(plan.sac, warm_up=0, anchor=0.0))
+
+
+VARIANTS: dict[str, Callable[[SacPlan], SacPlan]] = {
+    "as it is": whole,
+    "no randomization": without_randomization,
+    "random torques only (ERFI)": with_random_torques,
+    "no history": without_history,
+    "first passing checkpoint": first_pass,
+    "residual on the trot": on_the_trot,
+}
+
+
+def trained(name: str, plan: SacPlan, folder: Path) -> Path:
+    """The policy of this plan, from before or learned now."""
+    policy = folder / "policy.safetensors"
+    if not (folder / "report.html").exists():
+        console.print(f"{name}: learns for {plan.minutes:g} min", highlight=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "plan.yaml"
+        config.write_text(yaml.safe_dump(msgspec.to_builtins(plan)))
+        for old in folder.glob("checkpoint*"):
+            old.unlink()
+        learn(TrainSac(config=config, out=folder, video=False))
+    return policy
+
+
+def judged(policy: Path, draws: int) -> dict[str, Any]:
+    """How it does on the `unseen` table, on both engines."""
+    options = GridOptions(grid="unseen", draws=draws, out=policy.parent / "grid")
+    task = Task(str(policy), table("unseen"), Commands(), seed=0, seconds=20.0)
+    return measure(task, ("twin", "sim"), options)[0]
+
+
+def main() -> None:
+    """Train, walk, and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=4.0, help="wall clock of each training")
+    parser.add_argument("--draws", type=int, default=50, help="machines that each policy walks on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"), help="folder for policies and figures")
+    options = parser.parse_args()
+    plan = replace(load_plan(CONFIG), minutes=options.minutes, seed=options.seed)
+    rows: dict[str, Any] = {}
+    for name, change in VARIANTS.items():
+        folder = options.out / name.split(" (")[0].replace(" ", "_")
+        rows[name] = judged(trained(name, change(plan), folder), options.draws)
+        (options.out / "ablations.json").write_text(json.dumps(rows))
+    shown = Table("", "twin: success", "no fall", "m/s off", "PyBullet: success", "no fall", "m/s off")
+    for name, found in rows.items():
+        cells = [
+            (found[engine][key]) for engine in ("twin", "sim") for key in ("success", "no_fall", "speed_error_m_s")
+        ]
+        shown.add_row(name, *(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
+    console.print(shown)
+
+
+if __name__ == "__main__":
+    main()
