@@ -7,5 +7,5 @@ from hypothesis import settings
 settings.register_profile("leash", deadline=None)
 settings.load_profile("leash")
 
-# Note: a shell starts background jobs with interrupts ignored, and they would stay so in every process that tests start.
+# Note: a shell starts background jobs with interrupts ignored, and so would be every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
