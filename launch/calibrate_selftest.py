@@ -4,7 +4,6 @@ import functools
 import multiprocessing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,16 +11,15 @@ import tyro
 from msgspec import Meta
 from rich.progress import track
 
-import policies
 from launch.brain import local_policy
 from launch.calibrate_camera_selftest import camera_selftest
 from launch.calibrate_trial import trial
 from launch.checked import Count, checked
 from launch.output import console, emit
+from policies.shipped import WALK
 from robot.errors import CalibrationError
 from robot.spec import load_spec
 
-SHIPPED = str(Path(policies.__file__).parent / "pretrained" / "pupper_walk.safetensors")
 MOTORS = ("kp", "kd", "torque_limit", "coulomb", "rotor_inertia")
 
 
@@ -40,7 +38,7 @@ class SelfTest:
     """Number of the first machine."""
     jobs: Annotated[int, Meta(ge=1, le=256)] = 2
     """How many at a time."""
-    policy: str = SHIPPED
+    policy: str = str(WALK)
     """What walks on each machine before and after: `trot` or a policy file."""
     json: bool = False
     """Print one JSON object on the last line."""

@@ -17,10 +17,11 @@ from launch.demo_report import Story, Walk, write_report
 from launch.demo_twin import correct, demonstrate, walk
 from launch.deploy import terminable
 from launch.output import console, emit, plain
-from launch.report import BLUE, GREEN, ORANGE
+from launch.report import BLUE, GREEN, ORANGE, VIOLET
 from launch.train import TrainBc, clone
 from launch.video import side_by_side, write_video
 from policies.bc import BcConfig
+from policies.shipped import WALK
 from robot.episode import Episode, load_dataset
 from robot.errors import UsageError
 from robot.image import Pixels
@@ -114,20 +115,22 @@ def tell(config: Demo) -> dict[str, Any]:
     console.rule("3/5  the network drives, a person takes over now and then, and it learns from that")
     supervised = correct(config.policy, config.corrections, config.takeovers, config.seconds, config.seed)
     again = clone(TrainBc((config.recordings, config.corrections), config.corrected, BcConfig(seed=config.seed)))
-    console.rule("4/5  demonstrator, clone and corrected clone walk the same way")
+    console.rule("4/5  demonstrator, clone, corrected clone and the gait that comes with leash walk the same way")
     demonstrator = walk("trot", "demonstrator", ORANGE, config.walks, config.speed)
     cloned = walk(str(config.policy), "clone", BLUE, config.walks, config.speed)
     corrected = walk(str(config.corrected), "corrected", GREEN, config.walks, config.speed)
+    shipped = walk(str(WALK), "shipped gait", VIOLET, config.walks, config.speed)
     console.rule("5/5  the report")
     video = config.folder / "walk.mp4"
-    write_video(video, film(demonstrator, cloned), VIDEO_RATE)
+    write_video(video, film(demonstrator, cloned, shipped), VIDEO_RATE)
     demonstrations = load_dataset(config.recordings)
     figures = summarize(demonstrator, cloned, demonstrations, trained)
     figures |= {key: supervised[key] for key in ("takeovers", "intervention_rate", "human_s")}
     figures |= {"corrected_no_fall": corrected.figures["no_fall"], "corrected_training_s": again["seconds"]}
     figures["corrected_speed_ratio"] = corrected.figures["speed_mean"] / demonstrator.figures["speed_mean"]
+    figures |= {f"shipped_{name}": shipped.figures[name] for name in ("no_fall", "speed_mean")}
     figures["minutes"] = (time.monotonic() - began) / 60
-    walks = (demonstrator, cloned, corrected)
+    walks = (demonstrator, cloned, corrected, shipped)
     latency = budget(cloned, demonstrations)
     taken = load_dataset(config.corrections)[0]
     write_report(
@@ -136,13 +139,13 @@ def tell(config: Demo) -> dict[str, Any]:
     return figures
 
 
-def film(demonstrator: Walk, cloned: Walk) -> Iterator[Pixels]:
-    """Frames of the first walk of both, side by side."""
+def film(*walks: Walk) -> Iterator[Pixels]:
+    """Frames of the first walk of each, side by side."""
     from sim.twin_camera import Renderer
 
-    with contextlib.closing(Renderer(480, 360, fine=True)) as renderer:
-        left, right = ((renderer.render(pose, "chase") for pose in side.poses) for side in (demonstrator, cloned))
-        yield from side_by_side(left, right)
+    with contextlib.closing(Renderer(400, 300, fine=True)) as renderer:
+        films = [(renderer.render(pose, "chase") for pose in walk.poses) for walk in walks]
+        yield from side_by_side(*films)
 
 
 def summarize(

@@ -1,4 +1,4 @@
-"""The demo's report: plots of speed, takeovers, lateness and latency, and the video of clone and demonstrator."""
+"""The demo's report: plots of speed, takeovers, lateness and latency, and the video of the walks side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +53,11 @@ def write_report(path: Path, story: Story) -> None:
         "a network was trained on the recordings and drove it over the same line; the operator took over now and then, "
         "and the network learned from that, too.",
     )
-    report.video(story.video, "The demonstrator (left) and its clone (right), both told to walk at the same speed.")
+    report.video(
+        story.video,
+        "The demonstrator (left), its clone (middle), and the trained gait that comes with leash (right), all told to "
+        "walk at the same speed.",
+    )
     report.section("Figures")
     report.table(("figure", "value"), figures_table(story.summary))
     report.section("Following a speed", "Forward speed from the simulator's ground truth, which no policy sees.")
@@ -87,7 +91,7 @@ def speed_plot(story: Story) -> Figure:
             label = walk.name if number == 0 else None
             axis.plot(np.arange(len(speed)) / story.rate, speed, color=walk.color, alpha=0.7, lw=1.2, label=label)
     axis.set(xlabel="time [s]", ylabel="forward speed [m/s]")
-    axis.legend(frameon=False, ncols=3)
+    axis.legend(frameon=False, ncols=5)
     return figure
 
 

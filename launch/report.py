@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK, BLUE, ORANGE, GREEN, GREY = "#1f2430", "#2f6fde", "#e8702a", "#2c9c6a", "#9aa3b2"
+INK, BLUE, ORANGE, GREEN, GREY, VIOLET = "#1f2430", "#2f6fde", "#e8702a", "#2c9c6a", "#9aa3b2", "#8a4fc7"
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2430; --paper: #fff; --line: #dfe3ea; --soft: #5c6575 }

@@ -28,7 +28,7 @@ def write_video(path: Path, frames: Iterable[Pixels], rate: float) -> int:
     return count
 
 
-def side_by_side(left: Iterable[Pixels], right: Iterable[Pixels]) -> Iterable[Pixels]:
-    """Pairs of frames of the same size, next to each other; ends with the shorter one."""
-    for one, other in zip(left, right, strict=False):
-        yield np.concatenate([one, other], axis=1)
+def side_by_side(*films: Iterable[Pixels]) -> Iterable[Pixels]:
+    """Frames of the same size next to each other; ends with the shortest film."""
+    for frames in zip(*films, strict=False):
+        yield np.concatenate(frames, axis=1)

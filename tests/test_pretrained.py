@@ -1,20 +1,17 @@
 """The policy that is shipped: it fits the robot, is small, and walks on an engine that it never saw."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-import policies
 from policies.checkpoint import read_manifest
 from policies.loading import load_policy
 from policies.manifest import check_fits
+from policies.shipped import WALK
 from robot.spec import load_spec
 from sim.lockstep import lockstep
 from sim.twin_dynamics import Dynamics
 from sim.twin_machine import Twin
-
-WALK = Path(policies.__file__).parent / "pretrained" / "pupper_walk.safetensors"
 
 
 def test_it_fits_and_is_small() -> None:

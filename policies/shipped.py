@@ -1,0 +1,6 @@
+"""What comes with the package. Known without torch."""
+
+from pathlib import Path
+
+WALK = Path(__file__).parent / "pretrained" / "pupper_walk.safetensors"
+"""The gait that `launch/pupper_walk.yaml` trains; follows a body velocity."""
