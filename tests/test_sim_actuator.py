@@ -74,7 +74,10 @@ def test_friction_lets_a_small_push_only_creep() -> None:
         (pushed,), filtered = torques([(position, velocity, (), 0.0)], [0.0], filtered, free)
         velocity += (pushed + 0.015) / 0.0028 * STEP
         position += velocity * STEP
-    assert abs(velocity) < 0.05, "0.015 N m is less than the Coulomb friction; without it this would be 5 rad/s"
+    assert velocity == pytest.approx(0.015 / NOMINAL.grip, rel=0.05), (
+        "where friction balances a push below the Coulomb friction"
+    )
+    assert velocity < 0.1, "without friction this would be 5 rad/s"
 
 
 @given(st.floats(-60, 60), st.floats(-4, 4), st.floats(-4, 4), st.floats(0.5, 1.5), st.floats(0, 0.1))
