@@ -49,6 +49,7 @@ def figures(results: Sequence[Result]) -> dict[str, Any]:
         "yaw_error_rad_s": _mean([one.yaw_error for one in results]),
         "speed_rmse": _mean([one.speed_rmse for one in results]),
         "action_rate": _mean([one.action_rate for one in results]),
+        "action_rate_own_box": own_action_rate(results),
         "cost_of_transport": transport(results),
         "stopped": sum(bool(one.why) for one in results),
         "axes": {name: [part._asdict() for part in parts] for name, parts in by_axis(results).items()},
@@ -57,6 +58,12 @@ def figures(results: Sequence[Result]) -> dict[str, Any]:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
+
+
+def own_action_rate(results: Sequence[Result]) -> float:
+    """As a share of the policy's own box, over the draws that walked; NaN where it has none."""
+    rates = [one.own_action_rate for one in results if one.own_action_rate is not None]
+    return _mean(rates) if rates else float("nan")
 
 
 def transport(results: Sequence[Result]) -> float:

@@ -30,7 +30,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speed_rmse: float
     """Root mean square of the same planar error [m/s]."""
     action_rate: float
-    """Mean change of the target from one tick to the next, as a share of the action box's half-range."""
+    """Mean change of the target from one tick to the next, as a share of the usual action box's half-range."""
     seconds: float
     """How long it stayed up."""
     work: float | None
@@ -41,3 +41,5 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the machine with its payload [N]."""
     why: str = ""
     """Why it was stopped, if something did."""
+    own_action_rate: float | None = None
+    """Mean change of the target as a share of the policy's own action box; one without a box has none."""

@@ -1,6 +1,7 @@
 """The figures of a grid, for people to read."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 from rich.table import Table
 
@@ -13,7 +14,8 @@ LABELS = {
     "speed_error_m_s": "speed error, m/s",
     "yaw_error_rad_s": "yaw error, rad/s",
     "speed_rmse": "speed rmse, m/s",
-    "action_rate": "action rate, of the box",
+    "action_rate": "action rate, of the usual box",
+    "action_rate_own_box": "action rate, of its own box",
     "cost_of_transport": "cost of transport",
 }
 
@@ -25,7 +27,7 @@ def headline(title: str, results: Results) -> Table:
     for key, label in (("success", "success"), ("no_fall", "no fall")):
         table.add_row(label, *(_share(one[key], one["episodes"], one[f"{key}_interval"]) for one in found))
     for key, label in LABELS.items():
-        table.add_row(label, *(f"{one[key]:.3f}" for one in found))
+        table.add_row(label, *("-" if isnan(one[key]) else f"{one[key]:.3f}" for one in found))
     return table
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from launch.brain import local_policy
+from launch.brain import SCRIPTED, local_policy
 from launch.checked import Command
 from launch.evaluate import Trial, witnessed
 from launch.grid_cases import Case, axes, case
@@ -16,6 +17,7 @@ from launch.grid_options import Commands
 from launch.grid_result import Engine, Result
 from launch.steer import Steer
 from launch.witness import Witness
+from policies.checkpoint import read_manifest
 from robot.errors import RobotError
 from robot.spec import load_spec
 from robot.types import Array, Policy, Tick
@@ -53,6 +55,12 @@ def attempt(task: Task, engine: Engine, indices: list[int]) -> list[Result]:
     return [walk(task, engine, task.case(index), policy, needs_imu=needs_imu) for index in indices]
 
 
+def box_of(policy: str) -> Array | None:
+    """(n,) half-range of a policy file's action box [rad]; a scripted gait has none."""
+    box = () if policy in SCRIPTED else read_manifest(Path(policy)).box
+    return np.array(box) if box else None
+
+
 def walk(task: Task, engine: Engine, drawn: Case, policy: Policy, *, needs_imu: bool) -> Result:
     """Walk one draw from the stand pose, for the task's time or until it falls or is stopped."""
     with ground(engine, drawn, needs_imu=needs_imu) as place:
@@ -71,7 +79,7 @@ def _walked(task: Task, engine: Engine, drawn: Case, place: Ground, policy: Poli
     trial = Trial(1, task.seconds, SETTLE)
     score, witness = witnessed(place.opened, referee, policy, trial, shover, meter)
     follows = Tracking(score["speed_error"], score["yaw_error"])
-    up = bool(score["no_fall"])
+    up, box = bool(score["no_fall"]), box_of(task.policy)
     return Result(
         engine=engine,
         draw=drawn.number,
@@ -89,6 +97,7 @@ def _walked(task: Task, engine: Engine, drawn: Case, place: Ground, policy: Poli
         metres=metres(witness, place.opened.spec.rate),
         weight=weight(drawn.dynamics),
         why=place.opened.stopped(),
+        own_action_rate=None if box is None else float((witness.change(SETTLE) / box).mean()),
     )
 
 

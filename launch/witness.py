@@ -12,7 +12,7 @@ from sim.tracking import smoothed, tracking
 from sim.truth import Truth
 
 BOX = np.tile([0.2, 0.4, 0.4], 4)
-"""Half-range of the usual action box; action change is reported as a share of it [rad]."""
+"""Half-range of the usual action box; action change is reported as a share of it, whatever box a policy has [rad]."""
 
 
 class Witness:
@@ -72,12 +72,17 @@ class Witness:
             "yaw_error": follows.turning,
             "speed_rmse": float(np.sqrt((error[:, :2] ** 2).sum(axis=1).mean())),
             "yaw_rmse": float(np.sqrt((error[:, 2] ** 2).mean())),
-            "action_rate": self._action_rate(skip),
+            "action_rate": self._action_rate(settle),
             "missed": float(sum(missed_slots(value, self._spec.period) for value in self._late)),
             "late_p99_ms": float(np.percentile(self.late, 99) * 1e3),
         }
 
-    def _action_rate(self, skip: int) -> float:
-        sent = np.array(self._sent)[skip:]
-        box = BOX if sent.shape[1] == len(BOX) else np.ptp(np.stack([self._spec.lower, self._spec.upper]), axis=0) / 2
-        return float(np.abs(np.diff(sent, axis=0) / box).mean()) if len(sent) > 1 else 0.0
+    def change(self, settle: float) -> Array:
+        """(n,) mean change of each joint's target a tick [rad], after the first `settle` seconds."""
+        sent = np.array(self._sent)[min(round(settle * self._spec.rate), len(self._sent) - 1) :]
+        return np.abs(np.diff(sent, axis=0)).mean(axis=0) if len(sent) > 1 else np.zeros(sent.shape[1])
+
+    def _action_rate(self, settle: float) -> float:
+        change = self.change(settle)
+        box = BOX if len(change) == len(BOX) else (self._spec.upper - self._spec.lower) / 2
+        return float((change / box).mean())

@@ -25,6 +25,8 @@ from launch.grid_result import Engine, Result
 from launch.grid_table import headline, thirds
 from launch.grid_walk import Shover, Task, attempt, weight
 from launch.tables import table
+from policies.checkpoint import read_manifest
+from policies.shipped import WALK
 from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import load_spec
 from robot.types import Action, Array, Observation, Tick, unknown
@@ -67,6 +69,17 @@ def test_the_trot_follows_a_command_on_the_nominal_machine(engine: Engine) -> No
     assert walked.speed_error <= walked.speed_rmse < 0.1
     assert 0.3 < walked.work / walked.weight / walked.metres < 6.0 if walked.work else False
     assert 0.1 < walked.action_rate < 1.0
+    assert walked.own_action_rate is None
+
+
+def test_the_change_of_the_targets_is_told_in_shares_of_the_policys_own_box_too() -> None:
+    (walked,) = attempt(replace(NOMINAL_TASK, policy=str(WALK), seconds=2.0), "twin", [0])
+    usual, own = np.array([0.2, 0.4, 0.4]), np.array(read_manifest(WALK).box[:3])
+    widest, narrowest = (usual / own).max(), (usual / own).min()
+    assert walked.own_action_rate is not None
+    assert narrowest < walked.own_action_rate / walked.action_rate < widest
+    found = figures([walked, walked])
+    assert found["action_rate_own_box"] == walked.own_action_rate
 
 
 def test_in_lockstep_a_draw_always_goes_the_same_way() -> None:
@@ -213,7 +226,7 @@ def test_transport_leaves_out_what_fell_or_was_to_stand() -> None:
 def test_one_draw_is_enough_for_figures_tables_and_a_picture(tmp_path: Path) -> None:
     results: dict[Engine, list[Result]] = {"twin": [result(0)], "sim": [result(0, "sim", success=False)]}
     assert figures(results["twin"])["episodes"] == 1
-    assert headline("", results).row_count == 7 and thirds(results).row_count == 2
+    assert headline("", results).row_count == 8 and thirds(results).row_count == 2
     plot("one", results, tmp_path / "one.png")
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match="give another --out"):
