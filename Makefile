@@ -10,7 +10,7 @@ demo: .venv/installed
 
 test: lint
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --cov=robot --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=robot --cov-report=
 	$(BIN)/coverage report --include='robot/*' --show-missing --skip-covered --fail-under=100
 
 lint: .venv/installed
