@@ -53,7 +53,7 @@ def with_random_torques(plan: SacPlan) -> SacPlan:
 
 def without_history(plan: SacPlan) -> SacPlan:
     """One tick of sensors, without the last actions."""
-    return replace(plan, features=replace(plan.features, frames=1))
+    return replace(plan, features=replace(plan.features, frames=1, actions=False))
 
 
 def first_pass(plan: SacPlan) -> SacPlan:
