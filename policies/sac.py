@@ -53,7 +53,9 @@ class Batch(NamedTuple):
     next_obs: Tensor
     next_privileged: Tensor
     demonstrated: Tensor
-    """(B,) 1 where the action is one to imitate"""
+    """(B,) 1 where somebody showed what to do"""
+    wanted: Tensor
+    """(B, n) what they would have done there, which need not be what was done; elsewhere it means nothing"""
 
 
 class Luck(NamedTuple):
@@ -143,10 +145,10 @@ def improve(
     drawn, last, passed = acted
     worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
     # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2, where what is shown
-    # is the demonstrated action, and elsewhere, pulled by the anchor, what the first actor would do.
+    # is what a demonstrator wanted, and elsewhere, pulled by the anchor, what the first actor would do.
     before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
     apart = torch.tanh(drawn.mean)
-    away = pull * batch.demonstrated[:, None] * (apart - batch.action)
+    away = pull * batch.demonstrated[:, None] * (apart - batch.wanted)
     if config.anchor > 0:
         away = away + config.anchor * (apart - torch.tanh(distribution(nets.first, layers, batch.obs)[0]))
     shown = (2.0 / count) * away * (1.0 - apart * apart)
@@ -210,7 +212,7 @@ class Learner:
         widths = sizes.obs, sizes.privileged, sizes.actions, sizes.obs, sizes.privileged
         rows = [torch.zeros(count, width, device=self.device) for width in widths]
         flat = [torch.zeros(count, device=self.device) for _ in range(3)]
-        batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2])
+        batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2], rows[2])
         spare = Generator().manual_seed(0)
         nets, luck = moved(born(self.config, sizes, spare), self.device), self._luck(count, spare)
         paces = self._paces(nets)
@@ -240,10 +242,12 @@ class Learner:
             mean, _ = distribution(params, len(self.config.actor_hidden), obs)
             return ((torch.tanh(mean) - action) ** 2).mean()
 
+        obs, action = obs.to(self.device), action.to(self.device)
         gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
         self.nets.counts[1].add_(1)
         moments = self.nets.moments["actor_mean"], self.nets.moments["actor_square"]
-        adam(self.nets.actor, gradients, moments, torch.tensor(pace_at(float(self.nets.counts[1]), rate)))
+        pace = torch.tensor(pace_at(float(self.nets.counts[1]), rate), device=self.device)
+        adam(self.nets.actor, gradients, moments, pace)
         return float(error)
 
     def settle(self) -> None:

@@ -51,9 +51,9 @@ class Batches:
         Where a replay says what was wanted, that is imitated, and not what was done.
         """
         if recorded is None:
-            parts = [part.now for part in self._spread(self._online, self._config.batch)]
-            wanted = [part.get("wanted", part["action"]) for part in parts]
-            return self._column([part["obs"] for part in parts], "obs"), self._column(wanted, "action")
+            parts = self._spread(self._online, self._config.batch)
+            obs, wanted = [part.now["obs"] for part in parts], [_wanted(part) for part in parts]
+            return self._column(obs, "obs"), self._column(wanted, "action")
         at = self.rng.integers(len(recorded[0]), size=self._config.batch)
         return self._column([recorded[0][at]], "obs"), self._column([recorded[1][at]], "action")
 
@@ -81,13 +81,21 @@ class Batches:
 
     def _batch(self, parts: Sequence[Draw], flags: Float32) -> Batch:
         column = self._column
+        action = column([part.now["action"] for part in parts], "action")
         return Batch(
             column([part.now["obs"] for part in parts], "obs"),
             column([part.now["privileged"] for part in parts], "privileged"),
-            column([part.now["action"] for part in parts], "action"),
+            action,
             torch.from_numpy(np.concatenate([part.reward for part in parts])),
             torch.from_numpy(np.concatenate([part.discount for part in parts])),
             column([part.after["obs"] for part in parts], "obs"),
             column([part.after["privileged"] for part in parts], "privileged"),
             torch.from_numpy(flags),
+            column([_wanted(part) for part in parts], "action") if self._demonstrated else action,
         )
+
+
+def _wanted(part: Draw) -> Float32:
+    """(B, n) what a demonstrator would have done, where the replay says so, and what was done elsewhere."""
+    wanted: Float32 = part.now.get("wanted", part.now["action"])
+    return wanted

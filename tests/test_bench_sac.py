@@ -16,7 +16,7 @@ def test_the_products_of_an_update_are_those_that_are_counted() -> None:
     learner = Learner(CONFIG, SIZES, compiled=False)
     rows = [torch.zeros(64, width) for width in (48, 0, 12, 48, 0)]
     flat = torch.zeros(64)
-    batch = Batch(rows[0], rows[1], rows[2], flat, flat, rows[3], rows[4], flat)
+    batch = Batch(rows[0], rows[1], rows[2], flat, flat, rows[3], rows[4], flat, rows[2])
     with FlopCounterMode(display=False) as counter:
         learner.update(batch)
     last = 2 * CONFIG.batch * CONFIG.critics * 256

@@ -37,6 +37,7 @@ def batch(seed: int = 0, count: int = 32, *, demonstrated: float = 0.0) -> Batch
         normal(count, 5),
         normal(count, 2),
         torch.full((count,), demonstrated),
+        torch.tanh(normal(count, 3)),
     )
 
 
@@ -122,7 +123,7 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     inputs = torch.cat([data.obs, data.privileged, action], -1)
     worth = torch.stack([critic(inputs)[:, 0] for critic in judges])
     soft = temperature * density - (worth.amin(0) if critics == 2 else worth.mean(0))
-    apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.action) ** 2).sum(-1)
+    apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.wanted) ** 2).sum(-1)
     pull = SMALL.imitation * (1 - 1 / SMALL.imitation_updates)
     strayed = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - first) ** 2).sum(-1)
     loss = (soft + pull * shown * apart + anchor * strayed).mean()
@@ -177,7 +178,7 @@ def test_imitation_pulls_towards_what_was_demonstrated_and_fades() -> None:
         for _ in range(150):
             ours.update(data)
         mean, _ = distribution(ours.nets.actor, 2, data.obs)
-        return float(((torch.tanh(mean) - data.action) ** 2).mean())
+        return float(((torch.tanh(mean) - data.wanted) ** 2).mean())
 
     strong = replace(SMALL, imitation=50.0, imitation_updates=10_000, actor_rate=3e-3)
     assert distance(strong, 1.0) < 0.5 * distance(strong, 0.0)
@@ -309,7 +310,7 @@ def test_it_learns_which_action_pays() -> None:
         obs = torch.from_numpy(rng.uniform(-0.8, 0.8, (64, 1)).astype(np.float32))
         action = torch.from_numpy(rng.uniform(-1, 1, (64, 1)).astype(np.float32))
         reward, none = -4 * ((action - obs) ** 2)[:, 0], torch.zeros(64)
-        ours.update(Batch(obs, torch.zeros(64, 0), action, reward, none, obs, torch.zeros(64, 0), none))
+        ours.update(Batch(obs, torch.zeros(64, 0), action, reward, none, obs, torch.zeros(64, 0), none, action))
     tested = torch.linspace(-0.7, 0.7, 15)[:, None]
     mean, _ = distribution(ours.nets.average, 2, tested)
     assert float((torch.tanh(mean) - tested).abs().max()) < 0.25
