@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from launch.output import console
 from policies.features import FeatureConfig
 from policies.sac_actor import Float32
@@ -32,4 +34,10 @@ def imitable(demos: Sequence[Path], spec: Spec, features: FeatureConfig, box: Ar
     if not demos:
         return None
     episodes = load_dataset(files(demos), report=lambda line: console.print(line, highlight=False))
+    for episode in episodes:
+        if episode.names != spec.names or not np.allclose(episode.spec.stand, spec.stand):
+            raise EpisodeError(
+                f"{episode.path} is of a {episode.spec.name} with other joints or another stand pose than {spec.name};"
+                " give --demos of the robot that learns"
+            )
     return recorded(episodes, spec, features, box, newest)

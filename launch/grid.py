@@ -32,7 +32,7 @@ def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tupl
     """Walk all draws on each engine; the figures by engine, see `launch.grid_figures.figures`, and the results."""
     local_policy(task.policy, load_spec())  # a policy that cannot walk here is refused at once
     folder = options.out or Path("runs/eval") / _name(task, options)
-    with Ledger(folder, asked(task), options.draws * len(engines)) as ledger:
+    with Ledger(folder, asked(task), engines, options.draws) as ledger:
         if ledger.results:
             console.print(f"goes on after {len(ledger.results)} finished draws of {folder}", highlight=False)
         for result in _shown(_walks(task, engines, options, ledger), options.draws * len(engines), ledger):
@@ -49,7 +49,7 @@ def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tupl
 
 
 def _walks(task: Task, engines: Sequence[Engine], options: GridOptions, ledger: Ledger) -> Iterator[Result]:
-    missing = {engine: ledger.missing(engine, options.draws) for engine in engines}
+    missing = {engine: ledger.missing(engine) for engine in engines}
     prompt = missing.pop("realtime", [])
     with GridPool(options.workers) as pool:
         yield from pool.walk(task, missing)

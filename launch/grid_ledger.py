@@ -1,6 +1,7 @@
 """The draws of a grid that are finished, on disk, a line each, so that an interrupted evaluation can go on."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,19 +18,23 @@ _result = msgspec.json.Decoder(Result)
 class Ledger:
     """A file that begins with what was asked; use inside `with`."""
 
-    def __init__(self, folder: Path, asked: dict[str, Any], wanted: int) -> None:
-        """Go on with an evaluation that was asked the same and has fewer than `wanted` results; others begin anew.
+    def __init__(self, folder: Path, asked: dict[str, Any], engines: Sequence[Engine], draws: int) -> None:
+        """Go on with an evaluation that was asked the same and lacks some of these draws on some of these engines.
 
-        Raises UsageError when the folder holds another one or cannot be written.
+        One that lacks nothing is put aside, as `draws.old.jsonl`, and begun anew. Raises UsageError when the folder
+        holds another one or cannot be written.
         """
+        self._engines, self._draws = engines, draws
         self._path = folder / NAME
         self._head = msgspec.json.encode(asked, order="sorted")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            found = self._read()
-            self.results = [] if len(found) >= wanted else found
+            self._kept = self._read()
+            if self._kept and not any(self.missing(engine) for engine in engines):
+                self._path.replace(self._path.with_suffix(".old.jsonl"))
+                self._kept = []
             part = self._path.with_suffix(".part")
-            part.write_bytes(b"".join(line + b"\n" for line in (self._head, *map(msgspec.json.encode, self.results))))
+            part.write_bytes(b"".join(line + b"\n" for line in (self._head, *map(msgspec.json.encode, self._kept))))
             part.replace(self._path)
             self._file = self._path.open("ab")
         except OSError as error:
@@ -48,12 +53,17 @@ class Ledger:
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from None
-        self.results.append(result)
+        self._kept.append(result)
 
-    def missing(self, engine: Engine, draws: int) -> list[int]:
+    @property
+    def results(self) -> list[Result]:
+        """What was asked for and is finished; the folder may hold more."""
+        return [one for one in self._kept if one.engine in self._engines and one.draw < self._draws]
+
+    def missing(self, engine: Engine) -> list[int]:
         """The draws that are still to be walked there."""
-        done = {result.draw for result in self.results if result.engine == engine}
-        return [index for index in range(draws) if index not in done]
+        done = {result.draw for result in self._kept if result.engine == engine}
+        return [index for index in range(self._draws) if index not in done]
 
     def _unwritable(self, error: OSError) -> UsageError:
         return UsageError(f"cannot keep results in {self._path.parent}: {error.strerror or error}; give another --out")

@@ -8,18 +8,18 @@ from typing import Annotated
 import tyro
 from msgspec import Meta
 
-from launch.checked import Count
+from launch.checked import Count, Speed
 
 
 @dataclass(frozen=True)
 class Commands:
     """The body velocities that a grid asks for, one an episode, each entry uniform in its range."""
 
-    vx: tuple[float, float] = (-0.3, 0.5)
+    vx: tuple[Speed, Speed] = (-0.3, 0.5)
     """Forward m/s."""
-    vy: tuple[float, float] = (-0.15, 0.15)
+    vy: tuple[Speed, Speed] = (-0.15, 0.15)
     """To the left m/s."""
-    yaw: tuple[float, float] = (-1.0, 1.0)
+    yaw: tuple[Speed, Speed] = (-1.0, 1.0)
     """Turn rad/s."""
     ahead: Annotated[float, Meta(ge=0, le=1)] = 0.2
     """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""

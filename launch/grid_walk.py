@@ -18,7 +18,7 @@ from launch.grid_result import Engine, Result
 from launch.steer import Steer
 from launch.witness import Witness
 from policies.checkpoint import read_manifest
-from robot.errors import RobotError
+from robot.errors import PolicyError, RobotError
 from robot.spec import load_spec
 from robot.types import Array, Policy, Tick
 from sim.body import ABDUCTION, BODY, SHANK, THIGH
@@ -67,7 +67,7 @@ def walk(task: Task, engine: Engine, drawn: Case, policy: Policy, *, needs_imu: 
         shover = Shover(place.shove, drawn, place.opened.spec.period)
         try:
             return _walked(task, engine, drawn, place, Steer(policy, drawn.command), shover)
-        except RobotError as error:
+        except (RobotError, PolicyError) as error:
             return _never_walked(task, engine, drawn, str(error))
 
 

@@ -41,7 +41,7 @@ from policies.gait import Trot
 from policies.mailbox import Mailbox
 from policies.manifest import check_fits
 from policies.replay import Replay
-from policies.sac_checkpoint import Checkpoint, load_checkpoint
+from policies.sac_checkpoint import Checkpoint, check_same, load_checkpoint
 from robot.errors import PolicyError, UsageError
 from robot.spec import load_spec
 from robot.types import Log, Policy
@@ -101,12 +101,18 @@ def main(args: list[str]) -> int:
     return 0
 
 
+FREE = ("minutes", "compiled", "ratio", "sac", "random", "shown", "imitate", "keep", "judge")
+"""Parts of a plan that may change when learning goes on."""
+
+
 def learn_live(config: TrainLive) -> dict[str, Any]:
     """Practise; the figures. Whatever ends it, the robot is made safe first and the checkpoint written after that."""
     plan, spec = planned(config), load_spec(load_plan(config.robot.robot, config.robot.plan).spec)
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
-    if resume is None and checkpoint.exists():
+    if resume is not None:
+        check_same(checkpoint, resume.standing, plan, FREE)
+    elif checkpoint.exists():
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
     body = body_of(plan, spec)
@@ -116,8 +122,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         rows = columns_of(plan, spec)
         online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=rows)) for _ in range(2))
         if resume is not None:
-            online.refill(resume.part("replay.0"))
-            shown.refill(resume.part("replay.1"))
+            resume.refill("online", [online])
+            resume.refill("shown", [shown])
         actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
         places = online.place, shown.place, actor.address, average.address
         known = named(known_calibration(config.robot, spec).hash, spec)

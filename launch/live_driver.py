@@ -160,13 +160,14 @@ class Apprentice:
     def add(self, tick: Tick) -> None:
         """Complete the last step, and note what this one did. Raises PolicyError for a reward that is no number."""
         offset = tick.sent.joint_pos - self._body.stand
+        asked = self.command  # of the step that is complete now: what it is judged by, whatever is asked from here on
         moment = self._moment(tick, self._body.action(offset, self._last))
-        said = terms(tick.obs, self.estimate, self.command, self._actions, self._plan.worth, fell=self.fell)
+        said = terms(tick.obs, self.estimate, asked, self._actions, self._plan.worth, fell=self.fell)
         self.reward = sum(said.values())
         if not math.isfinite(self.reward):
             odd = ", ".join(f"{name} {value}" for name, value in said.items() if not math.isfinite(value))
             raise PolicyError(f"the reward is not finite ({odd}); nothing was learned from it, --resume goes on")
-        self._memory.follow(moment, self.reward, fell=self.fell, cut=self._cut)
+        self._memory.follow(moment, self.reward, fell=self.fell, cut=self._cut, seen=self._asking(moment, asked))
         self._features.sent(tick.sent.joint_pos)
         self._last, self._actions = offset, (moment.action.astype(np.float64), self._actions[0])
 
@@ -185,9 +186,13 @@ class Apprentice:
             self.command = self._task
             return moment
         self.command = np.array(tick.wanted.command)
+        return self._asking(moment, self.command)
+
+    def _asking(self, moment: Moment, command: Array) -> Moment:
+        """The moment, had this been asked for."""
         if not self._plan.features.command:
             return moment
-        return relabelled(moment, (self.command * COMMAND).astype(np.float32), self._asked)
+        return relabelled(moment, (command * COMMAND).astype(np.float32), self._asked)
 
     def _draw(self) -> Array:
         task = self._plan.task

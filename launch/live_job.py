@@ -64,6 +64,8 @@ class Said(msgspec.Struct, frozen=True):
     updates: int
     failed: str = ""
     """Why it gave up, if it did."""
+    last: bool = False
+    """Whether everything is written, and nothing more will be said."""
 
 
 def sizes_of(plan: LivePlan, spec: Spec) -> Sizes:

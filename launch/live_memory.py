@@ -42,25 +42,31 @@ class Memory:
             self._close(self._last)
         self._last = None
 
-    def follow(self, now: Moment, reward: float, *, fell: bool = False, cut: bool = False) -> None:
-        """Complete the last step with what followed it. `cut` ends the trajectory without a failure."""
+    def follow(
+        self, now: Moment, reward: float, *, fell: bool = False, cut: bool = False, seen: Moment | None = None
+    ) -> None:
+        """Complete the last step with what followed it. `cut` ends the trajectory without a failure.
+
+        `seen` is the final observation where one ends here: `now` under what was asked for until now.
+        """
         last, end = self._last, TERMINATED if fell else TRUNCATED if cut else RUNNING
+        seen = seen or now
         if last is not None:
             self._add(self._online, last, reward, end)
             self.steps += 1
             if end != RUNNING:
-                self._final(self._online, now)
+                self._final(self._online, seen)
             if last.shown:
-                self._show(last, now, reward, end)
+                self._show(last, now, reward, end, seen)
         self._last = None if fell else now
 
-    def _show(self, last: Moment, now: Moment, reward: float, end: int) -> None:
+    def _show(self, last: Moment, now: Moment, reward: float, end: int, seen: Moment) -> None:
         """A demonstration ends with the person's hands, as by a time limit."""
         left = end == RUNNING and not (now.shown and now.burst == last.burst)
         self._add(self._shown, last, reward, TRUNCATED if left else end)
         self.demonstrated += 1
         if left or end != RUNNING:
-            self._final(self._shown, now)
+            self._final(self._shown, seen)
 
     def _close(self, last: Moment) -> None:
         """Nobody knows what followed `last`: it is only the observation after the step before."""

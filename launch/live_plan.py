@@ -54,7 +54,7 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
     """Of robot time, falls and stand-ups included."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] = 0
     features: FeatureConfig = FeatureConfig(actions=True)
     task: Task = Task()
     worth: Worth = Worth()

@@ -5,15 +5,10 @@ import math
 from launch.live_plan import Worth
 from policies.odometry import Estimate
 from robot.types import Array, Observation
-from sim.reward import change, lean, wobble
+from sim.reward import change, lean, tent, wobble
 
 HEIGHT = 0.155
 """Standing height that costs nothing from there on [m]."""
-
-
-def tent(error: float, width: float) -> float:
-    """1 at no error, falling linearly through 0 at `width`, -1 at most."""
-    return max(-1.0, 1.0 - error / width)
 
 
 def terms(

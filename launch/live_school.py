@@ -49,7 +49,7 @@ class Apart:
     def __init__(self, job: Job) -> None:
         self._job = job
         self.updates = job.standing.updates if job.standing else 0
-        self._waiting = False
+        self._waiting = self._over = False
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
@@ -91,20 +91,28 @@ class Apart:
 
     def _died(self) -> PolicyError:
         self._process.join(1.0)
+        self._over = True
         return PolicyError(f"the learner died (exit code {self._process.exitcode}); --resume goes on")
 
     def _heard(self) -> None:
         said = self._pipe.recv()
-        self.updates, self._waiting = said.updates, False
+        self.updates, self._waiting, self._over = said.updates, False, said.last
         if said.failed:
+            self._over = True
             raise PolicyError(said.failed)
 
     def end(self) -> None:
-        """Ask for the last checkpoint, and wait for it."""
-        with contextlib.suppress(EOFError, OSError):
+        """Ask for the last checkpoint, and wait for it. Nothing is asked of a learner that gave up, which was said."""
+        if self._over:
+            return
+        try:
             self._pipe.send(None)
-            while self._pipe.poll(GRACE):
+            while not self._over:
+                if not self._pipe.poll(GRACE):
+                    raise PolicyError(f"the learner wrote no last checkpoint in {GRACE:g} s; an earlier one is there")
                 self._heard()
+        except (EOFError, OSError):
+            raise self._died() from None
 
 
 def _teach(job: Job, pipe: Connection) -> None:

@@ -27,7 +27,7 @@ from policies.sac_export import policy_of
 from policies.sac_precision import settled
 from policies.sac_process import PUBLISH, imitate
 from policies.sac_scale import scale_of
-from robot.errors import LeashError
+from robot.errors import LeashError, PolicyError
 
 LOWEST = 19
 """Niceness."""
@@ -45,6 +45,8 @@ class Tutor:
         self._curves = Curves(job.folder)
         self._rng = np.random.default_rng(plan.seed)
         self._imitated = not job.imitates
+        self._since = 0, 0
+        """Rows and updates that there were already when those began that call for each other."""
         self.note = Note(0, 0.0, {})
         if job.standing is not None and job.arrays is not None:
             self._resume(job.standing)
@@ -64,6 +66,7 @@ class Tutor:
         self.learner.updates, self._imitated = standing.updates, True
         self.learner.resume_luck(arrays["luck"])
         resume_generator(self._rng, standing.rng)
+        self._since = self.online.written, standing.updates
         self.publish()
 
     def _batches(self, *replays: Replay, shown: bool = False) -> Batches:
@@ -79,7 +82,8 @@ class Tutor:
         plan, steps = self.job.plan, self.online.ready(self.job.plan.sac.steps)
         if steps < max(plan.random, plan.sac.batch) or not (self._imitated or self._begun()):
             return 0
-        return int(plan.ratio * self.online.written) - self.learner.updates
+        rows, updates = self._since
+        return int(plan.ratio * (self.online.written - rows)) - (self.learner.updates - updates)
 
     def _begun(self) -> bool:
         """Imitate what was demonstrated, once there is enough of it."""
@@ -88,7 +92,7 @@ class Tutor:
             return False
         imitate(self.learner, self._batches(self.shown), plan.imitate, self.job.recorded)
         # Note: what was due during the demonstration is not made up for in one go.
-        self.learner.updates = max(self.learner.updates, int(plan.ratio * self.online.written))
+        self._since = self.online.written, self.learner.updates
         self._imitated = True
         self.publish()
         return True
@@ -116,15 +120,19 @@ class Tutor:
         return Said(self.learner.updates)
 
     def keep(self) -> None:
-        """Write checkpoint and policy file. Raises PolicyError, and keeps the last ones, without room."""
+        """Write checkpoint and policy file, once there is a policy. Raises PolicyError, and keeps the last ones,
+        without room.
+        """
         job, learner = self.job, self.learner
+        if not self._imitated:
+            return
         plan = msgspec.json.encode(job.plan).decode()
         counts = learner.updates, (self.note.steps,), 0
         state, precision = generator_state(self._rng), learner.config.precision
         standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, state, precision=precision)
         arrays = {f"learner.{name}": array for name, array in learner.arrays().items()}
         whole: Arrays = {**arrays, "luck": learner.luck_state()}
-        save_checkpoint(job.folder / "checkpoint.safetensors", standing, whole, (self.online, self.shown))
+        save_checkpoint(job.folder / "checkpoint.safetensors", standing, whole, [self.online], [self.shown])
         self._export()
 
     def _export(self) -> None:
@@ -135,7 +143,11 @@ class Tutor:
         manifest, weights = policy_of(actor, plan.sac, plan.features, job.spec, box)
         notes = {"seed": plan.seed, "robot_minutes": self.note.minutes, "steps": self.note.steps}
         manifest = replace(manifest, filter_hz=plan.filter_hz, calibration=job.calibration, training=notes)
-        save_policy(job.folder / "policy.safetensors", manifest, weights)
+        path = job.folder / "policy.safetensors"
+        try:
+            save_policy(path, manifest, weights)
+        except OSError as error:
+            raise PolicyError(f"cannot write {path}: {error.strerror}; make room and --resume") from None
 
 
 def teach(job: Job, pipe: Connection) -> None:
@@ -149,7 +161,7 @@ def teach(job: Job, pipe: Connection) -> None:
         try:
             _teach(tutor, pipe)
             tutor.keep()
-            pipe.send(Said(tutor.learner.updates))
+            pipe.send(Said(tutor.learner.updates, last=True))
         except LeashError as error:
             pipe.send(Said(tutor.learner.updates, str(error)))
 

@@ -39,7 +39,7 @@ class RobotOptions:
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
     boot: Literal["cold", "homed"] = "homed"
     """Whether a twin goes through its power-up and homing first, or has just done so."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] = 0
     """Seed of a simulated robot's noise."""
     plan: Path | None = None
     """YAML that says which processes run at what rate, instead of the built-in one."""

@@ -47,8 +47,11 @@ class FreeRun:
         self._resume, self._recorded = resume, recorded
         self._stack = contextlib.ExitStack()
         self._context = multiprocessing.get_context("spawn")
-        self.steps = list(resume.standing.steps) if resume else [0] * collectors
-        self.steps = (self.steps + [0] * collectors)[:collectors]
+        self.steps = [0] * collectors
+        """Of each collector."""
+        if resume is not None:
+            before = resume.standing.steps
+            self.steps = list(before) if len(before) == collectors else [sum(before), *self.steps[1:]]
         self.rewards: deque[float] = deque(maxlen=20)
         """Mean of a step, in the latest episodes."""
         self.lengths: deque[float] = deque(maxlen=20)
@@ -75,7 +78,8 @@ class FreeRun:
         size = actor_of(plan).size
         self._actor, self._candidate = (self._stack.enter_context(Mailbox(size=size)) for _ in range(2))
         if self._resume is not None:
-            self._refill(self._resume)
+            self._resume.refill("online", self.replays)
+            self._resume.refill("shown", self._shown)
         self.learner, learner = self._start("learner", learn, self._learn_job())
         self._processes = [learner]
         self._pipes = []
@@ -86,13 +90,6 @@ class FreeRun:
 
     def _replay(self, capacity: int) -> Replay:
         return self._stack.enter_context(Replay(capacity=capacity, columns=columns(self.plan, self.spec)))
-
-    def _refill(self, resume: Checkpoint) -> None:
-        parts = (*self.replays, *self._shown)
-        for number, replay in enumerate(parts):
-            rows = resume.part(f"replay.{number}")
-            if rows:
-                replay.refill(rows)
 
     def _learn_job(self) -> LearnJob:
         plan, demos, resume = self.plan, self.plan.demonstrations, self._resume
@@ -138,13 +135,14 @@ class FreeRun:
         return mine, process
 
     def ask(self) -> Learned:
-        """How the learner stands. Raises PolicyError when it has died."""
+        """How the learner stands. Raises PolicyError when it, or a collector that it waits for, has died."""
         try:
             self.learner.send("arrays")
+            while not self.learner.poll(0.5):
+                self._check_alive()
             learned: Learned = self.learner.recv()
         except (EOFError, OSError):
-            self._processes[0].join(GRACE)
-            raise PolicyError(f"the learner died (exit code {self._processes[0].exitcode}); --resume goes on") from None
+            raise self._died(self._processes[0]) from None
         return learned
 
     def listen(self) -> Iterator[tuple[Shot, list[Score]]]:
@@ -154,12 +152,28 @@ class FreeRun:
                 while pipe.poll():
                     yield from self._heard(pipe.recv())
             except (EOFError, OSError):
-                process.join(GRACE)
-                raise PolicyError(f"{process.name} died (exit code {process.exitcode}); --resume goes on") from None
+                raise self._died(process) from None
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        """Raise PolicyError when a process is no more."""
+        for process in self._processes:
+            if process.is_alive():
+                continue
+            for pipe in self._pipes:  # a collector may have said why
+                with contextlib.suppress(EOFError, OSError):
+                    while pipe.poll():
+                        list(self._heard(pipe.recv()))
+            raise self._died(process)
+
+    @staticmethod
+    def _died(process: SpawnProcess) -> PolicyError:
+        process.join(GRACE)
+        return PolicyError(f"the {process.name} died (exit code {process.exitcode})")
 
     def _heard(self, told: Told) -> Iterator[tuple[Shot, list[Score]]]:
         if told.failed:
-            raise PolicyError(f"{told.failed}; --resume goes on from the last checkpoint")
+            raise PolicyError(told.failed)
         self.steps[told.number] = told.steps
         if told.scores is None:
             self.rewards.append(told.reward)
@@ -215,14 +229,19 @@ class FreeRun:
         version = self._candidate.publish(flattened(arrays, "average"))
         self._shots[version] = Shot(minutes, sum(self.steps), updates, average, figures, reward)
 
-    def keep(self, path: Path, minutes: float, best: float) -> None:
-        """Write a checkpoint. Raises PolicyError when there is no room."""
+    def keep(self, path: Path, minutes: float, best: float | None) -> None:
+        """Write a checkpoint, once something was learned: nobody could go on in the midst of demonstrations.
+
+        Raises PolicyError when there is no room.
+        """
+        if self._resume is None and not self.acting:
+            return
         updates, _, arrays, luck, rng = self.ask()
         plan = msgspec.json.encode(self.plan).decode()
         counts, precision = (updates, tuple(self.steps), 0), self.plan.sac.precision
         standing = Standing(self.spec.hash, plan, *counts, minutes, rng, best, precision)
         learner = {f"learner.{name}": array for name, array in arrays.items()}
-        save_checkpoint(path, standing, {**learner, "luck": luck}, (*self.replays, *self._shown))
+        save_checkpoint(path, standing, {**learner, "luck": luck}, self.replays, self._shown)
 
 
 def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:

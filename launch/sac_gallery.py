@@ -61,7 +61,7 @@ class Gallery:
         self.policy = folder / "policy.safetensors"
         """The best snapshot so far."""
         self.rows: list[Judged] = []
-        self.best = -math.inf
+        self.best: float | None = None
         """Merit of the best snapshot."""
         self._curves = Curves(folder)
 
@@ -74,7 +74,7 @@ class Gallery:
         row = summed(shot, scores)
         self.rows.append(row)
         self._draw(row, shot)
-        better = row.merit > self.best
+        better = self.best is None or row.merit > self.best
         if better:
             self.best = row.merit
             self.save(shot.actor, row)

@@ -24,7 +24,7 @@ from policies.replay import Replay
 from policies.sac import Learner
 from policies.sac_actor import flattened
 from policies.sac_batches import Batches
-from policies.sac_checkpoint import Checkpoint, Standing, generator_state, resume_generator, save_checkpoint
+from policies.sac_checkpoint import Arrays, Checkpoint, Standing, generator_state, resume_generator, save_checkpoint
 from policies.sac_precision import settled
 from policies.sac_process import imitate
 from policies.sac_scale import scale_of
@@ -105,9 +105,9 @@ class Lockstep:
         self.learner.updates = standing.updates
         self.learner.resume_luck(resume.arrays["luck"])
         resume_generator(self.batches.rng, standing.rng)
-        self.replay.refill(resume.part("replay.0"))
-        self.shown.refill(resume.part("replay.1"))
-        self.steps, self.episodes = standing.steps[0], standing.episodes
+        resume.refill("online", [self.replay])
+        resume.refill("shown", [self.shown])
+        self.steps, self.episodes = sum(standing.steps), standing.episodes
 
     def episode(self) -> None:
         """One episode, with its updates between the steps."""
@@ -157,13 +157,14 @@ class Lockstep:
         shot = Shot(minutes, self.steps, self.learner.updates, average, self.learner.figures.copy(), reward)
         gallery.show(shot, scores)
 
-    def keep(self, path: Path, minutes: float, best: float) -> None:
+    def keep(self, path: Path, minutes: float, best: float | None) -> None:
         """Write a checkpoint, from which everything goes on exactly. Call it between episodes."""
         plan, state = msgspec.json.encode(self.plan).decode(), generator_state(self.batches.rng)
         counts = self.learner.updates, (self.steps,), self.episodes
         standing = Standing(self.spec.hash, plan, *counts, minutes, state, best, self.plan.sac.precision)
-        arrays = {f"learner.{name}": array for name, array in self.learner.arrays().items()}
-        save_checkpoint(path, standing, {**arrays, "luck": self.learner.luck_state()}, (self.replay, self.shown))
+        whole: Arrays = {f"learner.{name}": array for name, array in self.learner.arrays().items()}
+        whole = {**whole, "luck": self.learner.luck_state()}
+        save_checkpoint(path, standing, whole, [self.replay], [self.shown])
 
 
 def run(training: Lockstep, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:

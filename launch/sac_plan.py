@@ -16,6 +16,8 @@ from robot.errors import SpecError
 from robot.spec import read_yaml
 from sim.env import Commands, WalkConfig
 
+Seed = Annotated[int, Meta(ge=0)]
+
 
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How snapshots are compared: episodes on machines and commands that training never draws."""
@@ -27,7 +29,7 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Length of such an episode."""
     commands: Commands = Commands()
     """What is asked for in them; each command lasts a whole episode."""
-    seed: int = 777_000
+    seed: Seed = 777_000
     """Where the seeds of its draws begin."""
     final: Annotated[int, Meta(ge=0, le=10_000)] = 50
     """Episodes, on fresh draws, that the chosen policy is scored on at the end."""
@@ -58,7 +60,7 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wall clock of a free-running training."""
     updates: Annotated[int, Meta(ge=1)] | None = None
     """Train until there were about so many updates, however long that takes, instead of `minutes`."""
-    seed: int = 0
+    seed: Seed = 0
     features: FeatureConfig = FeatureConfig(actions=True)
     """What the actor sees."""
     walk: WalkConfig = WalkConfig()
@@ -80,6 +82,10 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the learner becomes machine code, where a compiler is there; that takes up to a minute at the start."""
     demonstrations: Demonstrations = Demonstrations()
     judging: Judging = Judging()
+
+    def __post_init__(self) -> None:
+        if self.random > self.capacity // 2:
+            raise ValueError(f"random: {self.random} steps leave no room for others in a capacity of {self.capacity}")
 
 
 def judged(plan: SacPlan, seconds: float) -> WalkConfig:

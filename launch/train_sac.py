@@ -20,7 +20,7 @@ from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
 from policies.checkpoint import read_manifest
 from policies.manifest import check_fits
-from policies.sac_checkpoint import Checkpoint, load_checkpoint
+from policies.sac_checkpoint import Checkpoint, check_same, load_checkpoint
 from robot.errors import PolicyError, UsageError
 from robot.spec import Spec, load_spec
 
@@ -54,7 +54,7 @@ class TrainSac:
     """Recordings to imitate as well: folders of episodes, or episode files."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Wall clock to train for, instead of the plan's."""
-    seed: int | None = None
+    seed: Annotated[int, Meta(ge=0)] | None = None
     """Seed, instead of the plan's."""
     collectors: Count = SPARE
     """Simulator processes; the learner is one more."""
@@ -70,6 +70,10 @@ class TrainSac:
     """Print one JSON object on the last line."""
 
 
+FREE = ("minutes", "updates", "judging", "compiled", "ratio", "sac")
+"""Parts of a plan that may change when a training goes on; networks of another size are refused by themselves."""
+
+
 def learn(config: TrainSac) -> dict[str, Any]:
     """Train, score the chosen policy on fresh draws, report; the figures."""
     from launch.sac_gallery import Gallery
@@ -79,6 +83,8 @@ def learn(config: TrainSac) -> dict[str, Any]:
     spec, plan = load_spec(), planned(config)
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
+    if resume is not None:
+        check_same(checkpoint, resume.standing, plan, FREE)
     prepare(config.out, checkpoint, fresh=resume is None)
     gallery = Gallery(plan, spec, config.out)
     work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config.demos, plan, spec))
@@ -86,6 +92,10 @@ def learn(config: TrainSac) -> dict[str, Any]:
         if resume is not None:
             gallery.best = resume.standing.best
         figures = _lockstep(work) if config.lockstep else _free(work, config.collectors)
+    except PolicyError as error:
+        if "--resume" in str(error) or not checkpoint.exists():
+            raise
+        raise PolicyError(f"{error}; --resume goes on from the last checkpoint") from None
     finally:
         gallery.close()
     if not gallery.policy.exists():

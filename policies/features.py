@@ -40,6 +40,10 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history, now included, of everything measured."""
 
+    def __post_init__(self) -> None:
+        if not self.frame_width(1) + self.context_width:
+            raise ValueError("features: nothing is seen; choose at least one")
+
     @property
     def needs_imu(self) -> bool:
         """Whether a robot without an IMU cannot run this."""

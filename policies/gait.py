@@ -1,7 +1,6 @@
 """Scripted policies without a network: stand, and a trot steered by a body velocity command."""
 
-from dataclasses import dataclass, field
-
+import msgspec
 import numpy as np
 
 from policies.steps import Steps, slide, step
@@ -17,11 +16,10 @@ OFFSETS = np.array([0.0, 0.5, 0.5, 0.0])
 Row = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class TrotConfig:
+class TrotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the trot walks. Lengths in metres, times in seconds, body frame."""
 
-    steps: Steps = field(default_factory=Steps)
+    steps: Steps = Steps()
     """Timing and shape of a step."""
     height: float = 0.157
     """Hip axes above the foot centres while walking."""

@@ -4,9 +4,11 @@ A trajectory of T steps fills T + 1 rows: each step's observation, action and re
 final observation alone. So the observation after any step is always the next row, also after a time limit.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +18,9 @@ from robot.errors import PolicyError
 
 RUNNING, TERMINATED, TRUNCATED, FINAL = range(4)
 """What a row is: a step amid an episode, its last step by failure, its last step by time, the observation after it."""
+
+SHARED = Path("/dev/shm")  # noqa: S108
+"""Where Linux keeps shared memory."""
 
 GUARD = 64
 """Oldest rows of a full ring that are not sampled: the collector may be overwriting them."""
@@ -64,9 +69,7 @@ class Replay:
         rows = place.capacity if place else capacity
         if rows <= GUARD:
             raise PolicyError(f"a replay of {rows} rows is too small; give it more than {GUARD}")
-        self._memory = SharedMemory(
-            place.memory if place else None, self._owner, 64 + rows * sum(sizes) + 64 * len(sizes)
-        )
+        self._memory = _memory(place, 64 + rows * sum(sizes) + 64 * len(sizes))
         self.place = place or Place(self._memory.name, capacity, columns)
         self._count: NDArray[np.int64] = np.ndarray((1,), np.int64, self._memory.buf)
         self.columns: dict[str, NDArray[Any]] = {}
@@ -107,30 +110,35 @@ class Replay:
 
     def held(self) -> dict[str, NDArray[Any]]:
         """Copies of the rows that can be sampled or continued, oldest first, for a checkpoint."""
-        at = np.arange(self._oldest(), self.written) % self.place.capacity
-        return {name: array[at] for name, array in self.columns.items()}
+        low, high = self._oldest(), self.written
+        at = np.arange(low, high) % self.place.capacity
+        rows = {name: array[at] for name, array in self.columns.items()}
+        # Note: copying takes a while; what the collector has written over in the meantime is half of two steps.
+        spoilt = min(self._oldest() - low, high - low)
+        return {name: array[spoilt:] for name, array in rows.items()} if spoilt else rows
 
     def refill(self, rows: Mapping[str, NDArray[Any]]) -> None:
-        """Continue an empty replay from what another held; its last episode ends there, as by a time limit.
+        """Append what another replay held; its last episode ends there, as by a time limit.
 
-        Raises PolicyError for rows of another width.
+        Raises PolicyError for rows of another width. Nobody else may write or sample meanwhile.
         """
-        count = len(rows["end"])
         for name, array in self.columns.items():
             if name not in rows or rows[name].shape[1:] != array.shape[1:]:
                 raise PolicyError(
                     f"what was remembered has no {name} of {array.shape[1:]}, as this plan has; start anew"
                 )
-        if count > self.place.capacity:
-            rows, count = {name: array[-self.place.capacity :] for name, array in rows.items()}, self.place.capacity
-        for name, array in rows.items():
-            self.columns[name][:count] = array
-        if count and self.columns["end"][count - 1] == RUNNING:
+        capacity = self.place.capacity
+        count, written = min(len(rows["end"]), capacity), self.written
+        at = np.arange(written, written + count) % capacity
+        for name, array in self.columns.items():
+            array[at] = rows[name][len(rows[name]) - count :]
+        end = self.columns["end"]
+        if count and end[at[-1]] == RUNNING:
             # Note: what came after the last step is not known, so that step is of no use.
-            self.columns["end"][count - 1] = FINAL
-            if count > 1 and self.columns["end"][count - 2] == RUNNING:
-                self.columns["end"][count - 2] = TRUNCATED
-        self._count[0] = count
+            end[at[-1]] = FINAL
+            if count > 1 and end[at[-2]] == RUNNING:
+                end[at[-2]] = TRUNCATED
+        self._count[0] = written + count
 
     def _oldest(self) -> int:
         return max(0, self.written - self.place.capacity + GUARD)
@@ -163,6 +171,19 @@ class Replay:
     def _rows(self, number: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         at = number % self.place.capacity
         return {name: array[at] for name, array in self.columns.items() if name not in {"reward", "end", "burst"}}
+
+
+def _memory(place: Place | None, size: int) -> SharedMemory:
+    """That of `place`, or new memory of so many bytes. Raises PolicyError where there are not so many."""
+    if place is not None:
+        return SharedMemory(place.memory)
+    # Note: pages are taken as they are first written; the first for which there is no room ends the process, by SIGBUS.
+    if SHARED.is_dir() and size > (room := shutil.disk_usage(SHARED).free):
+        raise PolicyError(
+            f"{SHARED} has {room / 2**20:.0f} MB left, and remembering needs {size / 2**20:.0f} MB; make it larger (a"
+            " container's --shm-size) or the plan's `capacity` smaller"
+        )
+    return SharedMemory(create=True, size=size)
 
 
 def _columns(place: Place | None) -> Layout:

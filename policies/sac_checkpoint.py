@@ -6,7 +6,7 @@ generators, and all that the replays hold. Not kept: the episodes that were runn
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Wall clock spent."""
     rng: str = ""
     """State of the generator that draws batches, as JSON."""
-    best: float = -1e9
-    """Merit of the best snapshot."""
+    best: float | None = None
+    """Merit of the best snapshot, once there is one."""
     precision: Precision = "float32"
     """Of the learner's products."""
 
@@ -53,16 +53,34 @@ class Checkpoint:
 
     standing: Standing
     arrays: dict[str, NDArray[Any]]
-    """As `Learner.arrays`, and `luck`, `best.*`, and `replay.N.*`."""
+    """`learner.*` as `Learner.arrays`, `luck`, and the rows of replays, `online.N.*` and `shown.N.*`."""
 
     def part(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays whose names begin with `name` and a dot, without it."""
         return {key[len(name) + 1 :]: value for key, value in self.arrays.items() if key.startswith(f"{name}.")}
 
+    def refill(self, kind: str, replays: Sequence[Replay]) -> None:
+        """Spread the rows that replays of this kind (`online`, `shown`) held over empty ones, be they more or fewer."""
+        many = len({key.split(".")[1] for key in self.arrays if key.startswith(f"{kind}.")})
+        for number, replay in enumerate(replays):
+            for other in range(number, many, len(replays)):
+                replay.refill(self.part(f"{kind}.{other}"))
 
-def save_checkpoint(path: Path, standing: Standing, arrays: Arrays, replays: Sequence[Replay] = ()) -> None:
+
+def save_checkpoint(
+    path: Path,
+    standing: Standing,
+    arrays: Arrays,
+    online: Sequence[Replay] = (),
+    shown: Sequence[Replay] = (),
+) -> None:
     """Write it beside the last one, then put it in its place. Raises PolicyError, and keeps the last, if it cannot."""
-    held = {f"replay.{n}.{name}": rows for n, replay in enumerate(replays) for name, rows in replay.held().items()}
+    held = {
+        f"{kind}.{number}.{name}": rows
+        for kind, replays in (("online", online), ("shown", shown))
+        for number, replay in enumerate(replays)
+        for name, rows in replay.held().items()
+    }
     metadata = {"standing": msgspec.json.encode(standing).decode()}
     whole = {name: np.asarray(array, order="C") for name, array in {**arrays, **held}.items()}
     temporary = ""
@@ -98,6 +116,26 @@ def load_checkpoint(path: Path, spec_hash: str) -> Checkpoint:
     except (OSError, SafetensorError, msgspec.MsgspecError) as error:
         raise PolicyError(f"cannot read the checkpoint {path}: {error}") from None
     return Checkpoint(standing, arrays)
+
+
+def check_same(path: Path, standing: Standing, plan: msgspec.Struct, free: Collection[str]) -> None:
+    """Raise PolicyError unless the plan is the one that the checkpoint was written with, but for the `free` entries.
+
+    What is remembered means something only in the action box, with the features and under the rewards it came from.
+    """
+    before, now = msgspec.json.decode(standing.plan), msgspec.json.decode(msgspec.json.encode(plan))
+    for name in now:
+        if name not in free and before.get(name) != now[name]:
+            was, is_ = _apart(name, before.get(name), now[name])
+            raise PolicyError(f"{path} was trained with {was}, this plan says {is_}; give the same, or start anew")
+
+
+def _apart(name: str, before: object, now: object) -> tuple[str, str]:
+    """The first entry in which two values differ, in the words of the file."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        return _apart(f"{name}.{key}", before.get(key), now.get(key))
+    return f"{name} {msgspec.json.encode(before).decode()}", msgspec.json.encode(now).decode()
 
 
 def generator_state(rng: np.random.Generator) -> str:

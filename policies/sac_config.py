@@ -1,12 +1,12 @@
 """How to learn with soft actor-critic, for everybody who must know it, also where there is no torch."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 Positive = Annotated[float, Meta(gt=0, le=1)]
+Part = Annotated[float, Meta(ge=0, le=1)]
 Width = Annotated[int, Meta(ge=1, le=4096)]
 Precision = Literal["float32", "bfloat16", "auto"]
 
@@ -62,13 +62,12 @@ class Sizes(NamedTuple):
     actions: int
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How much of a batch is demonstrated (RLPD, Ball et al. 2023)."""
 
-    first: float = 0.5
-    last: float = 0.1
-    updates: int = 20_000
+    first: Part = 0.5
+    last: Part = 0.1
+    updates: Annotated[int, Meta(ge=1)] = 20_000
     """Over how many updates it goes from first to last."""
 
     def at(self, update: int) -> float:

@@ -85,12 +85,14 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
     batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
     resume(job, learner, batches)
+    # Note: rows and updates are counted from here on; a replay that was full holds fewer rows than steps were taken.
+    before = sum(replay.written for replay in online) if job.arrays is not None else 0
     try:
         begin(job, shown, learner, mailbox)
         mailbox.publish(flattened(learner.arrays()))
         while answer(pipe, learner, batches):
-            seen = sum(replay.written for replay in online)
-            if batches.ready() < max(job.start, job.config.batch) or learner.updates >= job.ratio * seen:
+            due = job.ratio * (sum(replay.written for replay in online) - before)
+            if batches.ready() < max(job.start, job.config.batch) or learner.updates - job.updates >= due:
                 time.sleep(0.002)
                 continue
             learner.update(batches.draw(learner.updates))

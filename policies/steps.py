@@ -1,9 +1,10 @@
 """Where the feet are during a step: a stance that moves with the ground, a swing that joins two stances smoothly."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.polynomial import polynomial
 
 from robot.types import Array
@@ -19,15 +20,14 @@ _BASES = {
 _BUMPS = {"cubic": np.array([0, 0, 16, -32, 16.0]), "quintic": np.array([0, 0, 0, 64, -192, 192, -64.0])}
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a foot steps."""
 
-    period: float = 0.4
+    period: Annotated[float, Meta(ge=0.1, le=10)] = 0.4
     """A whole cycle of a foot [s]; a multiple of two ticks gives left and right the same samples."""
-    duty: float = 0.5
+    duty: Annotated[float, Meta(ge=0.1, le=0.9)] = 0.5
     """Part of the cycle that a foot spends on the ground; above 0.5 all four overlap."""
-    clearance: float = 0.028
+    clearance: Annotated[float, Meta(ge=0, le=0.2)] = 0.028
     """Height of a swinging foot above the ground at its highest [m]."""
     swing: Literal["cubic", "quintic"] = "cubic"
     """Order of the swing; the quintic joins the stances without a jump in acceleration, but moves faster between."""

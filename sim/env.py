@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium
 import msgspec
 import numpy as np
 from gymnasium.spaces import Box
+from msgspec import Meta
 
 from robot.errors import PolicyError
 from robot.image import Pixels
@@ -22,7 +23,9 @@ from sim.reward import Motion, Weights
 from sim.studio import Studio
 from sim.truth import Truth
 
-Range = tuple[float, float]
+Speed = Annotated[float, Meta(ge=-10, le=10)]
+Range = tuple[Speed, Speed]
+Reach = Annotated[float, Meta(gt=0, le=2)]
 Info = dict[str, Any]
 
 
@@ -35,35 +38,55 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[m/s]"""
     yaw: Range = (-1.0, 1.0)
     """[rad/s]"""
-    stand: float = 0.1
+    stand: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Share of commands that ask to stand still."""
-    hold: float = 5.0
+    hold: Annotated[float, Meta(ge=0.1, le=1e6)] = 5.0
     """How long a command lasts [s]."""
+
+    def __post_init__(self) -> None:
+        for name in ("vx", "vy", "yaw"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name}: [{low}, {high}] begins above its end; give the smaller one first")
+
+
+def between(one: Commands, other: Commands, part: float) -> Commands:
+    """Ranges this part, 0..1, of the way from one to the other."""
+
+    def mixed(name: str) -> Range:
+        ends = zip(getattr(one, name), getattr(other, name), strict=True)
+        low, high = ((1 - part) * a + part * b for a, b in ends)
+        return low, high
+
+    stand = (1 - part) * one.stand + part * other.stand
+    return Commands(mixed("vx"), mixed("vy"), mixed("yaw"), stand, other.hold)
 
 
 class Pushes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sudden changes of the body's horizontal velocity."""
 
-    interval: float = 4.0
+    interval: Annotated[float, Meta(ge=0.1, le=1e6)] = 4.0
     """Mean time between two [s]."""
-    speed: float = 0.3
+    speed: Annotated[float, Meta(ge=0, le=10)] = 0.3
     """Largest along each axis [m/s]."""
 
 
 class WalkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The task."""
 
-    seconds: float = 20.0
+    seconds: Annotated[float, Meta(ge=0.1, le=1e6)] = 20.0
     """After this long an episode is truncated."""
-    physics_rate: int = 400
+    physics_rate: Annotated[int, Meta(ge=100, le=10_000)] = 400
     """[Hz]"""
-    box: tuple[float, float, float] = (0.2, 0.4, 0.4)
+    box: tuple[Reach, Reach, Reach] = (0.2, 0.4, 0.4)
     """Half-range of the targets of abduction, hip and knee around the stand pose [rad]."""
-    filter_hz: float = 4.0
+    filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 4.0
     """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
-    frames: int = 3
+    frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history in an observation."""
     commands: Commands = Commands()
+    begin: Commands | None = None
+    """What is asked for at the beginning of a training that grows its task; see `PupperEnv.soften`."""
     weights: Weights = Weights()
     ranges: Ranges | None = None
     """What is randomized at each reset; None is the nominal machine."""
@@ -110,6 +133,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._newest = 1.0 - math.exp(-self.body.period / reward.PACE)
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
+        self._ranges = self.config.commands
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Float32, Info]:
         """Begin an episode on a fresh draw; `options={"command": (vx, vy, yaw rate)}` fixes the command."""
@@ -170,8 +194,12 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         return self.truth.fallen, self._tick >= self._limit
 
     def soften(self, part: float) -> None:
-        """Count penalties for style by this part, 0..1, from now on, so that a gait is found before it is polished."""
+        """Make the task easier from now on, so that a gait is found before it is polished: count penalties for style by
+        this part, 0..1, and ask for commands so far on the way from `begin` to `commands`.
+        """
         self._weights = reward.softened(self.config.weights, part)
+        if self.config.begin is not None:
+            self._ranges = between(self.config.begin, self.config.commands, part)
 
     def command(self, command: Array) -> None:
         """Ask for this velocity (3,) from now on."""
@@ -210,7 +238,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     def _draw_command(self) -> Array:
         if self._asked is not None:
             return self._asked
-        ranges, rng = self.config.commands, self.np_random
+        ranges, rng = self._ranges, self.np_random
         if rng.random() < ranges.stand:
             return np.zeros(3)
         return np.array([rng.uniform(*ranges.vx), rng.uniform(*ranges.vy), rng.uniform(*ranges.yaw)])

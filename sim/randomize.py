@@ -41,16 +41,16 @@ class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gravity_bias: Amount = 0.03
     gyro_bias: Amount = 0.05
     slope_deg: Range = (0.0, 0.0)
-    noise: Range = (0.5, 2.0)
+    noise: tuple[Amount, Amount] = (0.5, 2.0)
     """Scales the nominal measurement noise."""
     bumps: Range = (0.0, 0.0)
     torque_noise: Amount = 0.0
     """In half of the draws: largest torque on each joint, drawn anew at every physics step [N m]."""
     torque_offset: Amount = 0.0
     """In the other half: largest constant torque on each joint, either way [N m]."""
-    push_speed: Range = (0.0, 0.0)
+    push_speed: tuple[Amount, Amount] = (0.0, 0.0)
     """Speed that a push adds to the body, the same for all pushes of a draw [m/s]."""
-    push_interval: Annotated[float, Meta(gt=0)] = 4.0
+    push_interval: Annotated[float, Meta(ge=0.1, le=1e6)] = 4.0
     """Mean time between two pushes [s]."""
 
     def __post_init__(self) -> None:
@@ -58,6 +58,8 @@ class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name}: [{low}, {high}] begins above its end; give the smaller one first")
+        for end in (0, 1):
+            msgspec.convert(_extreme(self, end), Dynamics)
 
 
 SCALARS = (
@@ -82,6 +84,22 @@ AMOUNTS = ("com", "joint_zero_deg", "gravity_bias", "gyro_bias", "torque_noise",
 """All fields that are a largest amount either way."""
 
 
+def _extreme(ranges: Ranges, end: int) -> dict[str, Any]:
+    """What a draw could be at one end of all ranges."""
+    scalars = {name: getattr(ranges, name)[end] for name in (*SCALARS, "bumps")}
+    noise = msgspec.structs.asdict(Noise())
+    return {
+        **scalars,
+        "noise": {name: ranges.noise[end] * value for name, value in noise.items()},
+        "com_shift": (ranges.com,) * 3,
+        "joint_zero_deg": (ranges.joint_zero_deg,) * 12,
+        "gravity_bias": (ranges.gravity_bias,) * 3,
+        "gyro_bias": (ranges.gyro_bias,) * 3,
+        "torque_noise": ranges.torque_noise,
+        "torque_offset": (ranges.torque_offset,) * 12,
+    }
+
+
 def _fixed() -> Ranges:
     nominal = Dynamics()
     fixed: dict[str, Any] = {name: (getattr(nominal, name),) * 2 for name in (*SCALARS, "bumps")}
@@ -102,12 +120,9 @@ def load_ranges(source: str | Path, folder: Path | None = None) -> Ranges:
     path = ranges_file(source, folder)
     given = read_yaml(path, dict[str, Any])
     try:
-        ranges = msgspec.convert(msgspec.structs.asdict(FIXED) | given, Ranges)
-        for end in (0, 1):
-            msgspec.convert(_extreme(ranges, end), Dynamics)
+        return msgspec.convert(msgspec.structs.asdict(FIXED) | given, Ranges)
     except ValueError as error:
         raise SpecError(f"{path}: {error}") from None
-    return ranges
 
 
 def ranges_file(source: str | Path, folder: Path | None = None) -> Path:
@@ -119,11 +134,6 @@ def ranges_file(source: str | Path, folder: Path | None = None) -> Path:
     if str(source) not in known:
         raise SpecError(f"no table of ranges is called {str(source)!r}; known are {', '.join(known)}, or give a .yaml")
     return folder / f"ranges_{source}.yaml"
-
-
-def _extreme(ranges: Ranges, end: int) -> dict[str, float]:
-    """What a draw could be at one end of all ranges."""
-    return {name: getattr(ranges, name)[end] for name in (*SCALARS, "bumps")}
 
 
 def randomized(ranges: Ranges) -> tuple[str, ...]:

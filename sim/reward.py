@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from robot.types import Array
 from sim.truth import Truth
@@ -13,9 +14,33 @@ Row = Sequence[float]
 """A few numbers. Note: indexing a list is several times faster than indexing an array."""
 
 
+LEAST, LEAST_TURN = 0.2, 0.6
+"""Smaller commands than these are pursued as if errors of this size mattered [m/s, rad/s]."""
+Width = Annotated[float, Meta(ge=1e-3, le=1e3)]
+
+
 def kernel(error: float, width: float) -> float:
     """1 at no error, falling like a Gaussian with this width, the same on both sides."""
     return math.exp(-((error / width) ** 2))
+
+
+def tent(error: float, width: float) -> float:
+    """1 at no error, falling linearly through 0 at `width`, -1 at most."""
+    return max(-1.0, 1.0 - error / width)
+
+
+def pursuit(pace: Row, command: Row) -> float:
+    """How much of the asked planar velocity there is: 1 is all of it, 0 is what standing still would earn.
+
+    Note: a kernel as wide as it must be to be felt from afar pays standing well; this does not, wherever it stands.
+    """
+    size = math.hypot(command[0], command[1])
+    return tent(math.hypot(pace[0] - command[0], pace[1] - command[1]), max(LEAST, size))
+
+
+def turn_pursuit(pace: Row, command: Row) -> float:
+    """The same of the asked yaw rate."""
+    return tent(abs(pace[2] - command[2]), max(LEAST_TURN, abs(command[2])))
 
 
 def velocity_tracking(pace: Row, command: Row, width: float) -> float:
@@ -68,11 +93,14 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What each term is worth in a tick, and the widths of the kernels."""
 
     velocity: float = 1.0
-    velocity_width: float = 0.2
+    velocity_width: Width = 0.2
     """[m/s]"""
     yaw: float = 0.5
-    yaw_width: float = 0.5
+    yaw_width: Width = 0.5
     """[rad/s]"""
+    pursuit: float = 0.0
+    """See the function; what a walk that begins from nothing needs."""
+    turn_pursuit: float = 0.0
     bounce: float = -0.5
     wobble: float = -0.02
     lean: float = -0.5
@@ -80,7 +108,7 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change: float = -0.1
     bend: float = -0.05
     stepping: float = 0.5
-    longest_step: float = 0.25
+    longest_step: Annotated[float, Meta(gt=0, le=10)] = 0.25
     """[s]"""
     fall: float = -5.0
 
@@ -123,6 +151,8 @@ def terms(motion: Motion, weights: Weights) -> dict[str, float]:
     return {
         "velocity": weights.velocity * velocity_tracking(pace, command, weights.velocity_width),
         "yaw": weights.yaw * yaw_tracking(pace, command, weights.yaw_width),
+        "pursuit": weights.pursuit * pursuit(pace, command),
+        "turn_pursuit": weights.turn_pursuit * turn_pursuit(pace, command),
         "bounce": weights.bounce * bounce(velocity),
         "wobble": weights.wobble * wobble(spin),
         "lean": weights.lean * lean(truth.gravity.tolist()),

@@ -11,8 +11,8 @@ from sim.bullet import pybullet
 
 CELL = 0.1
 """Distance between two points of the pattern [m]."""
-CELLS = 240
-"""Points along a side: 12 m in each direction, more than is walked in an episode."""
+CELLS = 360
+"""Points along a side: 18 m in each direction, more than is walked in an episode of 20 s at 0.8 m/s."""
 WANDER = 1.5
 """How far the pattern's centre may lie from the start, so that no two draws start on the same bump [m]."""
 GRAIN = 0.001

@@ -148,7 +148,7 @@ def test_a_mirrored_command_gives_mirrored_targets_half_a_cycle_later(command: A
 
 def test_led_targets_bring_lagging_joints_onto_the_path() -> None:
     path = TrotConfig(lead=0.0, delay=0.0, support=0.0)
-    led = replace(path, lead=1.0, delay=TICK / 2)
+    led = msgspec.structs.replace(path, lead=1.0, delay=TICK / 2)
     assert distance(led, path) < 0.3 * distance(path, path)
 
 

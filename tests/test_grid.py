@@ -161,34 +161,46 @@ def test_policies_are_found_by_name_or_refused_by_name() -> None:
 
 def test_a_ledger_goes_on_where_it_was_interrupted_and_forgets_what_was_torn(tmp_path: Path) -> None:
     asked = {"policy": "trot", "seed": 0}
-    with Ledger(tmp_path, asked, 4) as ledger:
+    with Ledger(tmp_path, asked, ["twin"], 4) as ledger:
         ledger.add(result(0))
         ledger.add(result(2))
     with (tmp_path / NAME).open("ab") as file:
         file.write(b'{"engine": "twin", "dra')
-    with Ledger(tmp_path, asked, 4) as ledger:
+    with Ledger(tmp_path, asked, ["twin"], 4) as ledger:
         assert ledger.results == [result(0), result(2)]
-        assert ledger.missing("twin", 4) == [1, 3] and ledger.missing("sim", 2) == [0, 1]
+        assert ledger.missing("twin") == [1, 3] and ledger.missing("sim") == [0, 1, 2, 3]
         ledger.add(result(1))
-    with Ledger(tmp_path, asked, 4) as ledger:
+    with Ledger(tmp_path, asked, ["twin"], 4) as ledger:
         assert [one.draw for one in ledger.results] == [0, 2, 1]
 
 
 def test_a_finished_evaluation_is_walked_again(tmp_path: Path) -> None:
     for _ in range(2):
-        with Ledger(tmp_path, {}, 1) as ledger:
+        with Ledger(tmp_path, {}, ["twin"], 1) as ledger:
             assert ledger.results == []
             ledger.add(result(0))
+    assert (tmp_path / "draws.old.jsonl").exists()
+
+
+def test_fewer_draws_or_engines_are_told_apart_and_cost_none_of_the_others(tmp_path: Path) -> None:
+    with Ledger(tmp_path, {}, ["twin", "sim"], 6) as ledger:
+        for draw in range(5):
+            ledger.add(result(draw))
+        ledger.add(result(0, "sim"))
+    with Ledger(tmp_path, {}, ["sim"], 2) as ledger:
+        assert ledger.results == [result(0, "sim")] and ledger.missing("sim") == [1]
+    with Ledger(tmp_path, {}, ["twin", "sim"], 6) as ledger:
+        assert len(ledger.results) == 6 and ledger.missing("twin") == [5]
 
 
 def test_a_folder_of_another_evaluation_is_refused(tmp_path: Path) -> None:
-    with Ledger(tmp_path, {"seed": 0}, 2):
+    with Ledger(tmp_path, {"seed": 0}, ["twin"], 2):
         pass
     with pytest.raises(UsageError, match="another evaluation"):
-        Ledger(tmp_path, {"seed": 1}, 2)
+        Ledger(tmp_path, {"seed": 1}, ["twin"], 2)
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot keep results"):
-        Ledger(tmp_path / "file", {}, 2)
+        Ledger(tmp_path / "file", {}, ["twin"], 2)
 
 
 # Figures
@@ -268,6 +280,8 @@ def test_eval_walks_a_grid_on_both_engines(tmp_path: Path, capsys: pytest.Captur
         (["trot", "--grid", "unseen", "--boot", "cold"], "--boot means nothing"),
         (["tcp://127.0.0.1:5555", "--grid", "unseen"], "not a server"),
         (["trot", "--grid", "unseen", "--vx", "0.5", "0.1"], "begins above its end"),
+        (["trot", "--grid", "unseen", "--vx", "0", "inf"], "vx"),
+        (["trot", "--grid", "unseen", "--seed", "-1"], "seed"),
         (["trot"], "mean nothing without --grid"),
         (["trot", "--grid", "unseen", "--episodes", "5"], "--grid has --draws"),
         (["gallop", "--grid", "unseen"], "no policy file 'gallop'"),

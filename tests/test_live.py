@@ -19,11 +19,12 @@ from launch.cli import chosen
 from launch.lateness import Lateness
 from launch.live import TrainLive, learn_live
 from launch.live_getup import get_up
-from launch.live_plan import LivePlan, Task
+from launch.live_plan import LivePlan, Task, Worth
 from launch.operators import OperatorOptions
 from launch.robots import RobotOptions
 from policies.checkpoint import read_manifest
-from policies.replay import FINAL
+from policies.features import COMMAND
+from policies.replay import FINAL, TRUNCATED
 from policies.sac_checkpoint import load_checkpoint
 from policies.sac_config import SacConfig
 from robot.errors import LeashError, PolicyError, RobotError, UsageError
@@ -61,7 +62,7 @@ def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) ->
     first = learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
     learn_live(dataclasses.replace(configured(tmp_path / "b"), lockstep=True))
     assert all(np.array_equal(row, actor(tmp_path / "b")[name]) for name, row in actor(tmp_path / "a").items())
-    rows = load_checkpoint(tmp_path / "a" / "run" / "checkpoint.safetensors", SPEC.hash).part("replay.0")["end"]
+    rows = load_checkpoint(tmp_path / "a" / "run" / "checkpoint.safetensors", SPEC.hash).part("online.0")["end"]
     assert first["updates"] == len(rows) // 2
     assert first["steps"] == (rows != FINAL).sum()
     assert first["late_ticks"] == first["missed"] == 0
@@ -74,6 +75,24 @@ def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) ->
     assert more["robot_minutes"] == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_step_is_judged_by_what_was_asked_when_it_was_taken(tmp_path: Path) -> None:
+    """Also the last one before something else is asked, and its final observation says what it was."""
+    nothing = dict.fromkeys(("yaw", "lean", "wobble", "change", "low", "fall"), 0.0)
+    plan = replace(PLAN, minutes=0.1, judge=0, task=Task(vx=(-0.5, 0.5), hold=1.0), worth=Worth(**nothing))
+    learn_live(dataclasses.replace(configured(tmp_path, plan), lockstep=True))
+    rows = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).part("online.0")
+    frames = plan.features.frames * plan.features.frame_width(12)
+    asked, speed = rows["obs"][:, frames : frames + 2] / COMMAND[:2], rows["privileged"][:, :2] / 2
+    step = np.flatnonzero(rows["end"] != FINAL)
+    step = step[step < len(rows["end"]) - 1]
+    error, size = (np.hypot(*values.T) for values in (speed[step + 1] - asked[step], asked[step]))
+    worth = np.maximum(-1, 1 - error / np.maximum(plan.worth.least, size))
+    np.testing.assert_allclose(rows["reward"][step], worth, atol=1e-5)
+    last = np.flatnonzero(rows["end"] == TRUNCATED)
+    assert len(last) > 3
+    np.testing.assert_array_equal(asked[last], asked[last + 1])
+
+
 def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
     who = OperatorOptions(operator=("scripted",))
     figures = learn_live(
@@ -81,7 +100,7 @@ def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
     )
     assert figures["interventions"] >= 1
     kept = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash)
-    online, shown = kept.part("replay.0"), kept.part("replay.1")
+    online, shown = kept.part("online.0"), kept.part("shown.0")
     assert (online["burst"] == 0).any()
     assert (shown["burst"][shown["end"] != FINAL] > 0).all()
     both = {row.tobytes() for row in online["obs"]}

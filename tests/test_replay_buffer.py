@@ -1,6 +1,8 @@
 """Replays: what a sample spans, where it must stop, and what another process sees."""
 
 import multiprocessing
+import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +129,32 @@ def _write(place: Place) -> None:
     replay = Replay(place)
     fill(replay, [(10, TERMINATED)] * 10)
     replay.close()
+
+
+def test_memory_that_is_not_there_is_named_before_anybody_writes_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = shutil.disk_usage("/dev/shm")._replace(free=10_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(PolicyError, match="/dev/shm has 0 MB left, and remembering needs .* --shm-size"):
+        Replay(capacity=100_000, columns=COLUMNS)
+
+
+def test_rows_that_are_written_over_while_they_are_copied_are_not_kept() -> None:
+    """The collector goes on while a checkpoint copies column after column."""
+    with Replay(capacity=200, columns=COLUMNS) as replay:
+        fill(replay, [(400, TERMINATED)])
+        before = replay.held()
+
+        class Slow(dict[str, np.ndarray]):
+            def items(self) -> Any:  # noqa: ANN401
+                for number, item in enumerate(super().items()):
+                    if number == 1:
+                        fill(replay, [(99, TERMINATED)])
+                    yield item
+
+        replay.columns = Slow(replay.columns)
+        rows = replay.held()
+        assert len(rows["obs"]) == len(before["obs"]) - 100
+        assert rows["obs"][0] == rows["action"][0] == before["obs"][100]
 
 
 def test_another_process_writes_what_this_one_samples() -> None:

@@ -18,11 +18,12 @@ from launch.sac_gallery import Gallery
 from launch.sac_lockstep import Lockstep
 from launch.sac_plan import Demonstrations, Judging, SacPlan, load_plan
 from launch.sac_score import walked
-from launch.train_sac import TrainSac, learn, planned
+from launch.train_sac import FREE, TrainSac, learn, planned
 from policies.checkpoint import read_manifest
 from policies.gait import Trot, TrotConfig
+from policies.replay import FINAL
 from policies.sac_actor import flattened
-from policies.sac_checkpoint import generator_state, load_checkpoint, save_checkpoint
+from policies.sac_checkpoint import check_same, generator_state, load_checkpoint, save_checkpoint
 from policies.sac_config import Precision, SacConfig
 from policies.sac_precision import settled
 from policies.sac_recorded import recorded
@@ -99,6 +100,54 @@ def test_a_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
         load_checkpoint(path, other.hash)
 
 
+def test_a_checkpoint_from_before_the_first_snapshot_was_judged_goes_on(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    gallery = Gallery(PLAN, spec, tmp_path)
+    with Lockstep(PLAN, spec) as training:
+        training.keep(path, 0.0, gallery.best)
+    gallery.close()
+    assert load_checkpoint(path, spec.hash).standing.best is None
+
+
+def test_another_task_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(SHOWN, spec) as training:
+        training.keep(path, 0.0, 0.0)
+    kept = load_checkpoint(path, spec.hash).standing
+    check_same(path, kept, replace(SHOWN, minutes=99.0, sac=replace(SHOWN.sac, gamma=0.5)), FREE)
+    wider = replace(SHOWN, walk=replace(SHOWN.walk, box=(0.3, 0.4, 0.4)))
+    for other, said in (
+        (wider, r"walk.box \[0.2,0.4,0.4\], this plan says \[0.3"),
+        (PLAN, "demonstrations.steps 40, .* 0"),
+    ):
+        with pytest.raises(PolicyError, match=said):
+            check_same(path, kept, other, FREE)
+    config = tmp_path / "plan.yaml"
+    config.write_text(msgspec.yaml.encode(wider).decode())
+    with pytest.raises(PolicyError, match="give the same, or start anew"):
+        learn(TrainSac(config=config, out=tmp_path, resume=True))
+
+
+def test_what_was_remembered_is_spread_over_more_or_fewer_collectors(tmp_path: Path) -> None:
+    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+    with Lockstep(SHOWN, spec) as training:
+        training.episode()
+        training.keep(path, 0.0, 0.0)
+        online, shown = training.replay.written, training.shown.written
+    kept = load_checkpoint(path, spec.hash)
+    with FreeRun(replace(SHOWN, random=1000), spec, 2, kept) as training:
+        assert [replay.written for replay in training._shown] == [shown, 0]
+        assert training.replays[0].written >= online
+        training.keep(path, 0.0, 0.0)
+    both = load_checkpoint(path, spec.hash)
+    assert len(both.part("online.1")["end"]) > 0
+    with Lockstep(SHOWN, spec, resume=both) as training:
+        rows = [both.part(f"online.{number}")["end"] for number in range(2)]
+        assert training.replay.written == sum(map(len, rows)) and training.shown.written == shown
+        ends = training.replay.columns["end"][: training.replay.written]
+        assert ends[len(rows[0]) - 1] == FINAL and ends[-1] == FINAL
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(b"\x10" + bytes(40))
@@ -126,7 +175,8 @@ def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
 def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: Path) -> None:
     """Processes, shared memory, judging, checkpoint, resumption, report; then the file walks outside of training."""
     plan = tmp_path / "plan.yaml"
-    plan.write_text(msgspec.yaml.encode(replace(SHOWN, random=0, ratio=4.0, updates=200)).decode())
+    short = replace(SHOWN, random=0, ratio=4.0, updates=200)
+    plan.write_text(msgspec.yaml.encode(short).decode())
     figures = learn(TrainSac(config=plan, out=tmp_path / "run", video=False))
     assert figures["steps"] > 0
     assert figures["updates"] >= 190
@@ -140,7 +190,7 @@ def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: 
     assert "judged" in Path(figures["report"]).read_text() or "fresh draws" in Path(figures["report"]).read_text()
     with pytest.raises(PolicyError, match="--resume goes on with it"):
         learn(TrainSac(config=plan, out=tmp_path / "run"))
-    plan.write_text(plan.read_text().replace("updates: 200", f"updates: {figures['updates'] + 100}"))
+    plan.write_text(msgspec.yaml.encode(replace(short, updates=figures["updates"] + 100)).decode())
     longer = learn(TrainSac(config=plan, out=tmp_path / "run", resume=True, video=False))
     assert longer["updates"] >= figures["updates"] + 50
     assert longer["minutes"] > figures["minutes"]
@@ -172,7 +222,7 @@ def test_the_saved_policy_acts_like_the_actor(plan: SacPlan, tmp_path: Path) -> 
 def test_a_reward_that_is_no_number_is_named(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("compiled: false\nwalk: {weights: {bounce: .nan}}\n")
-    with pytest.raises(PolicyError, match="reward of step 0 is not finite .bounce nan.*--resume"):
+    with pytest.raises(PolicyError, match="reward of step 0 is not finite .bounce nan"):
         learn(TrainSac(config=plan, out=tmp_path / "run", minutes=1.0))
 
 
@@ -195,7 +245,7 @@ def test_a_free_running_learner_goes_on_with_its_random_numbers(tmp_path: Path) 
         training.keep(path, 0.0, 0.0)
         luck, rng = training.learner.luck_state(), generator_state(training.batches.rng)
     kept = load_checkpoint(path, spec.hash)
-    with FreeRun(replace(PLAN, random=1_000_000), spec, 1, kept) as training:
+    with FreeRun(replace(PLAN, random=100_000, capacity=200_000), spec, 1, kept) as training:
         training.keep(path, 0.0, 0.0)
     again = load_checkpoint(path, spec.hash)
     assert np.array_equal(again.arrays["luck"], luck)
@@ -208,7 +258,7 @@ def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_pa
         (process,) = [child for child in multiprocessing.active_children() if child.name == victim]
         process.kill()
         process.join()
-        with pytest.raises(PolicyError, match=r"(collector 0|the learner) died .exit code -9.*--resume"):
+        with pytest.raises(PolicyError, match=r"(collector 0|the learner) died .exit code -9."):
             if victim == "learner":
                 training.ask()
             else:
@@ -295,6 +345,35 @@ def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
         assert kept.standing.best == 0.25
         assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == replace(PLAN, sac=settled(PLAN.sac))
         assert same(kept.part("learner"), training.learner.arrays())
-        assert len(kept.part("replay.0")["end"]) == training.replay.written
+        assert len(kept.part("online.0")["end"]) == training.replay.written
     save_checkpoint(path, kept.standing, {})
     assert load_checkpoint(path, spec.hash).arrays == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("walk: {commands: {hold: 0.01}}", r"\$.walk.commands.hold"),
+        ("walk: {commands: {vx: [0.5, -0.5]}}", "begins above its end"),
+        ("walk: {commands: {vx: [.nan, 0.5]}}", r"\$.walk.commands.vx"),
+        ("walk: {weights: {velocity_width: 0}}", r"\$.walk.weights.velocity_width"),
+        ("walk: {pushes: {interval: 0}}", r"\$.walk.pushes.interval"),
+        ("walk: {box: [.nan, 0.4, 0.4]}", r"\$.walk.box"),
+        ("walk: {seconds: 0}", r"\$.walk.seconds"),
+        ("walk: {ranges: {mass: [-2, -1]}}", "mass"),
+        ("walk: {ranges: {com: 5}}", "com_shift"),
+        ("walk: {ranges: {noise: [-3, -1]}}", "noise"),
+        ("demonstrations: {share: {updates: 0}}", r"\$.demonstrations.share.updates"),
+        ("demonstrations: {share: {frist: 3}}", "frist"),
+        ("demonstrations: {trot: {hight: 0.1}}", "hight"),
+        ("seed: -1", r"\$.seed"),
+        ("{random: 900, capacity: 1000}", "leave no room"),
+        ("features: {gravity: false, gyro: false, joint_pos: false, command: false, clock: 0}", "nothing is seen"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_by_name(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=message) as refused:
+        load_plan(path)
+    assert "\n" not in str(refused.value)
