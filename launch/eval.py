@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -116,6 +116,9 @@ def _refuse_foreign(config: Eval) -> None:
         raise UsageError("--episodes, --settle and --gait mean nothing to --grid and --top-speed; --grid has --draws")
     if config.machines.grid and config.top_speed:
         raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
+    others = replace(config.machines, workers=GridOptions.workers) != GridOptions()
+    if config.top_speed and (others or config.command is not None):
+        raise UsageError("--top-speed asks for faster and faster; of the options of machines it heeds --workers alone")
     if config.task != "walk" or config.keys is not None or "://" in config.policy:
         raise UsageError("--grid and --top-speed let a policy file (or `trot`) walk; give its file, not a server")
 

@@ -14,8 +14,10 @@ Row = Sequence[float]
 """A few numbers. Note: indexing a list is several times faster than indexing an array."""
 
 
-LEAST, LEAST_TURN = 0.2, 0.6
-"""Smaller commands than these are pursued as if errors of this size mattered [m/s, rad/s]."""
+LEVER = 0.25
+"""A rad/s of the yaw rate counts like so many m/s, which is about the share of their ranges [m]."""
+LEAST = 0.1
+"""Smaller commands are pursued as if an error of this size mattered [m/s]."""
 Width = Annotated[float, Meta(ge=1e-3, le=1e3)]
 
 
@@ -30,17 +32,13 @@ def tent(error: float, width: float) -> float:
 
 
 def pursuit(pace: Row, command: Row) -> float:
-    """How much of the asked planar velocity there is: 1 is all of it, 0 is what standing still would earn.
+    """How much of what is asked there is, vx, vy and yaw rate together: 1 is all, 0 is what standing still would earn.
 
-    Note: a kernel as wide as it must be to be felt from afar pays standing well; this does not, wherever it stands.
+    Note: a kernel that is wide enough to be felt from afar pays standing well, most of all where little is asked.
     """
-    size = math.hypot(command[0], command[1])
-    return tent(math.hypot(pace[0] - command[0], pace[1] - command[1]), max(LEAST, size))
-
-
-def turn_pursuit(pace: Row, command: Row) -> float:
-    """The same of the asked yaw rate."""
-    return tent(abs(pace[2] - command[2]), max(LEAST_TURN, abs(command[2])))
+    size = math.hypot(command[0], command[1], LEVER * command[2])
+    error = math.hypot(pace[0] - command[0], pace[1] - command[1], LEVER * (pace[2] - command[2]))
+    return tent(error, max(LEAST, size))
 
 
 def velocity_tracking(pace: Row, command: Row, width: float) -> float:
@@ -100,7 +98,6 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[rad/s]"""
     pursuit: float = 0.0
     """See the function; what a walk that begins from nothing needs."""
-    turn_pursuit: float = 0.0
     bounce: float = -0.5
     wobble: float = -0.02
     lean: float = -0.5
@@ -152,7 +149,6 @@ def terms(motion: Motion, weights: Weights) -> dict[str, float]:
         "velocity": weights.velocity * velocity_tracking(pace, command, weights.velocity_width),
         "yaw": weights.yaw * yaw_tracking(pace, command, weights.yaw_width),
         "pursuit": weights.pursuit * pursuit(pace, command),
-        "turn_pursuit": weights.turn_pursuit * turn_pursuit(pace, command),
         "bounce": weights.bounce * bounce(velocity),
         "wobble": weights.wobble * wobble(spin),
         "lean": weights.lean * lean(truth.gravity.tolist()),

@@ -278,6 +278,7 @@ def test_eval_walks_a_grid_on_both_engines(tmp_path: Path, capsys: pytest.Captur
         (["trot", "--grid", "unseen", "--robot", "sim", "--realtime"], "--realtime means nothing"),
         (["trot", "--grid", "unseen", "--top-speed"], "leave out --grid"),
         (["trot", "--grid", "unseen", "--boot", "cold"], "--boot means nothing"),
+        (["trot", "--top-speed", "--command", "0.2", "0", "0"], "--workers alone"),
         (["tcp://127.0.0.1:5555", "--grid", "unseen"], "not a server"),
         (["trot", "--grid", "unseen", "--vx", "0.5", "0.1"], "begins above its end"),
         (["trot", "--grid", "unseen", "--vx", "0", "inf"], "vx"),
