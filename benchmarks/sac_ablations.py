@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"), help="folder for policies and figures")
     options = parser.parse_args()
     plan = replace(load_plan(CONFIG), minutes=options.minutes, seed=options.seed)
+    plan = replace(plan, judging=replace(plan.judging, final=2))  # what counts is scored on the table
     rows: dict[str, Any] = {}
     for name, change in VARIANTS.items():
         folder = options.out / name.split(" (")[0].replace(" ", "_")
