@@ -50,18 +50,6 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name}: [{low}, {high}] begins above its end; give the smaller one first")
 
 
-def between(one: Commands, other: Commands, part: float) -> Commands:
-    """Ranges this part, 0..1, of the way from one to the other."""
-
-    def mixed(name: str) -> Range:
-        ends = zip(getattr(one, name), getattr(other, name), strict=True)
-        low, high = ((1 - part) * a + part * b for a, b in ends)
-        return low, high
-
-    stand = (1 - part) * one.stand + part * other.stand
-    return Commands(mixed("vx"), mixed("vy"), mixed("yaw"), stand, other.hold)
-
-
 class Pushes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sudden changes of the body's horizontal velocity."""
 
@@ -85,8 +73,6 @@ class WalkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history in an observation."""
     commands: Commands = Commands()
-    begin: Commands | None = None
-    """What is asked for at the beginning of a training that grows its task; see `PupperEnv.soften`."""
     weights: Weights = Weights()
     ranges: Ranges | None = None
     """What is randomized at each reset; None is the nominal machine."""
@@ -133,7 +119,6 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._newest = 1.0 - math.exp(-self.body.period / reward.PACE)
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
-        self._ranges = self.config.commands
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Float32, Info]:
         """Begin an episode on a fresh draw; `options={"command": (vx, vy, yaw rate)}` fixes the command."""
@@ -194,12 +179,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         return self.truth.fallen, self._tick >= self._limit
 
     def soften(self, part: float) -> None:
-        """Make the task easier from now on, so that a gait is found before it is polished: count penalties for style by
-        this part, 0..1, and ask for commands so far on the way from `begin` to `commands`.
-        """
+        """Count penalties for style by this part, 0..1, from now on, so that a gait is found before it is polished."""
         self._weights = reward.softened(self.config.weights, part)
-        if self.config.begin is not None:
-            self._ranges = between(self.config.begin, self.config.commands, part)
 
     def command(self, command: Array) -> None:
         """Ask for this velocity (3,) from now on."""
@@ -238,7 +219,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     def _draw_command(self) -> Array:
         if self._asked is not None:
             return self._asked
-        ranges, rng = self._ranges, self.np_random
+        ranges, rng = self.config.commands, self.np_random
         if rng.random() < ranges.stand:
             return np.zeros(3)
         return np.array([rng.uniform(*ranges.vx), rng.uniform(*ranges.vy), rng.uniform(*ranges.yaw)])

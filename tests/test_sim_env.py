@@ -218,21 +218,6 @@ def test_softened_penalties_leave_what_is_worth_walking_for(make: Make) -> None:
     assert terms[1.0]["change"] < 0 == terms[0.0]["change"]
 
 
-def test_a_task_that_grows_asks_for_more_and_more(make: Make) -> None:
-    begin = Commands(vx=(0.3, 0.5), vy=(0.0, 0.0), yaw=(0.0, 0.0), stand=0.0)
-    env = make(WalkConfig(seconds=1.0, begin=begin, commands=Commands(vx=(-0.3, 0.5), yaw=(-1.0, 1.0), stand=0.0)))
-
-    def asked(part: float | None) -> np.ndarray:
-        if part is not None:
-            env.soften(part)
-        return np.array([env.reset(seed=seed)[1]["command"] for seed in range(60)])
-
-    for part, lowest, turn in ((None, -0.3, 1.0), (0.0, 0.3, 0.0), (0.5, 0.0, 0.5), (1.0, -0.3, 1.0)):
-        found = asked(part)
-        assert lowest <= found[:, 0].min() <= lowest + 0.1 and np.abs(found[:, 2]).max() <= turn
-        assert np.abs(found[:, 2]).max() >= 0.8 * turn
-
-
 def test_standing_earns_nothing_of_a_pursuit_whatever_is_asked() -> None:
     for command in ((0.3, 0.0, 0.0), (-0.2, 0.15, 1.0), (0.5, -0.1, -0.7)):
         assert reward.pursuit((0.0, 0.0, 0.0), command) == pytest.approx(0.0)
