@@ -15,16 +15,12 @@ from policies.features import FeatureConfig, Features, Walk, layout, of_episode
 from robot.errors import PolicyError
 from robot.types import Array, Observation, Tick, unknown
 
+SEEN = ("gravity", "gyro", "joint_pos", "joint_vel", "actions", "command")
 configs = st.builds(
-    FeatureConfig,
-    gravity=st.booleans(),
-    gyro=st.booleans(),
-    joint_pos=st.booleans(),
-    joint_vel=st.booleans(),
-    actions=st.booleans(),
-    command=st.booleans(),
-    clock=st.sampled_from([0.0, 0.4, 1.3]),
-    frames=st.integers(1, 5),
+    lambda seen, clock, frames: FeatureConfig(**{name: name in seen for name in SEEN}, clock=clock, frames=frames),
+    st.sets(st.sampled_from(SEEN), min_size=1),
+    st.sampled_from([0.0, 0.4, 1.3]),
+    st.integers(1, 5),
 )
 N = len(BLIND.joints)
 
@@ -73,6 +69,11 @@ def test_features_online_equal_those_of_the_recording(
     np.testing.assert_allclose(np.array(online), of_episode(config, BLIND.stand, episode), rtol=1e-6, atol=1e-6)
     assert online[0].shape == (features.size,) == (config.width(N),)
     assert len(layout(config, N)[0]) == len(layout(config, N)[1]) == features.size
+
+
+def test_somebody_who_sees_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing is seen"):
+        FeatureConfig(**dict.fromkeys(SEEN, False), clock=0.0)
 
 
 def test_before_the_first_tick_the_past_is_the_first_tick() -> None:
