@@ -1,5 +1,6 @@
 """The newest network weights in shared memory: a learner publishes, a control loop reads without ever waiting."""
 
+import zlib
 from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from typing import Self
@@ -29,6 +30,7 @@ class Mailbox:
         self._memory = SharedMemory(address.memory if address else None, self._owner, 64 + SLOTS * size * 4)
         self.address = address or Address(self._memory.name, size)
         self._head: NDArray[np.int64] = np.ndarray((1 + SLOTS,), np.int64, self._memory.buf)
+        self._sums: NDArray[np.int64] = np.ndarray((SLOTS,), np.int64, self._memory.buf, self._head.nbytes)
         self._slots: NDArray[np.float32] = np.ndarray((SLOTS, size), np.float32, self._memory.buf, 64)
 
     def __enter__(self) -> Self:
@@ -39,7 +41,8 @@ class Mailbox:
 
     def close(self) -> None:
         """Let go of the memory; its maker also frees it."""
-        self._head, self._slots = np.zeros(1 + SLOTS, np.int64), np.zeros((SLOTS, 0), np.float32)
+        self._head, self._sums = np.zeros(1 + SLOTS, np.int64), np.zeros(SLOTS, np.int64)
+        self._slots = np.zeros((SLOTS, 0), np.float32)
         self._memory.close()
         if self._owner:
             self._memory.unlink()
@@ -55,6 +58,7 @@ class Mailbox:
         slot = version % SLOTS
         self._head[1 + slot] = 0  # Note: a reader that sees the slot change under it finds its version gone.
         self._slots[slot] = values
+        self._sums[slot] = zlib.crc32(self._slots[slot])
         self._head[1 + slot] = version
         self._head[0] = version
         return version
@@ -66,4 +70,6 @@ class Mailbox:
             return None
         slot = version % SLOTS
         values = self._slots[slot].copy()
-        return (version, values) if int(self._head[1 + slot]) == version else None
+        # Note: an ARM core may let others see the version before the values; the checksum waits for all of them.
+        whole = int(self._head[1 + slot]) == version and int(self._sums[slot]) == zlib.crc32(values)
+        return (version, values) if whole else None

@@ -1,8 +1,10 @@
 """Mailboxes: the newest weights, whole or not at all."""
 
 import multiprocessing
+from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.mailbox import SLOTS, Address, Mailbox
 
@@ -38,6 +40,19 @@ def test_what_is_replaced_while_it_is_copied_is_not_returned() -> None:
         reader.version_seen = SLOTS + 1
         assert reader.read(0) is not None
         reader.close()
+
+
+def test_a_version_that_is_seen_before_its_values_is_not_returned() -> None:
+    with Mailbox(size=2) as mailbox:
+        mailbox.publish(np.array([1, 2], np.float32))
+        memory = SharedMemory(mailbox.address.memory)
+        values: NDArray[np.float32] = np.ndarray((SLOTS, 2), np.float32, memory.buf, 64)
+        values[1] = 1, 0
+        assert mailbox.read(0) is None
+        values[1] = 1, 2
+        assert mailbox.read(0) is not None
+        del values
+        memory.close()
 
 
 SIZE, COUNT = 50_000, 3000
