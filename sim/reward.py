@@ -82,9 +82,9 @@ def bend(now: Array, before: Array, earlier: Array) -> float:
     return change(now - before, before - earlier)
 
 
-def stepping(air: Row, landed: Row, longest: float) -> float:
-    """How long the feet that land now were in the air, up to `longest` each [s]."""
-    return sum(min(time, longest) * down for time, down in zip(air, landed, strict=True))
+def stepping(air: Row, landed: Row, longest: float, shortest: float = 0.0) -> float:
+    """How long the feet that land now were in the air, up to `longest` each, beyond `shortest` [s]; less is negative."""
+    return sum((min(time, longest) - shortest) * down for time, down in zip(air, landed, strict=True))
 
 
 class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +107,8 @@ class Weights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stepping: float = 0.5
     longest_step: Annotated[float, Meta(gt=0, le=10)] = 0.25
     """[s]"""
+    shortest_step: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Feet that are back on the floor sooner cost, in a walk: chattering is no step [s]."""
     fall: float = -5.0
 
 
@@ -144,7 +146,7 @@ def terms(motion: Motion, weights: Weights) -> dict[str, float]:
     truth, command, pace = motion.truth, motion.command.tolist(), motion.pace.tolist()
     velocity, spin = truth.velocity.tolist(), truth.angular_velocity.tolist()
     now, before, earlier = motion.actions
-    step = stepping(motion.air.tolist(), motion.landed.tolist(), weights.longest_step)
+    step = stepping(motion.air.tolist(), motion.landed.tolist(), weights.longest_step, weights.shortest_step)
     return {
         "velocity": weights.velocity * velocity_tracking(pace, command, weights.velocity_width),
         "yaw": weights.yaw * yaw_tracking(pace, command, weights.yaw_width),

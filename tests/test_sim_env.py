@@ -230,6 +230,13 @@ def test_a_step_counts_when_the_foot_lands_and_only_up_to_its_longest() -> None:
     assert reward.stepping([0.1, 0.4, 0.2, 0.0], [1.0, 1.0, 0.0, 0.0], 0.25) == pytest.approx(0.35)
 
 
+def test_chattering_costs_where_steps_have_a_shortest() -> None:
+    landed = [1.0, 1.0, 0.0, 0.0]
+    assert reward.stepping([0.05, 0.05, 0.0, 0.0], landed, 0.25, 0.1) == pytest.approx(-0.1)
+    assert reward.stepping([0.1, 0.4, 0.0, 0.0], landed, 0.25, 0.1) == pytest.approx(0.15)
+    assert reward.stepping([0.05, 0.05, 0.05, 0.05], [0.0] * 4, 0.25, 0.1) == 0.0
+
+
 def test_standing_still_on_command_is_worth_more_than_when_asked_to_walk(make: Make) -> None:
     returns = []
     for command in ((0.0, 0.0, 0.0), (0.4, 0.0, 0.0)):
