@@ -83,7 +83,7 @@ def bend(now: Array, before: Array, earlier: Array) -> float:
 
 
 def stepping(air: Row, landed: Row, longest: float, shortest: float = 0.0) -> float:
-    """How long the feet that land now were in the air, up to `longest` each, beyond `shortest` [s]; less is negative."""
+    """How long the feet that land now were in the air, up to `longest` each, less `shortest` [s]; may be negative."""
     return sum((min(time, longest) - shortest) * down for time, down in zip(air, landed, strict=True))
 
 
