@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from launch.priority import first_in_line
-from robot.errors import GateLatched
 from robot.fake import FakeRobot, NoLog
 from robot.loop import run
 from robot.pupper import Pupper
@@ -47,12 +46,7 @@ def settled(robot: Robot) -> Observation:
     """The observation after standing still for half a second."""
     if isinstance(robot, Pupper):
         robot.rearm()
-    try:
-        robot.reset()
-    except GateLatched:  # a computer that stood still for 150 ms; a person would see to it and start again, as here
-        assert isinstance(robot, Pupper)
-        robot.rearm()
-        robot.reset()
+    robot.reset()
     for _ in range(10):
         robot.observe()
         robot.send(Action(SPEC.stand))
