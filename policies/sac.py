@@ -97,18 +97,15 @@ def learn_critic(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, config
     return fit(nets, batch, luck, drawn.action, drawn.density, paces, config)
 
 
-def learn_both(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, aims: Tensor, config: SacConfig) -> Tensor:
-    """Fit the critics, then do what they like; returns what `fit` and `improve` do (5,).
-
-    `aims` (2,) are the weight of the pull towards demonstrations and the entropy to keep, of each action.
-    """
+def learn_both(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, pull: Tensor, config: SacConfig) -> Tensor:
+    """Fit the critics, then do what they like; returns what `fit` and `improve` do (5,)."""
     count = len(batch.reward)
     obs, noise = torch.cat([batch.obs, batch.next_obs]), torch.cat([luck.noise, luck.next_noise])
     drawn, last, passed = act(nets.actor, len(config.actor_hidden), obs, noise, kind_of(config))
     critic = fit(nets, batch, luck, drawn.action[count:], drawn.density[count:], paces, config)
     now = Draw(*(part[:count] for part in drawn))
     kept = [Passed(*(part[:, :count] for part in layer)) for layer in passed]
-    return torch.cat([critic, improve(nets, batch, luck, (now, last[:, :count], kept), paces, aims, config)])
+    return torch.cat([critic, improve(nets, batch, luck, (now, last[:, :count], kept), paces, pull, config)])
 
 
 def fit(
@@ -139,7 +136,7 @@ def improve(
     luck: Luck,
     acted: tuple[Draw, Tensor, list[Passed]],
     paces: Tensor,
-    aims: Tensor,
+    pull: Tensor,
     config: SacConfig,
 ) -> Tensor:
     """Do what the critics like; returns loss, entropy and temperature (3,)."""
@@ -151,7 +148,7 @@ def improve(
     # is what a demonstrator wanted, and elsewhere, pulled by the anchor, what the first actor would do.
     before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
     apart = torch.tanh(drawn.mean)
-    away = aims[0] * batch.demonstrated[:, None] * (apart - batch.wanted)
+    away = pull * batch.demonstrated[:, None] * (apart - batch.wanted)
     if config.anchor > 0:
         away = away + config.anchor * (apart - torch.tanh(distribution(nets.first, layers, batch.obs)[0]))
     shown = (2.0 / count) * away * (1.0 - apart * apart)
@@ -164,7 +161,7 @@ def improve(
     adam(nets.actor, gradients, (nets.moments["actor_mean"], nets.moments["actor_square"]), paces[1])
     follow(nets.average, nets.actor, config.ema)
     density = drawn.density.mean()
-    warm(nets, density, aims[1] * batch.action.shape[-1], paces[2])
+    warm(nets, density, batch.action.shape[-1], paces[2], config)
     return torch.stack([temperature * density - worth.mean(), -density, temperature])
 
 
@@ -184,10 +181,10 @@ def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) ->
     return worth, multiply(inner.to(kind), columns.to(kind).transpose(1, 2)).sum(0)
 
 
-def warm(nets: Networks, density: Tensor, wanted: Tensor, pace: Tensor) -> None:
+def warm(nets: Networks, density: Tensor, actions: int, pace: Tensor, config: SacConfig) -> None:
     """Move the temperature so that the entropy becomes what is wanted."""
     own, moments = {"log": nets.log_temperature}, nets.moments["temperature"]
-    surprise = -density - wanted
+    surprise = -density - config.entropy * actions
     pair = {"log": moments["mean"]}, {"log": moments["square"]}
     adam(own, {"log": surprise}, pair, pace)
 
@@ -220,7 +217,7 @@ class Learner:
         nets, luck = moved(born(self.config, sizes, spare), self.device), self._luck(count, spare)
         paces = self._paces(nets)
         self._learn_critic(nets, batch, luck, paces, self.config)
-        self._learn_both(nets, batch, luck, paces, torch.zeros(2, device=self.device), self.config)
+        self._learn_both(nets, batch, luck, paces, torch.tensor(0.0, device=self.device), self.config)
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""
@@ -232,8 +229,9 @@ class Learner:
         self.nets.counts.add_(torch.tensor([1.0, float(acts)], device=self.device))
         paces = self._paces(self.nets)
         if acts:
-            aims = torch.tensor([self.config.pull_at(late), self.config.entropy_at(late)], device=self.device)
-            self.figures[:] = self._learn_both(self.nets, batch, luck, paces, aims, self.config).cpu().numpy()
+            pull = self.config.imitation * max(0.0, 1.0 - late / self.config.imitation_updates)
+            weight = torch.tensor(pull, device=self.device)
+            self.figures[:] = self._learn_both(self.nets, batch, luck, paces, weight, self.config).cpu().numpy()
         else:
             self.figures[:2] = self._learn_critic(self.nets, batch, luck, paces, self.config).cpu().numpy()
 

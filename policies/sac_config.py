@@ -31,11 +31,6 @@ class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the temperature starts."""
     entropy: Annotated[float, Meta(ge=-10, le=10)] = -0.6
     """Entropy to keep, for each action."""
-    last_entropy: Annotated[float, Meta(ge=-10, le=10)] | None = None
-    """What that falls to, evenly, over `entropy_updates`; None keeps it. An actor that still explores widely has a mean
-    that was never tried, and the mean is what will be driven."""
-    entropy_updates: Annotated[int, Meta(ge=1)] = 80_000
-    """Updates after the warm-up."""
     gamma: Annotated[float, Meta(gt=0, lt=1)] = 0.98
     tau: Positive = 0.01
     """How fast the targets follow."""
@@ -57,15 +52,6 @@ class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     anchor: Annotated[float, Meta(ge=0, le=1e4)] = 0.0
     """Weight of the pull of every action towards what the imitated actor would do: reinforcement stays where the
     critics know something."""
-
-    def pull_at(self, late: int) -> float:
-        """Weight of the pull towards demonstrated actions, so many updates after the warm-up."""
-        return self.imitation * max(0.0, 1.0 - late / self.imitation_updates)
-
-    def entropy_at(self, late: int) -> float:
-        """Entropy to keep then, for each action."""
-        last = self.entropy if self.last_entropy is None else self.last_entropy
-        return self.entropy + (last - self.entropy) * min(1.0, late / self.entropy_updates)
 
 
 class Sizes(NamedTuple):
