@@ -58,7 +58,8 @@ class Show:
     over: threading.Event = field(default_factory=threading.Event)
 
     def renewed(self) -> Self:
-        """As if it had just begun: nothing was asked, the robot stands."""
+        """As if it had just begun: no page is open, nothing was asked, the robot stands."""
+        self.next(lambda _: not self.cockpit.pages)
         self.status = Status()
         self.drive.stop()
         self.drive.rearm()

@@ -50,6 +50,13 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     opened.close()
 
 
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
     with show(tmp_path_factory.mktemp("episodes")) as made:
@@ -85,15 +92,20 @@ def rested(shown: Show) -> None:
 
 
 def drives(page: Page, shown: Show) -> None:
-    """Hold a key, again if the busy machine made the page look dead meanwhile, until the robot moves."""
+    """Hold a key until the robot moves."""
+    held(shown, lambda: page.keyboard.down("w"), lambda: page.keyboard.up("w"))
+
+
+def held(shown: Show, hold: Callable[[], object], let_go: Callable[[], object]) -> None:
+    """Hold something, again if the busy machine made the page look dead meanwhile, until it drives."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         rested(shown)
-        page.keyboard.down("w")
+        hold()
         if wait(lambda: bool(shown.ticks) and driven(shown.ticks[-1]), 2.0):
             return
-        page.keyboard.up("w")
-    raise AssertionError("a held key never drove")
+        let_go()
+    raise AssertionError("what was held never drove")
 
 
 def wait(true: Callable[[], bool], seconds: float) -> bool:
@@ -171,8 +183,7 @@ def test_a_closed_tab_lets_go_and_gives_the_wheel_back(page: Page, shown: Show, 
     drives(again, shown)
 
 
-def test_a_second_page_watches_can_stop_and_steals_only_when_sure(page: Page, shown: Show, browser: Browser) -> None:
-    phone = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+def test_a_second_page_watches_can_stop_and_steals_only_when_sure(page: Page, shown: Show, phone: BrowserContext) -> None:
     second = opened(phone, shown)
     expect(second.locator("[data-event=start]")).to_be_disabled()
     expect(second.locator("[data-event=success]")).to_be_enabled()
@@ -189,13 +200,10 @@ def test_a_second_page_watches_can_stop_and_steals_only_when_sure(page: Page, sh
     second.locator("#wheel").tap()
     expect(second.locator("[data-event=start]")).to_be_enabled()
     expect(page.locator("#seat")).to_contain_text("another page has the wheel")
-    phone.close()
 
 
-def test_touch_sticks_drive_while_a_thumb_is_on_them(shown: Show, browser: Browser) -> None:
-    phone = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+def test_touch_sticks_drive_while_a_thumb_is_on_them(shown: Show, phone: BrowserContext) -> None:
     page = opened(phone, shown)
-    rested(shown)
     box = page.locator("#left-stick").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -204,13 +212,14 @@ def test_touch_sticks_drive_while_a_thumb_is_on_them(shown: Show, browser: Brows
     def touch(kind: str, *points: tuple[float, float]) -> None:
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
 
-    touch("touchStart", (x, y))
-    touch("touchMove", (x, y - 60))
-    tick = shown.next(driven)
-    assert tick.wanted.command[0] > 0
+    def push() -> None:
+        touch("touchStart", (x, y))
+        touch("touchMove", (x, y - 60))
+
+    held(shown, push, lambda: touch("touchEnd"))
+    assert shown.ticks[-1].wanted.command[0] > 0
     touch("touchEnd")
     shown.next(released)
-    phone.close()
 
 
 PAD = """
@@ -222,12 +231,17 @@ window.noise = setInterval(() => { if (window.pad) window.pad.timestamp += 1; },
 """
 
 
+def pushed(page: Page, shown: Show) -> None:
+    """Push the pad's stick ahead, its shoulder held, until the robot moves."""
+    hold, let_go = "pad.axes[1] = -1; press(4, true)", "press(4, false); pad.axes[1] = 0"
+    held(shown, lambda: page.evaluate(hold), lambda: page.evaluate(let_go))
+
+
 def test_a_gamepad_drives_while_its_shoulder_is_held_and_its_buttons_ask(shown: Show, context: BrowserContext) -> None:
     context.add_init_script(PAD)
     page = opened(context, shown)
-    rested(shown)
-    page.evaluate("pad.axes[1] = -1; press(4, true)")
-    assert shown.next(driven).wanted.command[0] > 0
+    pushed(page, shown)
+    assert shown.ticks[-1].wanted.command[0] > 0
     page.evaluate("press(4, false)")
     shown.next(released)
     page.evaluate("pad.axes[1] = 0; press(0, true)")
@@ -237,15 +251,11 @@ def test_a_gamepad_drives_while_its_shoulder_is_held_and_its_buttons_ask(shown: 
 def test_a_gamepad_that_freezes_or_vanishes_while_it_drives_is_let_go(shown: Show, context: BrowserContext) -> None:
     context.add_init_script(PAD)
     page = opened(context, shown)
-    rested(shown)
-    page.evaluate("pad.axes[1] = -1; press(4, true)")
-    shown.next(driven)
+    pushed(page, shown)
     page.evaluate("clearInterval(noise)")
     shown.next(released)
     page.evaluate("press(4, false); pad.axes[1] = 0")
-    rested(shown)
-    page.evaluate("pad.axes[1] = -1; press(4, true)")
-    shown.next(driven)
+    pushed(page, shown)
     page.evaluate("window.gone = pad; window.pad = null")
     shown.next(released)
     page.evaluate("window.pad = gone")

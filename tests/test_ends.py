@@ -1,10 +1,11 @@
 """However a command ends, the robot is made safe and no process is left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -30,9 +31,16 @@ def children(marker: str) -> list[int]:
     return found
 
 
-def start(marker: str, *args: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def start(marker: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """A command; one that does not end by itself is killed at the end, for nobody would wait for it."""
     env = {**os.environ, "LEASH_TEST_MARKER": marker}
-    return subprocess.Popen([LEASH, *args], env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([LEASH, *args], env=env, stderr=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def until(process: subprocess.Popen[str], word: str) -> None:
