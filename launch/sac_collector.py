@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from launch.sac_demos import Demonstrator
-from launch.sac_env import actor_of, open_env
+from launch.sac_env import actor_of, explorer, open_env
 from launch.sac_judge import Score, attempt
 from launch.sac_plan import Demonstrations, SacPlan
 from policies.gait import Trot
 from policies.loading import load_policy
 from policies.mailbox import Address, Mailbox
 from policies.manifest import check_fits
+from policies.reflection import Actor
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
 from policies.sac_actor import Float32
 from robot.errors import LeashError, PolicyError
@@ -62,14 +62,6 @@ class Told:
     """Version and scores of a snapshot that was judged."""
     failed: str = ""
     """Why it ends, if it must."""
-
-
-class Actor(Protocol):
-    """Chooses actions in training."""
-
-    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
-        """The action (n,) in [-1, 1] for these features (d,)."""
-        ...
 
 
 class Driver:
@@ -126,7 +118,7 @@ def _collect(job: CollectJob, pipe: Connection) -> None:
     env, replay = open_env(plan), Replay(job.replay)
     actor = actor_of(plan)
     newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
-    driver, known, judged = Driver(env, replay, actor, rng), 0, 0
+    driver, known, judged = Driver(env, replay, explorer(plan, actor, env.body), rng), 0, 0
     driver.steps = job.steps
     env.soften(softness(plan, driver.steps * job.of))
     if job.shown is not None:

@@ -5,6 +5,7 @@ import numpy as np
 from launch.sac_plan import SacPlan
 from policies.features import Features
 from policies.gait import Trot
+from policies.reflection import Actor, Reflected
 from policies.replay import Layout, layout
 from policies.sac_actor import NumpyActor
 from policies.sac_config import Sizes
@@ -50,3 +51,10 @@ def actor_of(plan: SacPlan) -> NumpyActor:
     """The actor for processes that only act; it has no weights yet."""
     joints = len(load_spec().joints)
     return NumpyActor(scale_of(plan.features, joints), plan.sac.actor_hidden, joints)
+
+
+def explorer(plan: SacPlan, actor: NumpyActor, spec: Spec) -> Actor:
+    """Who drives while experience is gathered."""
+    if not plan.reflected:
+        return actor
+    return Reflected(actor, plan.reflected, plan.features, spec, np.tile(plan.walk.box, 4))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from launch.demos import Recorded
 from launch.sac_collector import Driver, softness, teacher
 from launch.sac_demos import Demonstrator
-from launch.sac_env import actor_of, columns, mirrors, open_env, shown_columns, sizes
+from launch.sac_env import actor_of, columns, explorer, mirrors, open_env, shown_columns, sizes
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
 from launch.sac_plan import SacPlan
@@ -105,6 +105,7 @@ class Lockstep:
         self.learner.updates = standing.updates
         self.learner.resume_luck(resume.arrays["luck"])
         resume_generator(self.batches.rng, standing.rng)
+        self.env.curriculum.memory = resume.arrays.get("commands", np.empty((0, 4)))
         resume.refill("online", [self.replay])
         resume.refill("shown", [self.shown])
         self.steps, self.episodes = sum(standing.steps), standing.episodes
@@ -112,7 +113,7 @@ class Lockstep:
     def episode(self) -> None:
         """One episode, with its updates between the steps."""
         rng = np.random.default_rng([self.plan.seed, 1, self.episodes])
-        driver = Driver(self.env, self.replay, self.actor, rng)
+        driver = Driver(self.env, self.replay, explorer(self.plan, self.actor, self.spec), rng)
         self.env.soften(softness(self.plan, self.steps))
         driver.begin(_seed(self.plan.seed, 1, self.episodes))
         total, over = 0.0, False
@@ -163,7 +164,7 @@ class Lockstep:
         counts = self.learner.updates, (self.steps,), self.episodes
         standing = Standing(self.spec.hash, plan, *counts, minutes, state, best, self.plan.sac.precision)
         whole: Arrays = {f"learner.{name}": array for name, array in self.learner.arrays().items()}
-        whole = {**whole, "luck": self.learner.luck_state()}
+        whole = {**whole, "luck": self.learner.luck_state(), "commands": self.env.curriculum.memory}
         save_checkpoint(path, standing, whole, [self.replay], [self.shown])
 
 

@@ -14,7 +14,8 @@ from policies.manifest import Slew
 from policies.sac_config import SacConfig, Share
 from robot.errors import SpecError
 from robot.spec import read_yaml
-from sim.env import Commands, WalkConfig
+from sim.commands import Commands
+from sim.env import WalkConfig
 
 Seed = Annotated[int, Meta(ge=0)]
 
@@ -74,6 +75,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Steps that are remembered, all collectors together."""
     random: Annotated[int, Meta(ge=0)] = 2000
     """Steps of random actions at the beginning."""
+    reflected: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Part of the time in which a collector tries what it does as if front and back were exchanged."""
     ramp: Annotated[int, Meta(ge=0)] = 0
     """Steps over which the penalties for style grow to their size; 0 has them whole from the start."""
     ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
@@ -86,6 +89,8 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.random > self.capacity // 2:
             raise ValueError(f"random: {self.random} steps leave no room for others in a capacity of {self.capacity}")
+        if self.residual and self.reflected:
+            raise ValueError(f"reflected: {self.reflected} goes with whole targets, not with residual: {self.residual}")
 
 
 def judged(plan: SacPlan, seconds: float) -> WalkConfig:

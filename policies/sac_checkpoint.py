@@ -53,7 +53,8 @@ class Checkpoint:
 
     standing: Standing
     arrays: dict[str, NDArray[Any]]
-    """`learner.*` as `Learner.arrays`, `luck`, and the rows of replays, `online.N.*` and `shown.N.*`."""
+    """`learner.*` as `Learner.arrays`, `luck`, the rows of replays, `online.N.*` and `shown.N.*`, and in lock-step
+    `commands`, how those of late went."""
 
     def part(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays whose names begin with `name` and a dot, without it."""

@@ -15,6 +15,7 @@ from robot.image import Pixels
 from robot.spec import Spec, load_spec
 from robot.types import Action, Array, Observation, Policy
 from sim import privileged, reward
+from sim.commands import Commands, Curriculum
 from sim.dynamics import NOMINAL
 from sim.frames import LARGEST, Encoder, Float32, Frames
 from sim.pupper import SimPupper
@@ -23,31 +24,8 @@ from sim.reward import Motion, Weights
 from sim.studio import Studio
 from sim.truth import Truth
 
-Speed = Annotated[float, Meta(ge=-10, le=10)]
-Range = tuple[Speed, Speed]
 Reach = Annotated[float, Meta(gt=0, le=2)]
 Info = dict[str, Any]
-
-
-class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which body velocities are asked for, and for how long."""
-
-    vx: Range = (-0.3, 0.5)
-    """[m/s]"""
-    vy: Range = (-0.15, 0.15)
-    """[m/s]"""
-    yaw: Range = (-1.0, 1.0)
-    """[rad/s]"""
-    stand: Annotated[float, Meta(ge=0, le=1)] = 0.1
-    """Share of commands that ask to stand still."""
-    hold: Annotated[float, Meta(ge=0.1, le=1e6)] = 5.0
-    """How long a command lasts [s]."""
-
-    def __post_init__(self) -> None:
-        for name in ("vx", "vy", "yaw"):
-            low, high = getattr(self, name)
-            if not low <= high:
-                raise ValueError(f"{name}: [{low}, {high}] begins above its end; give the smaller one first")
 
 
 class Pushes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +68,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     """The true state at the end of the last step."""
     seen: Observation
     """What the robot saw then, with the command; the observation is made of it."""
+    curriculum: Curriculum
+    """Draws the commands."""
     sent: Array
     """(12,) the joint target of the last step, after filter and limits [rad]."""
 
@@ -119,6 +99,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._newest = 1.0 - math.exp(-self.body.period / reward.PACE)
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
+        self.curriculum = Curriculum(self.config.commands)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Float32, Info]:
         """Begin an episode on a fresh draw; `options={"command": (vx, vy, yaw rate)}` fixes the command."""
@@ -138,7 +119,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._encoder.reset()
         if self._base is not None:
             self._base.reset()
-        self._command = self._draw_command()
+        self._command = self._next_command()
         self._actions = (np.zeros(12),) * 3
         self._offset: Array = np.zeros(12)
         self._air = np.zeros(4)
@@ -156,7 +137,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         terms = self._judge(before)
         self._tick += 1
         if self._tick % self._hold == 0:
-            self._command = self._draw_command()
+            self._command = self._next_command()
         features, info = self._look()
         info["terms"] = terms
         return features, sum(terms.values()), self.truth.fallen, self._tick >= self._limit, info
@@ -207,6 +188,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         motion = Motion(
             self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed, self._pace
         )
+        if self._asked is None:
+            self.curriculum.went(reward.pursuit(self._pace.tolist(), self._command.tolist()))
         terms = reward.terms(motion, self._weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)
         return terms
@@ -216,13 +199,8 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         state = np.concatenate([privileged.motion(self.truth, self._pace), self._machine])
         return self._encoder.step(self.seen), {"command": self._command.copy(), "privileged": state}
 
-    def _draw_command(self) -> Array:
-        if self._asked is not None:
-            return self._asked
-        ranges, rng = self.config.commands, self.np_random
-        if rng.random() < ranges.stand:
-            return np.zeros(3)
-        return np.array([rng.uniform(*ranges.vx), rng.uniform(*ranges.vy), rng.uniform(*ranges.yaw)])
+    def _next_command(self) -> Array:
+        return self.curriculum.draw(self.np_random) if self._asked is None else self._asked
 
     def render(self) -> Pixels:
         """A picture (h, w, 3) RGB of the robot from outside."""

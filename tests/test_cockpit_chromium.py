@@ -183,7 +183,9 @@ def test_a_closed_tab_lets_go_and_gives_the_wheel_back(page: Page, shown: Show, 
     drives(again, shown)
 
 
-def test_a_second_page_watches_can_stop_and_steals_only_when_sure(page: Page, shown: Show, phone: BrowserContext) -> None:
+def test_a_second_page_watches_can_stop_and_steals_only_when_sure(
+    page: Page, shown: Show, phone: BrowserContext
+) -> None:
     second = opened(phone, shown)
     expect(second.locator("[data-event=start]")).to_be_disabled()
     expect(second.locator("[data-event=success]")).to_be_enabled()

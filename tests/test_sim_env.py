@@ -15,7 +15,8 @@ from robot.errors import PolicyError
 from robot.spec import load_spec
 from robot.types import Array, Observation
 from sim import privileged, reward
-from sim.env import Commands, PupperEnv, Pushes, WalkConfig, blend
+from sim.commands import Commands
+from sim.env import PupperEnv, Pushes, WalkConfig, blend
 from sim.frames import Encoder, Float32, Frames
 from sim.randomize import FIXED, Ranges
 

@@ -1,20 +1,30 @@
-"""Mirroring: a mirrored robot that does the mirrored thing sees and is what the mirror says."""
+"""Mirroring: a mirrored robot that does the mirrored thing sees and is what the mirror says. And front for back."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from msgspec.structs import replace
 
 from launch.sac_env import mirrors, open_env
 from launch.sac_plan import SacPlan
-from policies.features import FeatureConfig
+from policies import reflection
+from policies.features import FeatureConfig, Float32
+from policies.reflection import OTHER_END, Reflected, of_joints
 from policies.symmetry import JOINTS, of_features
+from robot.errors import PolicyError
+from robot.kinematics import forward
+from robot.spec import load_spec
+from robot.types import Array
 from sim import privileged
 from sim.dynamics import Dynamics
 from sim.env import WalkConfig
 from sim.randomize import Ranges
 
+SPEC = load_spec()
+assert SPEC.legs is not None
+LEGS = SPEC.legs
 ONE = (1.0, 1.0)
 ALIKE = Ranges(
     mass=ONE,
@@ -83,3 +93,54 @@ def test_twice_mirrored_is_as_before(frames: int, gyro: bool, velocity: bool, ac
 def test_every_column_of_the_replay_has_a_mirror_of_its_width(part: str) -> None:
     widths = {"obs": PLAN.features.width(12), "privileged": privileged.SIZE, "action": 12}
     assert sorted(mirrors(PLAN)[part].order) == list(range(widths[part]))
+
+
+@given(arrays(np.float64, 12, elements=st.floats(-0.1, 0.1)))
+def test_reflected_feet_go_the_other_way(offset: Array) -> None:
+    """To first order: what is left grows with the square of the offset."""
+    feet = forward(SPEC.stand + offset, LEGS) - forward(SPEC.stand, LEGS)
+    turned = forward(SPEC.stand + of_joints(SPEC) @ offset, LEGS) - forward(SPEC.stand, LEGS)
+    expected = feet[list(OTHER_END)] * [-1, 1, 1]
+    assert np.abs(turned - expected).max() <= 1.5 * np.abs(offset).max() ** 2 + 1e-12
+
+
+@given(st.integers(1, 5), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([0.0, 0.4]))
+def test_twice_reflected_is_as_before(frames: int, gyro: bool, velocity: bool, actions: bool, clock: float) -> None:
+    config = FeatureConfig(gyro=gyro, joint_vel=velocity, actions=actions, clock=clock, frames=frames)
+    reflect = reflection.of_features(config, SPEC)
+    np.testing.assert_allclose(reflect @ reflect, np.eye(config.width(12)), atol=1e-12)
+    command = of_features(config).order[-7:-4] if clock else of_features(config).order[-3:]
+    np.testing.assert_array_equal(np.diag(reflect)[command], [-1, 1, -1])
+
+
+class Ahead:
+    """Remembers what it saw, and swings the front right leg."""
+
+    def __init__(self) -> None:
+        self.seen: list[Float32] = []
+
+    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
+        self.seen.append(obs)
+        return np.array([0.1, 0.5, 0.0] + [0.0] * 9, np.float32)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 1.0])
+def test_a_part_of_the_time_it_acts_as_if_front_and_back_were_exchanged(part: float) -> None:
+    box, rng, inner = np.tile([0.25, 0.5, 1.0], 4), np.random.default_rng(0), Ahead()
+    actor = Reflected(inner, part, PLAN.features, SPEC, box)
+    obs = np.zeros(PLAN.features.width(12), np.float32)
+    obs[-3] = 0.4  # ahead, without a clock
+    turned = 0
+    for _ in range(4000):
+        action = actor.sample(obs, rng)
+        back = inner.seen[-1][-3] < 0
+        np.testing.assert_allclose(action[:3], [0, 0, 0] if back else [0.1, 0.5, 0])
+        if back:  # the back right leg's foot goes the other way, and its knee makes up for the height
+            assert action[6] == pytest.approx(0.1) and action[7] < -0.5 and action[8] > 0.1
+        turned += back
+    assert turned / 4000 == pytest.approx(part, abs=0.1)
+
+
+def test_a_body_without_legs_has_no_front_and_back() -> None:
+    with pytest.raises(PolicyError, match="no `legs`"):
+        of_joints(replace(SPEC, legs=None))

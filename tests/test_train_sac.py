@@ -30,7 +30,8 @@ from policies.sac_recorded import recorded
 from robot.episode import Episode, list_episodes, load_dataset
 from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import Spec, load_spec
-from sim.env import Commands, WalkConfig, blend
+from sim.commands import Commands
+from sim.env import WalkConfig, blend
 from sim.randomize import Ranges, load_ranges
 
 PLAN = SacPlan(
@@ -43,6 +44,7 @@ PLAN = SacPlan(
     judging=Judging(every=1.0, episodes=2, seconds=1.5, final=2),
 )
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
+EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5, capacity=4000)
 ROUNDS = replace(PLAN, demonstrations=Demonstrations(steps=90, imitate=10, rounds=3))
 
 
@@ -68,23 +70,24 @@ def test_the_trot_that_demonstrates_walks_as_the_plan_says() -> None:
     assert isinstance(trot, Trot) and trot.config.height == 0.15
 
 
-@pytest.mark.parametrize("plan", [PLAN, SHOWN, ROUNDS], ids=["from scratch", "from demonstrations", "in rounds"])
+@pytest.mark.parametrize("plan", [PLAN, SHOWN, ROUNDS, EXPLORED])
 def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
     first, again, other = (trained(replace(plan, seed=seed), 3) for seed in (1, 1, 2))
     assert same(first, again)
     assert not same(first, other)
 
 
-def test_a_resumed_training_goes_on_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [SHOWN, EXPLORED])
+def test_a_resumed_training_goes_on_exactly(plan: SacPlan, tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(SHOWN, spec) as training:
+    with Lockstep(plan, spec) as training:
         for _ in range(4):
             training.episode()
         training.keep(path, 0.5, 1.0)
         for _ in range(4):
             training.episode()
         straight, steps = training.learner.arrays(), training.steps
-    with Lockstep(SHOWN, spec, resume=load_checkpoint(path, spec.hash)) as training:
+    with Lockstep(plan, spec, resume=load_checkpoint(path, spec.hash)) as training:
         for _ in range(4):
             training.episode()
         assert training.steps == steps
