@@ -32,7 +32,8 @@ class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hold: Annotated[float, Meta(ge=0.1, le=1e6)] = 5.0
     """How long a command lasts [s]."""
     again: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Share of the others that ask again for about what was not followed lately, the worse the likelier."""
+    """Share of the others that ask again for about what was not followed lately, the worse the likelier. What an
+    episode asks for then depends on those before it, and not on its seed alone."""
 
     def __post_init__(self) -> None:
         for name in ("vx", "vy", "yaw"):
