@@ -91,9 +91,16 @@ def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
 
 def cause(opened: Opened, brain: Brain) -> str:
     """Why the policy or the gate stopped the robot, in one line; empty when neither did."""
-    if brain.remote is not None and brain.remote.stopped:
-        return f"the policy server failed: {brain.remote.trouble}"
-    return opened.stopped()
+    gate, remote = opened.stopped(), brain.remote
+    return gate if remote is None else blamed(gate, remote.trouble, given_up=remote.stopped)
+
+
+def blamed(gate: str, trouble: str, *, given_up: bool) -> str:
+    """Why it ended, of what the gate says and what kept the policy server from answering, which may be given up on."""
+    failed = f"the policy server failed: {trouble}"
+    if given_up:
+        return failed
+    return f"{gate}; {failed}" if gate and trouble else gate
 
 
 def stopped(tick: Tick) -> bool:

@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from launch.deploy import blamed
+
 LEASH = str(Path(sys.executable).with_name("leash"))
 
 
@@ -26,6 +30,23 @@ def test_a_server_that_dies_stops_the_robot_with_its_reason(tmp_path: Path) -> N
     assert deploy.returncode == 1
     assert figures["ticks"] < 600
     assert "policy server failed" in figures["stopped"]
+
+
+@pytest.mark.parametrize(
+    ("gate", "trouble", "given_up", "said"),
+    [
+        ("", "", False, ""),
+        ("", "late", False, ""),
+        ("", "no answer", True, "the policy server failed: no answer"),
+        ("emergency stop", "", False, "emergency stop"),
+        ("no valid command", "no answer", False, "no valid command; the policy server failed: no answer"),
+        ("asked for", "no answer", True, "the policy server failed: no answer"),
+    ],
+)
+def test_a_gate_that_was_quicker_does_not_hide_that_the_server_failed(
+    gate: str, trouble: str, given_up: bool, said: str
+) -> None:
+    assert blamed(gate, trouble, given_up=given_up) == said
 
 
 def test_a_frozen_policy_server_does_not_outlive_the_command(tmp_path: Path) -> None:
