@@ -18,9 +18,8 @@ from policies.gait import Trot
 from policies.loading import load_policy
 from policies.mailbox import Address, Mailbox
 from policies.manifest import check_fits
-from policies.reflection import Actor
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
-from policies.sac_actor import Float32
+from policies.sac_actor import Actor, Float32
 from robot.errors import LeashError, PolicyError
 from robot.spec import Spec
 from robot.types import Policy

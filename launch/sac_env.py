@@ -5,9 +5,9 @@ import numpy as np
 from launch.sac_plan import SacPlan
 from policies.features import Features
 from policies.gait import Trot
-from policies.reflection import Actor, Reflected
+from policies.reflection import Reflected
 from policies.replay import Layout, layout
-from policies.sac_actor import NumpyActor
+from policies.sac_actor import Actor, NumpyActor
 from policies.sac_config import Sizes
 from policies.sac_scale import scale_of
 from policies.symmetry import JOINTS, Mirror, of_features

@@ -63,15 +63,18 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return 3 * self.command + 4 * (self.clock > 0)
 
 
+def parts(config: FeatureConfig) -> list[str]:
+    """The quantities that make up the feature vector, one after another."""
+    names = ("gravity", "gyro", "joint_pos", "joint_vel", "actions")
+    frame = [name for name in names if getattr(config, name)]
+    return frame * config.frames + ["command"] * config.command + ["clock"] * (config.clock > 0)
+
+
 def layout(config: FeatureConfig, joints: int) -> tuple[list[str], list[float]]:
     """What each entry of the feature vector is, and the factor from its unit to the entry."""
-    sizes = {"gravity": (3, 1.0), "gyro": (3, GYRO), "joint_pos": (joints, 1.0)}
-    sizes |= {"joint_vel": (joints, VELOCITY), "actions": (joints, 1.0)}
-    frame = [(name, factor) for name, (size, factor) in sizes.items() if getattr(config, name) for _ in range(size)]
-    context = [("command", float(factor)) for factor in COMMAND if config.command] + [("clock", 1.0)] * 4 * (
-        config.clock > 0
-    )
-    entries = frame * config.frames + context
+    factors = {"gravity": [1.0] * 3, "gyro": [GYRO] * 3, "joint_pos": [1.0] * joints, "joint_vel": [VELOCITY] * joints}
+    factors |= {"actions": [1.0] * joints, "command": COMMAND.tolist(), "clock": [1.0] * 4}
+    entries = [(name, factor) for name in parts(config) for factor in factors[name]]
     return [name for name, _ in entries], [factor for _, factor in entries]
 
 

@@ -5,18 +5,14 @@ right are (`policies/symmetry.py`). It is one of the feet, to first order around
 ahead goes back. Good for exploration, whose outcome is seen; no good for making up experience.
 """
 
-from typing import Protocol
-
 import numpy as np
-from numpy.typing import NDArray
 
-from policies.features import FeatureConfig
+from policies.features import FeatureConfig, parts
+from policies.sac_actor import Actor, Float32
 from robot.errors import PolicyError
 from robot.kinematics import jacobian
 from robot.spec import Spec
 from robot.types import Array
-
-Float32 = NDArray[np.float32]
 
 OTHER_END = (2, 3, 0, 1)
 """Which leg each one changes places with."""
@@ -25,14 +21,6 @@ VECTOR, SPIN = np.diag([-1.0, 1.0, 1.0]), np.diag([1.0, -1.0, -1.0])
 COMMAND = np.diag([-1.0, 1.0, -1.0])
 BURST = 40
 """For so many ticks at a time the actor sees the world reflected, or does not."""
-
-
-class Actor(Protocol):
-    """Chooses actions in training."""
-
-    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
-        """The action (n,) in [-1, 1] for these features (d,)."""
-        ...
 
 
 def of_joints(spec: Spec) -> Array:
@@ -52,21 +40,9 @@ def of_joints(spec: Spec) -> Array:
 
 def of_features(config: FeatureConfig, spec: Spec) -> Array:
     """(d, d) what the reflected body would see."""
-    joints = of_joints(spec)
-    wanted = (
-        (config.gravity, VECTOR),
-        (config.gyro, SPIN),
-        (config.joint_pos, joints),
-        (config.joint_vel, joints),
-        (config.actions, joints),
-    )
-    frame = [part for use, part in wanted if use]
-    context = [COMMAND] * config.command + [np.eye(4)] * (config.clock > 0)
-    return diagonal([*frame * config.frames, *context])
-
-
-def diagonal(blocks: list[Array]) -> Array:
-    """One matrix of square blocks."""
+    of = {"gravity": VECTOR, "gyro": SPIN, "command": COMMAND, "clock": np.eye(4)}
+    of |= dict.fromkeys(("joint_pos", "joint_vel", "actions"), of_joints(spec))
+    blocks = [of[name] for name in parts(config)]
     whole: Array = np.zeros((sum(map(len, blocks)),) * 2)
     at = 0
     for block in blocks:

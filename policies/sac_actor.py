@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,14 @@ from policies.sac_config import LOG_STD
 from policies.widths import shapes
 
 Float32 = NDArray[np.float32]
+
+
+class Actor(Protocol):
+    """Chooses actions in training."""
+
+    def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
+        """The action (n,) in [-1, 1] for these features (d,)."""
+        ...
 
 
 class NumpyActor:

@@ -124,7 +124,11 @@ def check_same(path: Path, standing: Standing, plan: msgspec.Struct, free: Colle
 
     What is remembered means something only in the action box, with the features and under the rewards it came from.
     """
-    before, now = msgspec.json.decode(standing.plan), msgspec.json.decode(msgspec.json.encode(plan))
+    try:  # what the plan did not know yet is as if left out
+        earlier = msgspec.json.decode(standing.plan, type=type(plan))
+    except msgspec.MsgspecError as error:
+        raise PolicyError(f"{path} was trained with a plan that means nothing now ({error}); start anew") from None
+    before, now = (msgspec.json.decode(msgspec.json.encode(each)) for each in (earlier, plan))
     for name in now:
         if name not in free and before.get(name) != now[name]:
             was, is_ = _apart(name, before.get(name), now[name])

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.features import FeatureConfig
+from policies.features import FeatureConfig, parts
 
 LEGS = np.array([3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])
 """Where each joint's mirror image is: front right and front left change places, as do the back legs."""
@@ -46,15 +46,11 @@ CLOCK = _signed(-1, -1, 1, 1)
 FEET = Mirror(np.array([1, 0, 3, 2]), np.ones(4))
 
 
+OF = {"gravity": VECTOR, "gyro": SPIN, "command": COMMAND, "clock": CLOCK}
+OF |= dict.fromkeys(("joint_pos", "joint_vel", "actions"), JOINTS)
+"""Of each quantity that may be a feature."""
+
+
 def of_features(config: FeatureConfig) -> Mirror:
     """Of a feature vector of a four-legged body with twelve joints."""
-    wanted = (
-        (config.gravity, VECTOR),
-        (config.gyro, SPIN),
-        (config.joint_pos, JOINTS),
-        (config.joint_vel, JOINTS),
-        (config.actions, JOINTS),
-    )
-    frame = [part for use, part in wanted if use]
-    context = [COMMAND] * config.command + [CLOCK] * (config.clock > 0)
-    return joined(*frame * config.frames, *context)
+    return joined(*(OF[name] for name in parts(config)))

@@ -54,7 +54,8 @@ class Curriculum:
 
     def draw(self, rng: np.random.Generator) -> Array:
         """The next command (3,): vx, vy [m/s], yaw rate [rad/s]."""
-        self._note()
+        self._lately.extend(self._latest())
+        self._sum, self._ticks = 0.0, 0
         again = self._commands.again if len(self._lately) == REMEMBERED else 0.0
         if rng.random() < self._commands.stand:
             self._now = np.zeros(3)
@@ -72,19 +73,19 @@ class Curriculum:
     @property
     def memory(self) -> Array:
         """(k, 4) the latest commands, and how far each was from being followed."""
-        self._note()
-        return np.array([[*command, loss] for command, loss in self._lately]).reshape(-1, 4)
+        noted = [*self._lately, *self._latest()][-REMEMBERED:]
+        return np.array([[*command, loss] for command, loss in noted]).reshape(-1, 4)
 
     @memory.setter
     def memory(self, rows: Array) -> None:
         self._lately = deque(((row[:3], float(row[3])) for row in rows), maxlen=REMEMBERED)
         self._sum, self._ticks = 0.0, 0
 
-    def _note(self) -> None:
-        """Remember how the command of the last ticks went."""
-        if self._ticks and self._now.any():
-            self._lately.append((self._now, max(0.0, 1.0 - self._sum / self._ticks) ** 2))
-        self._sum, self._ticks = 0.0, 0
+    def _latest(self) -> list[tuple[Array, float]]:
+        """The command of the last ticks and how it went, if there were any and it was not to stand."""
+        if not self._ticks or not self._now.any():
+            return []
+        return [(self._now, max(0.0, 1.0 - self._sum / self._ticks) ** 2)]
 
     def _near(self, rng: np.random.Generator) -> Array:
         """About what went badly."""

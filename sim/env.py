@@ -188,7 +188,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         motion = Motion(
             self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed, self._pace
         )
-        if self._asked is None:
+        if self._asked is None and self.config.commands.again:
             self.curriculum.went(reward.pursuit(self._pace.tolist(), self._command.tolist()))
         terms = reward.terms(motion, self._weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)

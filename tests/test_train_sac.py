@@ -44,7 +44,7 @@ PLAN = SacPlan(
     judging=Judging(every=1.0, episodes=2, seconds=1.5, final=2),
 )
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
-EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5, capacity=4000)
+EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5)
 ROUNDS = replace(PLAN, demonstrations=Demonstrations(steps=90, imitate=10, rounds=3))
 
 
@@ -70,14 +70,16 @@ def test_the_trot_that_demonstrates_walks_as_the_plan_says() -> None:
     assert isinstance(trot, Trot) and trot.config.height == 0.15
 
 
-@pytest.mark.parametrize("plan", [PLAN, SHOWN, ROUNDS, EXPLORED])
+@pytest.mark.parametrize(
+    "plan", [PLAN, SHOWN, ROUNDS, EXPLORED], ids=["from scratch", "from demonstrations", "in rounds", "explored"]
+)
 def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
     first, again, other = (trained(replace(plan, seed=seed), 3) for seed in (1, 1, 2))
     assert same(first, again)
     assert not same(first, other)
 
 
-@pytest.mark.parametrize("plan", [SHOWN, EXPLORED])
+@pytest.mark.parametrize("plan", [SHOWN, EXPLORED], ids=["from demonstrations", "explored"])
 def test_a_resumed_training_goes_on_exactly(plan: SacPlan, tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
     with Lockstep(plan, spec) as training:
@@ -125,6 +127,11 @@ def test_another_task_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     ):
         with pytest.raises(PolicyError, match=said):
             check_same(path, kept, other, FREE)
+    older = msgspec.json.decode(kept.plan)
+    del older["reflected"], older["walk"]["commands"]["again"]
+    check_same(path, replace(kept, plan=msgspec.json.encode(older).decode()), SHOWN, FREE)
+    with pytest.raises(PolicyError, match="a plan that means nothing now"):
+        check_same(path, replace(kept, plan='{"colour": "red"}'), SHOWN, FREE)
     config = tmp_path / "plan.yaml"
     config.write_text(msgspec.yaml.encode(wider).decode())
     with pytest.raises(PolicyError, match="give the same, or start anew"):
@@ -371,6 +378,8 @@ def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
         ("demonstrations: {trot: {hight: 0.1}}", "hight"),
         ("seed: -1", r"\$.seed"),
         ("{random: 900, capacity: 1000}", "leave no room"),
+        ("{residual: trot, reflected: 0.2}", "reflected: 0.2 goes with whole targets"),
+        ("walk: {commands: {again: 1.5}}", r"\$.walk.commands.again"),
         ("features: {gravity: false, gyro: false, joint_pos: false, command: false, clock: 0}", "nothing is seen"),
     ],
 )
