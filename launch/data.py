@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from launch.data_plot import plot
@@ -28,7 +29,7 @@ Paths = Annotated[tuple[Path, ...], tyro.conf.Positional]
 
 @dataclass(frozen=True)
 class List:
-    """One line an episode: `leash data list data/walk`."""
+    """One line an episode, every byte of which is tested: `leash data list data/walk`."""
 
     paths: Paths
     """Folders of episodes, or files."""
@@ -37,10 +38,14 @@ class List:
 
     def run(self) -> int:
         """Print a table."""
-        rows = [summarize(path) for path in find_episodes(self.paths)]
+        files = find_episodes(self.paths)
+        rows = [
+            summarize(path)
+            for path in track(files, "testing", console=console, transient=True, disable=not console.is_terminal)
+        ]
         console.print(table(rows, console.width))
         for row in rows:
-            if row["state"] == "damaged":
+            if "error" in row:
                 console.print(row["error"], highlight=False, markup=False, soft_wrap=True)
         if self.json:
             emit({"episodes": rows})

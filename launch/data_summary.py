@@ -6,33 +6,51 @@ import numpy as np
 
 from robot.clock import missed_slots
 from robot.episode import Episode, read_episode
+from robot.episode_folder import being_recorded
+from robot.episode_select import episode_files
+from robot.episode_verify import damage, verify
+from robot.episode_write import PARTIAL
 from robot.errors import EpisodeError
 from robot.types import SOURCES
-
-NAMES = ("episode_*.mcap", "episode_*.mcap.partial", "episode_*.damaged")
 
 
 def find_episodes(paths: tuple[Path, ...]) -> list[Path]:
     """The episode files, unfinished ones included, among files and folders. Raises EpisodeError when there are none."""
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise EpisodeError(f"{path} is neither an episode file nor a folder of them")
-        found += sorted(file for name in NAMES for file in path.glob(name)) if path.is_dir() else [path]
+    found = [file for path in paths for file in episode_files(path)]
     if not found:
         raise EpisodeError(f"no episodes in {', '.join(map(str, paths))}")
     return found
 
 
 def summarize(path: Path) -> dict[str, object]:
-    """Figures of one file; of a damaged one, only what is wrong with it."""
+    """Figures of one file, every byte of which is tested; of a damaged one, only what is wrong with it.
+
+    `state` is `ok`, `damaged`, `empty` (it holds no tick), `recording`, or `partial`: a recording that was never
+    finished.
+    """
     figures: dict[str, object] = {"file": str(path), "size_mb": path.stat().st_size / 1e6}
     try:
         episode = read_episode(path)
+        faults = verify(path)
     except EpisodeError as error:
         return figures | {"state": "damaged", "error": str(error)}
-    state = "ok" if episode.end and path.suffix == ".mcap" else "partial"
-    return figures | {"state": state} | describe(episode)
+    if path.suffix == PARTIAL:
+        return figures | _unfinished(episode) | describe(episode)
+    if faults:
+        return figures | {"state": "damaged", "error": f"{path} is {damage(path, faults)}"}
+    return figures | _finished(episode) | describe(episode)
+
+
+def _finished(episode: Episode) -> dict[str, object]:
+    return {"state": "ok"} if len(episode) else {"state": "empty", "error": f"{episode.path} holds no tick"}
+
+
+def _unfinished(episode: Episode) -> dict[str, object]:
+    path = episode.path
+    if being_recorded(path.parent):
+        return {"state": "recording"}
+    remedy = f"`leash data recover {path}` makes an episode of its {len(episode)} ticks"
+    return {"state": "partial", "error": f"{path} was never finished; {remedy}"}
 
 
 def describe(episode: Episode) -> dict[str, object]:

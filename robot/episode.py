@@ -15,6 +15,7 @@ from robot.episode_labels import read_labels
 from robot.episode_layout import Rows
 from robot.episode_rows import read_rows
 from robot.episode_scan import Scan, map_file, scan
+from robot.episode_verify import check_bytes
 from robot.episode_write import PARTIAL
 from robot.errors import EpisodeError
 from robot.image import Image
@@ -139,7 +140,8 @@ def load_dataset(
     outcomes: Sequence[Outcome] = ("unlabelled", "success", "failure"),
     report: Callable[[str], object] = _log.warning,
 ) -> list[Episode]:
-    """Read a folder of episodes, or a list of files; damaged and unfinished ones are reported and left out.
+    """Read a folder of episodes, or a list of files; damaged and unfinished ones are reported and left out. Every byte
+    of each file is tested. `robot.episode_select` also says what was left out, and why.
 
     Raises EpisodeError when nothing is left, or the episodes are not of the same joints at the same rate.
     """
@@ -147,7 +149,10 @@ def load_dataset(
     episodes: list[Episode] = []
     for path in paths:
         try:
-            episodes.append(read_episode(path))
+            episode = read_episode(path)
+            if path.suffix != PARTIAL:
+                check_bytes(path)
+            episodes.append(episode)
         except EpisodeError as error:
             report(f"left out: {error}")
     episodes = [episode for episode in episodes if episode.outcome in outcomes]

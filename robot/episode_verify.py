@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,18 @@ def verify(path: Path) -> list[Fault]:
     except EpisodeError as error:
         raise EpisodeError(f"{path}: {error}") from None
     return [*found.faults, *_contents(data, found)] or list(_ending(data, found))
+
+
+def damage(path: Path, faults: Sequence[Fault]) -> str:
+    """What is wrong with a file, and the remedy, in a few words."""
+    return f"damaged, at byte {faults[0].byte}: {faults[0].what}; `leash data recover {path}` saves what is whole"
+
+
+def check_bytes(path: Path) -> None:
+    """Test every byte of a finished episode whose ticks were read without complaint. Raises EpisodeError."""
+    data = map_file(path)
+    if faults := list(_ending(data, scan(data))):
+        raise EpisodeError(f"{path} is {damage(path, faults)}")
 
 
 def _contents(data: Data, found: Scan) -> Iterator[Fault]:

@@ -52,6 +52,31 @@ def test_list_tells_whole_damaged_and_unfinished_apart(tmp_path: Path, capsys: p
     assert (rows[0]["outcome"], rows[0]["info_task"]) == ("success", "walk")
 
 
+def test_list_says_what_verify_says_of_a_damaged_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record(tmp_path)
+    flip(path, scan(path.read_bytes()).views[1].start + 500)
+    assert main(["verify", str(tmp_path), "--json"]) == 1
+    (fault,) = told(capsys)["faults"]
+    main(["list", str(tmp_path), "--json"])
+    (row,) = told(capsys)["episodes"]
+    assert row["state"] == "damaged"
+    assert f"at byte {fault['byte']}: {fault['what']}; `leash data recover {path}`" in row["error"]
+
+
+def test_list_tells_what_a_killed_session_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, 0, index=0)
+    writer = EpisodeWriter(tmp_path / "episode_000001.mcap", start(index=1))
+    fill(writer, ticks(12))
+    writer.close()
+    with locked(tmp_path):
+        main(["list", str(tmp_path), "--json"])
+    assert [row["state"] for row in told(capsys)["episodes"]] == ["empty", "recording"]
+    main(["list", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert "episode_000000.mcap holds no tick" in said
+    assert f"{partial(writer.path)} was never finished; `leash data recover" in said
+
+
 def test_the_list_is_a_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder_of_three(tmp_path)
     assert main(["list", str(tmp_path)]) == 0
