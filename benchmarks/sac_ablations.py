@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 from msgspec.structs import replace
 from rich.table import Table
 
@@ -26,6 +25,7 @@ from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
 from launch.tables import table
 from launch.train_sac import TrainSac, learn
+from robot.yaml_text import dump_yaml
 from sim.randomize import FIXED
 
 CONFIG = Path(__file__).parents[1] / "launch" / "pupper_walk.yaml"
@@ -85,7 +85,7 @@ def trained(name: str, plan: SacPlan, folder: Path) -> Path:
         console.print(f"{name}: learns for {plan.minutes:g} min", highlight=False)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "plan.yaml"
-        config.write_text(yaml.safe_dump(msgspec.to_builtins(plan)))
+        config.write_text(dump_yaml(msgspec.to_builtins(plan)))
         for old in folder.glob("checkpoint*"):
             old.unlink()
         learn(TrainSac(config=config, out=folder, video=False))

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from robot.calibration import Calibration, Estimate
 from robot.errors import CalibrationError
+from robot.yaml_text import dump_yaml
 from sim.dynamics import NOMINAL, Dynamics
 from sim.randomize import Ranges
 
@@ -67,7 +67,7 @@ def write_dynamics(calibration: Calibration, path: Path) -> list[Path]:
     for target, content in files.items():
         head = f"# {calibration.machine}, calibration {calibration.hash}\n"
         try:
-            target.write_text(head + yaml.safe_dump(msgspec.to_builtins(content), sort_keys=False))
+            target.write_text(head + dump_yaml(msgspec.to_builtins(content)))
         except OSError as error:
             raise CalibrationError(f"cannot write {target}: {error.strerror}") from None
     return list(files)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import yaml
 
 from launch.grid_cases import Case
 from launch.grid_result import Engine
@@ -17,6 +16,7 @@ from launch.robots import Opened, RobotOptions, open_robot
 from robot.calibration import Calibration
 from robot.spec import load_spec
 from robot.types import Array
+from robot.yaml_text import dump_yaml
 from sim.counterpart import counterpart
 from sim.lockstep import lockstep
 from sim.pupper import SimPupper
@@ -76,7 +76,7 @@ def _in_processes(drawn: Case, *, needs_imu: bool) -> Iterator[Ground]:
     """The path that `leash deploy --robot twin --dynamics FILE` takes, file included."""
     with tempfile.TemporaryDirectory(prefix="leash-") as folder:
         file = Path(folder) / "draw.yaml"
-        file.write_text(yaml.safe_dump(msgspec.to_builtins(counterpart(drawn.dynamics))))
+        file.write_text(dump_yaml(msgspec.to_builtins(counterpart(drawn.dynamics))))
         options = RobotOptions(robot="twin", dynamics=file, seed=drawn.seed)
         with open_robot(options, needs_imu=needs_imu) as opened:
             twin = opened.referee

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from policies.features import FeatureConfig
 from policies.sac_config import SacConfig
-from robot.spec import read_yaml
+from robot.settings import read_yaml
 
 Range = tuple[float, float]
 Angle = Annotated[float, Meta(gt=0, le=2)]

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import SpecError
-from robot.spec import read_yaml
+from robot.settings import read_yaml
 
 Condition = Literal["always", "cameras", "learned", "recording"]
 

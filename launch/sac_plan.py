@@ -12,8 +12,7 @@ from policies.features import FeatureConfig
 from policies.gait import TrotConfig
 from policies.manifest import Slew
 from policies.sac_config import SacConfig, Share
-from robot.errors import SpecError
-from robot.spec import read_yaml
+from robot.settings import read_yaml
 from sim.commands import Commands
 from sim.env import WalkConfig
 
@@ -105,18 +104,12 @@ def load_plan(path: Path | None) -> SacPlan:
     """
     if path is None:
         return SacPlan()
-    given = read_yaml(path, dict[str, Any])
+    return read_yaml(path, SacPlan, _with_table)
+
+
+def _with_table(given: dict[str, Any]) -> dict[str, Any]:
+    """The same with the table of ranges that it names written out."""
     walk = given.get("walk")
     if not isinstance(walk, dict) or not isinstance(named := walk.get("ranges"), str):
-        return read_yaml(path, SacPlan)
-    ranges = table(named)
-    plan = as_plan({**given, "walk": {**walk, "ranges": None}}, path)
-    return replace(plan, walk=replace(plan.walk, ranges=ranges))
-
-
-def as_plan(given: dict[str, Any], path: Path) -> SacPlan:
-    """What was read from this file. Raises SpecError."""
-    try:
-        return msgspec.convert(given, SacPlan)
-    except ValueError as error:
-        raise SpecError(f"{path}: {error}") from None
+        return given
+    return {**given, "walk": {**walk, "ranges": msgspec.to_builtins(table(named))}}

@@ -10,12 +10,13 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
-import yaml
 from msgspec import Meta
 
 from robot.errors import CalibrationError, SpecError
-from robot.spec import Spec, read_yaml
+from robot.settings import read_yaml
+from robot.spec import Spec
 from robot.types import Array
+from robot.yaml_text import dump_yaml
 
 Angle = Annotated[float, Meta(ge=-7.0, le=7.0)]
 Rate = Annotated[float, Meta(ge=-10.0, le=10.0)]
@@ -146,7 +147,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 def load_calibration(path: Path, spec: Spec) -> Calibration:
     """Read a calibration of a machine of this kind. Raises CalibrationError naming the file and the field at fault."""
     try:
-        calibration = read_yaml(path, Calibration)
+        calibration = read_yaml(path, Calibration, nan_in=("residuals",))
     except SpecError as error:
         raise CalibrationError(str(error)) from None
     for name in ("joint_offset", "joint_sign"):
@@ -163,5 +164,4 @@ def load_calibration(path: Path, spec: Spec) -> Calibration:
 
 def dump_calibration(calibration: Calibration) -> str:
     """The calibration as YAML that `load_calibration` reads back to the same hash."""
-    text: str = yaml.safe_dump(msgspec.to_builtins(calibration), sort_keys=False, width=110, default_flow_style=None)
-    return text
+    return dump_yaml(msgspec.to_builtins(calibration), width=110, flow=None)

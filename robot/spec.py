@@ -3,17 +3,16 @@
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import numpy as np
-import yaml
 from msgspec import Meta
 from numpy.typing import NDArray
 
 from robot.errors import SpecError
+from robot.settings import read_yaml
 
-T = TypeVar("T")
 Angle = Annotated[float, Meta(ge=-100, le=100)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Size = Annotated[int, Meta(ge=16, le=4096)]
@@ -143,18 +142,6 @@ def load_spec(source: str | Path = "pupper_v2") -> Spec:
     spec = read_yaml(path, Spec)
     _check(spec, path)
     return spec
-
-
-def read_yaml(path: Path, kind: type[T]) -> T:
-    """Read a YAML file into a typed struct. Raises SpecError naming the file and the field at fault."""
-    try:
-        return msgspec.convert(yaml.safe_load(path.read_text()), kind)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    except ValueError as error:
-        raise SpecError(f"{path}: {error}") from None
 
 
 def _check(spec: Spec, path: Path) -> None:

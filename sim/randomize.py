@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Meta
 
 from robot.errors import SpecError
-from robot.spec import read_yaml
+from robot.settings import read_yaml
 from sim.dynamics import Dynamics, Motor, Noise
 
 End = Annotated[float, Meta(ge=-1000, le=1000)]
@@ -118,11 +118,7 @@ def load_ranges(source: str | Path, folder: Path | None = None) -> Ranges:
     or ends that no machine can have.
     """
     path = ranges_file(source, folder)
-    given = read_yaml(path, dict[str, Any])
-    try:
-        return msgspec.convert(msgspec.structs.asdict(FIXED) | given, Ranges)
-    except ValueError as error:
-        raise SpecError(f"{path}: {error}") from None
+    return read_yaml(path, Ranges, lambda given: msgspec.structs.asdict(FIXED) | given)
 
 
 def ranges_file(source: str | Path, folder: Path | None = None) -> Path:

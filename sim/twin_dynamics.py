@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from robot.spec import read_yaml
+from robot.settings import read_yaml
 
 Scale = Annotated[float, Meta(gt=0, le=10)]
 Share = Annotated[float, Meta(ge=0, le=1)]

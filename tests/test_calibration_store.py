@@ -9,7 +9,8 @@ from launch.calibrate_dynamics import dynamics_of, ranges_of, write_dynamics
 from launch.calibration_store import Store, choose, refuse_foreign
 from robot.calibration import Calibration, Estimate
 from robot.errors import CalibrationError
-from robot.spec import load_spec, read_yaml
+from robot.settings import read_yaml
+from robot.spec import load_spec
 from sim.dynamics import load_dynamics
 from sim.randomize import Ranges
 
