@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from launch.priority import first_in_line
 from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.steer import Steer
+from robot.child import python_command
 from robot.loop import run
 from robot.types import Tick
 
@@ -99,7 +99,7 @@ def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[s
 @contextlib.contextmanager
 def hogs(count: int) -> Iterator[None]:
     """Keep `count` processes busy for the length of the block."""
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    busy = [subprocess.Popen(python_command("\nwhile True: pass")) for _ in range(count)]
     try:
         yield
     finally:

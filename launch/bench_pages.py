@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from launch.chromium import chromium
+from robot.child import python_command
 from robot.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Pages:
     """Opens `viewers` pages at an address, between `__enter__` and `__exit__`."""
 
     def __init__(self, url: str, viewers: int) -> None:
-        self._command = [sys.executable, "-m", "launch.bench_pages", url, str(viewers)]
+        self._command = [*python_command("from launch.bench_pages import main; main(sys.argv[1:])"), url, str(viewers)]
 
     def __enter__(self) -> Self:
         """Raises OperatorError when the pages do not open."""
@@ -106,7 +107,3 @@ def burned(bits: str) -> float | None:
     data = int(bits, 2).to_bytes(len(bits) // 8)
     whole = data[10:] == zlib.crc32(data[:10]).to_bytes(4)
     return int.from_bytes(data[4:10]) / 1e6 if whole else None
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

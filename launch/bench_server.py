@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import multiprocessing
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from policies.gait import Stand
 from policies.manifest import Manifest, NetworkConfig, describe
 from policies.remote import RemotePolicy
 from policies.server import Served, serve
+from robot.child import socket_folder
 from robot.fake import FakeRobot
 from robot.image import Image, Pixels
 from robot.spec import Spec, load_spec
@@ -42,7 +42,7 @@ def measure(seconds: float) -> dict[str, float]:
     """
     spec = load_spec()
     obs = observed(spec)
-    with tempfile.TemporaryDirectory(prefix="leash-") as folder, contextlib.ExitStack() as opened:
+    with socket_folder("leash-") as folder, contextlib.ExitStack() as opened:
         remotes = {
             kind: opened.enter_context(served(kind, f"ipc://{folder}/{kind}", spec)) for kind in ("stand", "network")
         }

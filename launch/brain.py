@@ -2,8 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from policies.checkpoint import read_manifest
 from policies.gait import Stand, Trot
 from policies.manifest import Manifest, check_fits, check_gait
 from policies.remote import RemotePolicy
+from robot.child import python_command, socket_folder
 from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
 from robot.types import Policy
@@ -25,6 +24,7 @@ from robot.types import Policy
 ENDING = 3.0
 """How long a policy server may take to end [s]."""
 SCRIPTED = {"stand": Stand, "trot": Trot}
+SERVE = "from launch.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[str]:
         raise PolicyError(
             f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
         )
-    with tempfile.TemporaryDirectory(prefix="leash-") as folder:
+    with socket_folder("leash-") as folder:
         endpoint = f"ipc://{folder}/policy"
-        serve = [sys.executable, "-m", "launch.cli", "serve", name, "--endpoint", endpoint, "--gait", gait]
+        serve = [*python_command(SERVE), "serve", name, "--endpoint", endpoint, "--gait", gait]
         process = subprocess.Popen(serve, stdout=subprocess.DEVNULL)
         renice(process.pid, plan.processes.server.nice)
         try:

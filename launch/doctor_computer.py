@@ -17,6 +17,7 @@ import numpy as np
 
 from launch.doctor_finding import Finding, Findings, Level
 from launch.priority import FIFO_PRIORITY
+from robot.child import python_command
 from robot.recorder import ROOM
 
 LIMITS = "/etc/security/limits.d/leash.conf"
@@ -121,7 +122,7 @@ def privileges() -> Findings:
 
 
 def _child_may(what: str) -> bool:
-    child = subprocess.run([sys.executable, "-c", f"import os; {what}"], capture_output=True, check=False)
+    child = subprocess.run(python_command(f"import os; {what}"), capture_output=True, check=False)
     return child.returncode == 0
 
 

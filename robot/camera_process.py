@@ -1,6 +1,5 @@
 """The process of one camera: opens it, keeps the newest JPEG in shared memory, and opens it again when it is lost."""
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ import cv2
 import msgspec
 
 from robot.camera_source import Frames, open_source
+from robot.child import python_command
 from robot.errors import CameraError
 from robot.frame_memory import Condition, FrameMemory, State
 from robot.image import Image
@@ -45,8 +45,8 @@ def main(args: list[str], stdin: BinaryIO) -> int:
 
 def command(job: Job) -> list[str]:
     """The command line that runs `main`."""
-    code = "import sys; from robot.camera_process import main; sys.exit(main(sys.argv[1:], sys.stdin.buffer))"
-    return [sys.executable, "-c", code, msgspec.json.encode(job).decode()]
+    program = "from robot.camera_process import main; sys.exit(main(sys.argv[1:], sys.stdin.buffer))"
+    return [*python_command(program), msgspec.json.encode(job).decode()]
 
 
 def serve(opener: Callable[[], Frames], spec: CameraSpec, memory: FrameMemory, stop: threading.Event) -> None:

@@ -1,6 +1,6 @@
 """The gate: a small process that alone owns the serial port, and stops the robot when the driver does not.
 
-Started by robot/gate_link.py as `python -m robot.gate FD`, with one end of a packet socket pair. Decisions are made in
+Started by robot/gate_link.py, with one end of a packet socket pair. Decisions are made in
 robot/gate_core.py, bytes are read and made in robot/gate_engine.py; this file moves them. Measured on a 2-core machine,
 alternatives beside it: acknowledgement round trip through the socket pair 8 us (shared memory with eventfd 6 us, but
 without packets or end-of-file); clamp on plain floats 1.4 us (numpy 7.1 us); start without numpy 40 ms and 14 MB (with
@@ -14,7 +14,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from types import FrameType
 
@@ -222,7 +221,3 @@ def main(fd: int) -> int:
         step_forward()
         gate.run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))

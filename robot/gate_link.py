@@ -2,23 +2,21 @@
 
 import contextlib
 import errno
-import os
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
-from pathlib import Path
 
 import msgspec
 from serial.tools import list_ports
 
+from robot.child import python_command
 from robot.errors import PortError, RobotError
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
 from robot.pupper_wire import Telemetry
 
-COMMAND = (sys.executable, "-m", "robot.gate")
+COMMAND = python_command("from robot.gate import main; sys.exit(main(int(sys.argv[1])))")
 """How a gate is started; the socket's number follows."""
 KEPT_FRAMES = 1000
 """States that wait for `take_frames`; ten seconds of them."""
@@ -40,7 +38,6 @@ class GateLink:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(_import_path())},
             )
         self._socket = ours
         self._port = config.port
@@ -121,12 +118,6 @@ class GateLink:
             self.process.wait(1.0)
         code = self.process.returncode
         return RobotError(f"the gate process ended with code {code}; the robot holds its last pose: switch it off")
-
-
-def _import_path() -> list[str]:
-    """Where the gate finds this package, wherever it is started."""
-    inherited = os.environ.get("PYTHONPATH")
-    return [str(Path(__file__).parents[1]), *([inherited] if inherited else [])]
 
 
 def _why_unopened(port: str, message: Unopened) -> str:

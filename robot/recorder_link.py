@@ -6,8 +6,6 @@ again; the recorder leaves out what it finds in the file. Nothing here waits, ex
 
 import os
 import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
+from robot.child import python_command, socket_folder
 from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Quit, Safe, Setup, Take, decode_reply, encode
 
 CAPACITY = 64 << 20
@@ -25,7 +24,7 @@ RESTART_AFTER = 0.5
 """Shortest time between two starts of the process [s]; doubled for each start that came to nothing."""
 FRUITLESS = 2
 """So many starts that came to nothing, one after another, are worth mentioning."""
-PROGRAM = "import sys; from robot.recorder_process import main; main(sys.argv[1], int(sys.argv[2]), sys.argv[3])"
+PROGRAM = "from robot.recorder_process import main; main(sys.argv[1], int(sys.argv[2]), sys.argv[3])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Link:
     def __init__(self, setup: Setup, lock: int) -> None:
         """Start the process. `lock` is a file descriptor that it holds on to for as long as it lives."""
         self._setup, self._lock = setup, lock
-        self._folder = tempfile.TemporaryDirectory(prefix="leash-recorder-")
+        self._folder = socket_folder("leash-recorder-")
         self._errors = Path(self._folder.name) / "errors"
         self._context = zmq.Context()
         self._items: deque[_Item] = deque()
@@ -146,7 +145,7 @@ class Link:
         for option, value in ((zmq.SNDHWM, 0), (zmq.RCVHWM, 0), (zmq.RECONNECT_IVL, 10)):
             self._socket.set(option, value)
         self._socket.connect(f"ipc://{endpoint}")
-        command = [sys.executable, "-P", "-c", PROGRAM, endpoint, str(os.getpid())]
+        command = [*python_command(PROGRAM), endpoint, str(os.getpid())]
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 [*command, msgspec.json.encode(self._setup).decode()],

@@ -57,7 +57,7 @@ def _hung_up(owner: socket.socket) -> bool:
 
 
 def main() -> None:
-    """`python -m sim.twin_camera_server OWNER_SOCKET STATE_FILE [BOARD]`, two inherited descriptors and a picture."""
+    """Arguments: OWNER_SOCKET STATE_FILE [BOARD], two inherited descriptors and a picture."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     owner_descriptor, state_descriptor = map(int, sys.argv[1:3])
     with socket.socket(fileno=owner_descriptor) as owner:
@@ -65,7 +65,3 @@ def main() -> None:
             serve(owner, SharedState(state_descriptor), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
         except BrokenPipeError:
             return
-
-
-if __name__ == "__main__":
-    main()

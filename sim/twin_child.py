@@ -2,8 +2,8 @@
 
 import socket
 import subprocess
-import sys
 
+from robot.child import python_command
 from robot.errors import RobotError
 from sim.twin_messages import Answer, Failed, Ready, Request, receive_answer, send
 
@@ -18,7 +18,7 @@ class Child:
         self._module = module
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.settimeout(ANSWER_TIMEOUT)
-        command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), str(state), *words]
+        command = [*python_command(f"from {module} import main; main()"), str(theirs.fileno()), str(state), *words]
         # Note: a session of its own, or Ctrl-C would switch the robot off before its gate has made it safe.
         self._process = subprocess.Popen(
             command, pass_fds=(theirs.fileno(), state), stdin=subprocess.DEVNULL, start_new_session=True

@@ -130,7 +130,7 @@ def keep_time() -> None:
 
 
 def main() -> None:
-    """`python -m sim.twin_server OWNER_SOCKET STATE_FILE`, both as inherited descriptors."""
+    """Arguments: OWNER_SOCKET STATE_FILE, both as inherited descriptors."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     owner_descriptor, state_descriptor = map(int, sys.argv[1:3])
     keep_time()
@@ -139,7 +139,3 @@ def main() -> None:
             serve(owner, SharedState(state_descriptor))
         except BrokenPipeError:
             return
-
-
-if __name__ == "__main__":
-    main()

@@ -8,8 +8,6 @@ import errno
 import secrets
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Self
 import msgspec
 import zmq
 
+from robot.child import python_command, socket_folder
 from robot.errors import OperatorError
 from teleop.cockpit_wire import Audience, Setup, Upward, View, decode_upward, encode
 from teleop.keymap import KeyMap
@@ -68,7 +67,7 @@ class Cockpit:
         """Raises OperatorError when the address cannot be bound."""
         with contextlib.ExitStack() as opened:
             self._listener = opened.enter_context(listen(self._options.host, self._options.port))
-            ends = opened.enter_context(tempfile.TemporaryDirectory(prefix="leash-cockpit-"))
+            ends = opened.enter_context(socket_folder("leash-cockpit-"))
             self._setup = self._described(ends)
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             opened.callback(context.destroy, linger=0)
@@ -130,7 +129,7 @@ class Cockpit:
         """Start the process in a group of its own, so that Ctrl-C reaches only us; the end of its stdin ends it."""
         self._started, self.pages = time.monotonic(), 0
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM],
+            python_command(PROGRAM),
             stdin=subprocess.PIPE,
             pass_fds=[self._setup.listener],
             start_new_session=True,

@@ -627,7 +627,7 @@ def test_the_process_serves_until_its_input_ends() -> None:
 
 def test_the_process_ends_at_once_when_its_input_has_ended() -> None:
     with memory_of(100_000) as (_, fd):
-        args = command(Job(fd, "synthetic", SPEC))[3:]
+        args = command(Job(fd, "synthetic", SPEC))[-1:]
         assert json.loads(args[0])["source"] == "synthetic"
         assert main(args, io.BytesIO()) == 0
 

@@ -23,6 +23,7 @@ from robot import gate as gate_module
 from robot import gate_core
 from robot.calibration import Calibration
 from robot.gate import Gate, open_line
+from robot.gate_link import COMMAND
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
 from robot.pupper import _config
 from robot.serial_line import SerialLine
@@ -139,7 +140,7 @@ def process(setup: bytes) -> Iterator[tuple[Driver, subprocess.Popen[bytes]]]:
     """A gate in a process of its own."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     fd = theirs.fileno()
-    child = subprocess.Popen([sys.executable, "-m", "robot.gate", str(fd)], pass_fds=(fd,), start_new_session=True)
+    child = subprocess.Popen([*COMMAND, str(fd)], pass_fds=(fd,), start_new_session=True)
     theirs.close()
     with ours:
         ours.send(setup)

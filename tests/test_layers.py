@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("robot", "sim", "policies", "teleop", "calibration", "launch")
+PACKAGES = ("leash", "robot", "sim", "policies", "teleop", "calibration", "launch")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from robot.episode import load_dataset, read_episode
 from robot.episode_info import OUTCOMES, End
 from robot.episode_verify import verify
 from robot.episode_write import partial
-from robot.errors import EpisodeError
+from robot.errors import EpisodeError, RobotError
 from robot.fake import FakeRobot
 from robot.loop import run
 from robot.recorder import Recorder
@@ -392,8 +391,8 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path, pla
 def test_a_recorder_that_finds_no_place_for_its_socket_lets_go_of_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/proc/nope")
-    with pytest.raises(EpisodeError, match="cannot record into"), recorder(tmp_path):
+    monkeypatch.setattr("robot.child._places", lambda: iter(["/proc/nope"]))
+    with pytest.raises(RobotError, match="no folder for sockets"), recorder(tmp_path):
         pass
     monkeypatch.undo()
     with recorder(tmp_path):

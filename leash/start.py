@@ -1,0 +1,27 @@
+"""Where the `leash` command begins: sees to it that it is our own modules that the rest imports."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Run the command line; see `launch.cli`."""
+    last_of_all(os.environ.pop("PYTHONPATH", ""))
+    os.environ["PYTHONSAFEPATH"] = "1"  # for the processes that multiprocessing starts in the working directory
+    code: int = importlib.import_module("launch.cli").main()
+    return code
+
+
+def last_of_all(places: str) -> None:
+    """Search what PYTHONPATH names after everything else, so that it adds modules and replaces none."""
+    named = [place for place in map(_whole, places.split(os.pathsep)) if place and place != str(ROOT)]
+    sys.path[:] = [place for place in sys.path if place and _whole(place) not in named] + named
+
+
+def _whole(place: str) -> str:
+    """A place as an absolute path; nothing for the working directory's short name."""
+    return str(Path(place).resolve()) if place else ""
