@@ -15,12 +15,13 @@ from launch.dagger_teacher import Lesson, Method, Note, Scripted, Teacher
 from launch.learned_with import marked
 from launch.track_pool import TrackPool
 from launch.track_score import attempts, score
-from policies.checkpoint import Weights, read_manifest, read_weights, save_policy
+from policies.checkpoint import read_manifest, read_weights, save_policy
 from policies.convnet import shapes
 from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh
+from policies.interrupted import Control
 from policies.loading import load_pixels
 from policies.pixels import config_of
-from policies.pixels_training import PixelsTraining, train_pixels
+from policies.pixels_training import HELD_BELOW, PixelsTraining, WarmStart, train_pixels
 from robot.episode import Episode, load_dataset
 from robot.types import Array
 from teleop.help import Limits, refit
@@ -104,7 +105,7 @@ class Rounds:
         fresh = self._teacher.teach(self._lesson(number, count))
         before = [episode for earlier in range(number) for episode in load_dataset(self.data(earlier))]
         steps = self.config.refine if number else self.config.training.steps
-        self._train(number, [*before, *fresh], steps, self._weights(number - 1) if number else None)
+        self._train(number, [*before, *fresh], steps, self._warm_start(number - 1) if number else None)
         spent = sum(row.human_s for row in self.ledger.book.rounds)
         return self._score(number, [*before, *fresh], supervision(fresh), spent, started)
 
@@ -140,11 +141,13 @@ class Rounds:
         doubts: list[Array] = [episode.policy.risk for episode in load_dataset(self.data(number - 1))]
         return refit(np.concatenate(doubts), self.config.ask)
 
-    def _weights(self, number: int) -> Weights:
+    def _warm_start(self, number: int) -> WarmStart:
+        """Note: a policy of an earlier version does not say what it held out, so what is now is only mostly unseen."""
         manifest = read_manifest(self.policy(number))
-        return read_weights(self.policy(number), shapes(config_of(manifest)), manifest)
+        weights = read_weights(self.policy(number), shapes(config_of(manifest)), manifest)
+        return WarmStart(weights, float(manifest.training.get(HELD_BELOW, self.config.training.held_out)))
 
-    def _train(self, number: int, episodes: Sequence[Episode], steps: int, start: Weights | None) -> None:
+    def _train(self, number: int, episodes: Sequence[Episode], steps: int, start: WarmStart | None) -> None:
         """Train unless an earlier, interrupted run has done it already."""
         if self.policy(number).exists():
             return
@@ -158,7 +161,7 @@ class Rounds:
         with self._teacher.working(f"training {_named(number)}") as done:
             trained = train_pixels(
                 episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps,
-                report=report,
+                control=Control(report),
             )  # fmt: skip
         save_policy(self.policy(number), marked(trained.manifest, episodes), trained.weights)
 

@@ -18,6 +18,16 @@ from torch import Generator, Tensor
 
 from policies.checkpoint import Weights
 from policies.features import FeatureConfig, layout
+from policies.interrupted import (
+    Begun,
+    Facts,
+    Interrupted,
+    begun,
+    check_same,
+    collected,
+    optimizer_arrays,
+    resume_optimizer,
+)
 from policies.manifest import Manifest, NetworkConfig, describe
 from policies.networks import Ensemble
 from policies.samples import Samples, Selection, Teacher, split
@@ -30,21 +40,23 @@ EVALUATE_EVERY = 100
 RISKY = 0.99
 """The quantile of held-out disagreement that is called risk 0.5."""
 
+Noise = Annotated[float, Meta(ge=0, le=1e3)]
+
 
 @dataclass(frozen=True)
 class Jitter:
     """Standard deviation of the noise that training adds to what was measured."""
 
-    gravity: float = 0.02
-    gyro: float = 0.1
+    gravity: Noise = 0.02
+    gyro: Noise = 0.1
     """[rad/s]"""
-    joint_pos: float = 0.02
+    joint_pos: Noise = 0.02
     """[rad]"""
-    joint_vel: float = 0.5
+    joint_vel: Noise = 0.5
     """[rad/s]"""
-    actions: float = 0.05
+    actions: Noise = 0.05
     """[rad]"""
-    drop_actions: float = 0.5
+    drop_actions: Annotated[float, Meta(ge=0, le=1)] = 0.5
     """Part of the samples in which all past actions are hidden."""
 
 
@@ -70,12 +82,12 @@ class BcConfig:
     patience: Annotated[int, Meta(ge=1)] = 10
     """Looks at what was held out without improvement before training stops."""
     jitter: Jitter = field(default_factory=Jitter)
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 0
 
     @property
     def selection(self) -> Selection:
         """Which samples are made."""
-        return Selection(self.features, self.network.horizon, self.teacher, self.held_out, self.seed)
+        return Selection(self.features, self.network.horizon, self.teacher, self.held_out)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,22 @@ class Trained:
     weights: Weights
     figures: dict[str, float]
     """`steps`, `samples`, `held_out_samples`, `train_rmse_rad`, `held_out_rmse_rad`."""
+    interrupted: Interrupted | None = None
+    """Where to go on, when it was stopped before its last step."""
+
+
+@dataclass
+class Best:
+    """What training has come to: the weights that erred least on what was held out, and what was not reported yet."""
+
+    weights: dict[str, Tensor]
+    error: float = math.inf
+    step: int = 0
+    """At which step they were."""
+    last: int = 0
+    """The step that training has reached."""
+    losses: list[float] = field(default_factory=list)
+    """Since the last report."""
 
 
 def train(
@@ -105,27 +133,44 @@ def train(
     *,
     weights: Sequence[Array] | None = None,
     report: Callable[[Progress], None] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    resume: Interrupted | None = None,
 ) -> Trained:
     """Clone the demonstrator of these episodes of one body, on one thread, reproducible from `config.seed`.
 
-    `weights` gives each episode's ticks (T,) their share of the learning. Raises EpisodeError when there is nothing
-    to learn from; discarded ones never count.
+    `weights` gives each episode's ticks (T,) their share of the learning. After each step `stop` is asked whether to
+    end now; `resume` goes on from there, to the same end. Raises EpisodeError when there is nothing to learn from
+    (discarded episodes never count), PolicyError for another training to resume.
     """
     torch.set_num_threads(1)
+    asked = begun(config, episodes, weights or [np.ones(len(episode)) for episode in episodes])
+    if resume is not None:
+        check_same(resume.facts.begun, asked)
     learned, held = split(episodes, spec, config.selection, weights)
     box = action_box(learned)
     generator = Generator().manual_seed(config.seed)
     network = Ensemble(config.network, learned.features.shape[1], learned.targets[0].size, generator)
-    steps = descend(network, batches(learned, box, spec, config, generator), config)
-    best = choose(network, steps, lambda: rmse(network, held, box), report or (lambda progress: None), config)
+    optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay, fused=True)
+    best = Best(network.arrays()) if resume is None else _resumed(resume, network, optimizer, generator)
+
+    def error() -> float:
+        return rmse(network, held, box)
+
+    steps = descend(network, batches(learned, box, spec, config, generator), config, optimizer, best.last)
+    choose(network, steps, error, report or (lambda progress: None), config, stop=stop, best=best)
+    interrupted = None
+    if stop() and not _over(best, config):
+        interrupted = _kept(asked, best, network, optimizer, generator)
+        _consider(best, network, error())
+    network.load(best.weights)
     figures = {
-        "steps": best,
+        "steps": best.step,
         "samples": len(learned.features),
         "held_out_samples": len(held.features),
         "train_rmse_rad": rmse(network, learned, box),
-        "held_out_rmse_rad": rmse(network, held, box),
+        "held_out_rmse_rad": error(),
     }
-    return Trained(_manifest(network, held, box, spec, config, figures), _arrays(network), figures)
+    return Trained(_manifest(network, held, box, spec, config, figures), _arrays(network), figures, interrupted)
 
 
 def action_box(samples: Samples) -> Array:
@@ -151,11 +196,14 @@ def batches(
 
 
 def descend(
-    network: Ensemble, drawn: Iterator[tuple[Tensor, Tensor, Tensor]], config: BcConfig
+    network: Ensemble,
+    drawn: Iterator[tuple[Tensor, Tensor, Tensor]],
+    config: BcConfig,
+    optimizer: torch.optim.Optimizer,
+    last: int = 0,
 ) -> Iterator[tuple[int, float]]:
-    """Take gradient steps; yield the number and the loss of each."""
-    optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay, fused=True)
-    for step, (x, y, counts) in zip(range(1, config.steps + 1), drawn, strict=False):
+    """Take the gradient steps after the `last` one; yield the number and the loss of each."""
+    for step, (x, y, counts) in zip(range(last + 1, config.steps + 1), drawn, strict=False):
         optimizer.param_groups[0]["lr"] = config.rate * schedule(step / config.steps)
         loss = (counts * (network(x) - y) ** 2).sum() / counts.sum()
         optimizer.zero_grad()
@@ -175,22 +223,64 @@ def choose(
     judge: Callable[[], float],
     report: Callable[[Progress], None],
     config: BcConfig,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    best: Best | None = None,
 ) -> int:
-    """Run the steps until what was held out no longer improves; leave the best weights, return their step."""
-    best, best_error, best_step, losses = network.arrays(), math.inf, 0, [0.0]
+    """Run the steps until what was held out no longer improves, or until `stop`; load the best weights so far, unless
+    it was stopped, and return their step.
+    """
+    best = best or Best(network.arrays())
     for step, loss in steps:
-        losses.append(loss)
-        if step % EVALUATE_EVERY and step != config.steps:
-            continue
-        error = judge()
-        report(Progress(step, float(np.mean(losses[1:])), error))
-        losses = [0.0]
-        if error < best_error:
-            best, best_error, best_step = network.arrays(), error, step
-        if step - best_step >= config.patience * EVALUATE_EVERY:
+        best.last = step
+        best.losses.append(loss)
+        if step % EVALUATE_EVERY == 0 or step == config.steps:
+            error = judge()
+            report(Progress(step, float(np.mean(best.losses)), error))
+            best.losses = []
+            _consider(best, network, error)
+        if _over(best, config):
             break
-    network.load(best)
-    return best_step
+        if stop():
+            return best.step
+    network.load(best.weights)
+    return best.step
+
+
+def _consider(best: Best, network: Ensemble, error: float) -> None:
+    """Keep the network's weights if none erred less."""
+    if error < best.error:
+        best.weights, best.error, best.step = network.arrays(), error, best.last
+
+
+def _over(best: Best, config: BcConfig) -> bool:
+    """Whether all steps are taken, or nothing has improved for too long."""
+    looked = best.last - best.last % EVALUATE_EVERY
+    return best.last >= config.steps or looked - best.step >= config.patience * EVALUATE_EVERY
+
+
+def _kept(
+    asked: Begun, best: Best, network: Ensemble, optimizer: torch.optim.Optimizer, generator: Generator
+) -> Interrupted:
+    """All that is needed to go on."""
+    more = {"error": None if math.isinf(best.error) else best.error, "step": best.step, "losses": best.losses}
+    arrays = collected(
+        network=network.arrays(),
+        best=best.weights,
+        optimizer=optimizer_arrays(optimizer),
+        generator={"state": generator.get_state()},
+    )
+    return Interrupted(Facts(asked, best.last, more), arrays)
+
+
+def _resumed(held: Interrupted, network: Ensemble, optimizer: torch.optim.Optimizer, generator: Generator) -> Best:
+    """Put everything where an interrupted training was."""
+    network.load(held.part("network"))
+    resume_optimizer(optimizer, held.part("optimizer"))
+    generator.set_state(held.part("generator")["state"])
+    more = held.facts.more
+    error = math.inf if more["error"] is None else float(more["error"])
+    return Best(held.part("best"), error, int(more["step"]), held.facts.step, list(more["losses"]))
 
 
 def rmse(network: Ensemble, samples: Samples, box: Array) -> float:

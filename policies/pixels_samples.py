@@ -1,16 +1,19 @@
 """From recordings with a camera to training pairs: what was seen, and the body velocity that was wanted then."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policies.features import Float32
+from policies.holdout import identity
+from policies.pictures import Pictures, joined
 from policies.sight import MIRROR_COMMAND, Past, PixelsConfig, state
 from robot.episode import Episode
 from robot.episode_images import ImageCache
 from robot.errors import EpisodeError
+from robot.image import Pixels
 from robot.types import SOURCES, Array
 
 HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")
@@ -20,8 +23,8 @@ HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")
 class Views:
     """N training pairs."""
 
-    pictures: NDArray[np.uint8]
-    """(N, h, w, 3) RGB"""
+    pictures: Pictures | Pixels
+    """(N, h, w, 3) RGB, on the disk or in memory."""
     states: Float32
     """(N, s)"""
     commands: Float32
@@ -29,14 +32,18 @@ class Views:
     weight: Float32
     """(N,) how often a pair is drawn, relative to the others."""
     episode: NDArray[np.int64]
-    """(N,) which episode it comes from."""
+    """(N,) which episode it comes from, by its place in `identities`."""
+    identities: tuple[str, ...] = ()
+    """The episodes' own ids."""
 
     def __len__(self) -> int:
         return len(self.weight)
 
-    def of(self, kept: NDArray[np.bool_]) -> "Views":
-        """Those pairs (N,) that are kept."""
-        return Views(*(getattr(self, part.name)[kept] for part in fields(self)))
+    def of(self, kept: NDArray[np.bool_] | NDArray[np.int64]) -> "Views":
+        """Those pairs that are kept; pictures on the disk stay there."""
+        pictures = self.pictures.of(kept) if isinstance(self.pictures, Pictures) else self.pictures[kept]
+        rest = (self.states[kept], self.commands[kept], self.weight[kept], self.episode[kept])
+        return Views(pictures, *rest, self.identities)
 
 
 def taught(episode: Episode) -> Array:
@@ -62,7 +69,14 @@ def views_of(episodes: Sequence[Episode], config: PixelsConfig, weights: Sequenc
         raise EpisodeError(
             f"no tick of {len(episodes)} episodes has a frame of camera {config.camera!r} and a command to learn"
         )
-    return Views(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Views)))
+    return Views(
+        pictures=joined([part.pictures for part in parts if isinstance(part.pictures, Pictures)]),
+        states=np.concatenate([part.states for part in parts]),
+        commands=np.concatenate([part.commands for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+        episode=np.concatenate([part.episode for part in parts]),
+        identities=tuple(map(identity, episodes)),
+    )
 
 
 def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: int) -> Views:
@@ -73,12 +87,13 @@ def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: i
     whole = np.isfinite(wanted).all(axis=1) & np.isfinite(felt).all(axis=1)
     use = (weight > 0) & (frame >= 0) & whole
     cache = ImageCache(episode.path.parent, (config.height, config.width))
+    kept = frame[use]
     return Views(
-        pictures=cache.images(episode, config.camera)[frame[use]],
+        pictures=Pictures([cache.stored(episode, config.camera)], np.zeros_like(kept), kept),
         states=felt[use],
         commands=(wanted[use] / config.scale).astype(np.float32),
         weight=weight[use].astype(np.float32),
-        episode=np.full(int(use.sum()), number),
+        episode=np.full(len(kept), number),
     )
 
 
@@ -93,8 +108,8 @@ def _remembered(episode: Episode, config: PixelsConfig) -> Array:
 
 def mirrored(config: PixelsConfig, views: Views, turned: NDArray[np.bool_]) -> Views:
     """The same, with those pairs (N,) that are `turned` seen in a mirror: Pupper's left is like its right."""
-    pictures, flip = views.pictures.copy(), turned[:, None]
-    pictures[turned] = pictures[turned, :, ::-1]
+    pictures, flip = views.pictures[:], turned[:, None]
+    pictures = np.where(flip[..., None, None], pictures[:, :, ::-1], pictures)
     states = np.where(flip, views.states * config.mirror, views.states)
     commands = np.where(flip, views.commands * MIRROR_COMMAND, views.commands)
-    return Views(pictures, states, commands, views.weight, views.episode)
+    return Views(pictures, states, commands, views.weight, views.episode, views.identities)

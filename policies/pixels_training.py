@@ -1,12 +1,13 @@
 """Training of an image policy: an ensemble learns the commands that were asked for, from augmented pictures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional
 
@@ -14,32 +15,54 @@ from policies.bc import RISKY, schedule
 from policies.checkpoint import Weights
 from policies.convnet import Convnet
 from policies.features import Float32
+from policies.holdout import bags, held_out, threshold
+from policies.interrupted import (
+    Begun,
+    Control,
+    Facts,
+    Interrupted,
+    begun,
+    check_same,
+    collected,
+    optimizer_arrays,
+    resume_optimizer,
+)
 from policies.manifest import Manifest, describe
 from policies.pixels import centred, disagreement
 from policies.pixels_samples import Views, mirrored, views_of
+from policies.sac_checkpoint import generator_state, resume_generator
 from policies.sight import PixelsConfig
 from robot.episode import Episode
+from robot.errors import EpisodeError
 from robot.spec import Spec
 from robot.types import Array
+
+HELD_BELOW = "held_below"
+"""In a policy's notes: the threshold that told the held-out episodes, for policies which go on from it."""
+
+MEASURED = 2 * 2**20
+"""Of pictures that are measured at a time [bytes]."""
+
+Part = Annotated[float, Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class Augment:
     """How pictures and states are varied in training."""
 
-    shift: int = 3
+    shift: Annotated[int, Meta(ge=0, le=32)] = 3
     """Largest shift, up, down or to a side [pixels]."""
-    mirror: float = 0.5
+    mirror: Part = 0.5
     """Part of the pairs that are mirrored."""
-    light: float = 0.25
+    light: Part = 0.25
     """Largest change of brightness, as a share of white, and of contrast, as a share."""
-    tint: float = 0.25
+    tint: Part = 0.25
     """Largest change of each colour channel, as a share."""
-    swap: float = 0.3
+    swap: Part = 0.3
     """Part of the pictures whose colour channels are permuted."""
-    body: float = 0.05
+    body: Part = 0.05
     """Deviation of the noise on gravity and the gyro."""
-    forget: float = 0.5
+    forget: Part = 0.5
     """Part of the pairs in which the past commands are hidden; also that in which the body is."""
 
 
@@ -48,18 +71,27 @@ class PixelsTraining:
     """How to train."""
 
     sight: PixelsConfig = field(default_factory=PixelsConfig)
-    steps: int = 1500
-    batch: int = 64
-    rate: float = 3e-3
+    steps: Annotated[int, Meta(ge=1)] = 1500
+    batch: Annotated[int, Meta(ge=1, le=65536)] = 64
+    rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
     """Highest learning rate; see `policies.bc.schedule`."""
-    decay: float = 1e-3
+    decay: Part = 1e-3
     """Weight decay."""
-    own: float = 0.8
+    own: Part = 0.8
     """Part of the episodes that each member learns from, so that members can disagree."""
-    held_out: float = 0.1
+    held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.1
     """Part of the episodes that is not learned from but measured."""
     augment: Augment = field(default_factory=Augment)
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] = 0
+
+
+@dataclass(frozen=True, eq=False)
+class WarmStart:
+    """The policy that training goes on from."""
+
+    weights: Weights
+    held_below: float
+    """Its threshold for what is held out, which stays: what it learned from is not measured later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +101,10 @@ class TrainedPixels:
     manifest: Manifest
     weights: Weights
     figures: dict[str, float]
-    """`samples`, `held_out_samples`, `train_rmse`, `held_out_rmse` in units of the scale."""
+    """`samples`, `held_out_samples`, `train_rmse`, `held_out_rmse` in units of the scale; the last one only where
+    something was held out."""
+    interrupted: Interrupted | None = None
+    """Where to go on, when it was stopped before its last step."""
 
 
 def train_pixels(
@@ -78,67 +113,91 @@ def train_pixels(
     config: PixelsTraining,
     *,
     weights: Sequence[Array],
-    start: Weights | None = None,
+    start: WarmStart | None = None,
     steps: int | None = None,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    control: Control | None = None,
 ) -> TrainedPixels:
-    """Train on one thread, reproducible from `config.seed`; from the weights `start`, and so many `steps`, if given.
+    """Train on one thread, reproducible from `config.seed`; on from the policy `start`, and so many `steps`, if given.
 
-    `weights` gives each episode's ticks (T,) their share. Raises EpisodeError when there is nothing to learn from.
+    `weights` gives each episode's ticks (T,) their share. Memory holds the pictures of a batch, never all of them.
+    Raises EpisodeError when there is nothing to learn from, PolicyError for another training to resume.
     """
     torch.set_num_threads(1)
     config = config if steps is None else replace(config, steps=steps)
-    generator = torch.Generator().manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
-    learned, held = split(views_of(episodes, config.sight, weights), config.held_out, rng)
-    network = Convnet(config.sight, generator)
+    control = control or Control()
+    asked = begun(config, episodes, weights)
+    if control.resume is not None:
+        check_same(control.resume.facts.begun, asked)
+    views = views_of(episodes, config.sight, weights)
+    below = threshold(present(views), config.held_out) if start is None else start.held_below
+    learned, held = split(views, config.held_out, below)
+    if not len(learned):
+        raise EpisodeError(f"all {len(held)} usable ticks are held out; record more episodes, or start anew")
+    network = Convnet(config.sight, torch.Generator().manual_seed(config.seed))
     if start is not None:
-        network.load({name: torch.from_numpy(array) for name, array in start.items()})
-    _descend(network, learned, config, rng, report)
+        network.load({name: torch.from_numpy(array) for name, array in start.weights.items()})
+    interrupted = _descend(network, learned, config, asked, control)
     network.eval()
-    spread, held_rmse = measure(network, held)
-    figures = {
-        "samples": len(learned),
-        "held_out_samples": len(held),
-        "train_rmse": measure(network, learned)[1],
-        "held_out_rmse": held_rmse,
-    }
+    spread, rmse = measure(network, learned)
+    figures: dict[str, float] = {"samples": len(learned), "held_out_samples": len(held), "train_rmse": rmse}
+    if len(held):
+        spread, figures["held_out_rmse"] = measure(network, held)
     arrays = {name: value.numpy() for name, value in network.arrays().items()}
-    return TrainedPixels(_manifest(spec, config, spread, figures), arrays, figures)
+    manifest = _manifest(spec, config, spread, {**figures, HELD_BELOW: below})
+    return TrainedPixels(manifest, arrays, figures, interrupted)
 
 
-def split(views: Views, part: float, rng: np.random.Generator) -> tuple[Views, Views]:
-    """What is learned from and what is held out: whole episodes; of a single one, its end."""
-    numbers = np.unique(views.episode)
-    if len(numbers) == 1:
+def present(views: Views) -> set[str]:
+    """The ids of the episodes that any pair comes from."""
+    return {views.identities[number] for number in np.unique(views.episode)}
+
+
+def split(views: Views, part: float, below: float) -> tuple[Views, Views]:
+    """What is learned from and what is held out: the episodes below the threshold (`policies.holdout`); of a single
+    one, its end.
+    """
+    if len(present(views)) == 1:
         late = np.arange(len(views)) >= max(1, round((1 - part) * len(views)) - 1)
         return views.of(~late), views.of(late)
-    chosen = rng.choice(numbers, max(1, round(part * len(numbers))), replace=False)
-    held = np.isin(views.episode, chosen)
+    held = held_out(views.identities, below)[views.episode]
     return views.of(~held), views.of(held)
 
 
 def _descend(
-    network: Convnet,
-    views: Views,
-    config: PixelsTraining,
-    rng: np.random.Generator,
-    report: Callable[[int, float], None],
-) -> None:
+    network: Convnet, views: Views, config: PixelsTraining, asked: Begun, control: Control
+) -> Interrupted | None:
+    """Take the gradient steps; where to go on, when it was stopped before the last."""
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay)
+    rng = np.random.default_rng(config.seed)
+    first = 1
+    if control.resume is not None:
+        first = _resumed(control.resume, network, optimizer, rng)
     draw = np.cumsum(views.weight.astype(np.float64))
-    bags = torch.from_numpy(_bags(views, config, rng))
-    for step in range(1, config.steps + 1):
+    learners = torch.from_numpy(bags(views.identities, config.sight.members, config.own))
+    for step in range(first, config.steps + 1):
         chosen = np.minimum(np.searchsorted(draw, rng.random(config.batch) * draw[-1], side="right"), len(views) - 1)
         pictures, states, commands = _varied(views.of(chosen), config, rng)
-        counts = bags[:, torch.from_numpy(views.episode[chosen])][..., None]
+        counts = learners[:, torch.from_numpy(views.episode[chosen])][..., None]
         optimizer.param_groups[0]["lr"] = config.rate * schedule(step / config.steps)
         away = huber(network(pictures, states) - commands)
         loss = (counts * away).sum() / counts.sum().clamp_min(1)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        report(step, float(loss.detach()))
+        control.report(step, float(loss.detach()))
+        if step < config.steps and control.stop():
+            facts = Facts(asked, step, {"rng": generator_state(rng)})
+            arrays = collected(network=network.arrays(), optimizer=optimizer_arrays(optimizer))
+            return Interrupted(facts, arrays)
+    return None
+
+
+def _resumed(held: Interrupted, network: Convnet, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> int:
+    """Put everything where an interrupted training was; the number of its next step."""
+    network.load(held.part("network"))
+    resume_optimizer(optimizer, held.part("optimizer"))
+    resume_generator(rng, held.facts.more["rng"])
+    return held.facts.step + 1
 
 
 def huber(error: Tensor, knee: float = 0.1) -> Tensor:
@@ -147,19 +206,11 @@ def huber(error: Tensor, knee: float = 0.1) -> Tensor:
     return torch.where(size < knee, 0.5 * size**2 / knee, size - 0.5 * knee)
 
 
-def _bags(views: Views, config: PixelsTraining, rng: np.random.Generator) -> Float32:
-    """(m, episodes) 1 where a member learns from an episode; each episode has at least one that does."""
-    count = int(views.episode.max()) + 1
-    bags = rng.random((config.sight.members, count)) < config.own
-    bags[rng.integers(config.sight.members, size=count), np.arange(count)] = True
-    return bags.astype(np.float32)
-
-
 def _varied(views: Views, config: PixelsTraining, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Augmented pictures (b, 3, h, w), states (b, s) and commands (b, 3)."""
     augment, count = config.augment, len(views)
     seen = mirrored(config.sight, views, rng.random(count) < augment.mirror)
-    pictures = shifted(centred(torch.from_numpy(seen.pictures)), augment.shift, rng)
+    pictures = shifted(centred(torch.from_numpy(seen.pictures[:])), augment.shift, rng)
     return (
         recoloured(pictures, augment, rng),
         torch.from_numpy(_blurred(seen.states, config, rng)),
@@ -205,13 +256,19 @@ def measure(network: Convnet, views: Views) -> tuple[Array, float]:
     """The members' disagreement (N,), and the root mean square error of their mean, both in units of the scale."""
     made = []
     with torch.inference_mode():
-        for begin in range(0, len(views), 256):
-            end = begin + 256
+        some = _at_once(views)
+        for begin in range(0, len(views), some):
+            end = begin + some
             pictures = centred(torch.from_numpy(views.pictures[begin:end]))
             made.append(network(pictures, torch.from_numpy(views.states[begin:end])).numpy())
     members = np.concatenate(made, axis=1).astype(np.float64)
     error = members.mean(axis=0) - views.commands
     return disagreement(members), float(np.sqrt((error**2).mean()))
+
+
+def _at_once(views: Views) -> int:
+    """How many pictures are measured at a time, in bounded memory."""
+    return max(1, min(256, MEASURED // max(1, views.pictures[:1].nbytes)))
 
 
 def _manifest(spec: Spec, config: PixelsTraining, spread: Array, figures: dict[str, float]) -> Manifest:

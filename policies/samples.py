@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.features import FeatureConfig, Float32, of_episode
+from policies.holdout import held_out, identity, threshold
 from robot.episode import Episode
 from robot.errors import EpisodeError
 from robot.spec import Spec
@@ -26,7 +27,6 @@ class Selection:
     teacher: Teacher
     held_out: float
     """Part of the episodes that is not learned from; of a single one, its end."""
-    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +48,20 @@ def split(
 ) -> tuple[Samples, Samples]:
     """What is learned from, and what is held out: whole episodes, or the end of the only one. Raises EpisodeError."""
     weights = [np.ones(len(episode.time)) for episode in episodes] if weights is None else weights
-    parts = [
-        samples_of(episode, spec, selection, weight)
+    pairs = [
+        (identity(episode), samples_of(episode, spec, selection, weight))
         for episode, weight in zip(episodes, weights, strict=True)
         if episode.outcome != "discarded"
     ]
-    parts = [part for part in parts if len(part.features) > 1]
-    if not parts:
+    pairs = [(name, part) for name, part in pairs if len(part.features) > 1]
+    if not pairs:
         raise EpisodeError(_lack(episodes, selection))
-    if len(parts) == 1:
+    names, parts = zip(*pairs, strict=True)
+    if len(set(names)) == 1:
         return _cut(parts[0], selection.held_out)
-    order = np.random.default_rng(selection.seed).permutation(len(parts))
-    count = min(len(parts) - 1, max(1, round(selection.held_out * len(parts))))
-    return join([parts[index] for index in order[count:]]), join([parts[index] for index in order[:count]])
+    held = held_out(names, threshold(names, selection.held_out))
+    learned = join([part for part, out in zip(parts, held, strict=True) if not out])
+    return learned, join([part for part, out in zip(parts, held, strict=True) if out])
 
 
 def samples_of(episode: Episode, spec: Spec, selection: Selection, weight: Array) -> Samples:

@@ -1,21 +1,54 @@
 """Decoded frames, kept beside the recordings so that training reads pixels at the speed of memory."""
 
+import contextlib
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
+from numpy.typing import NDArray
 
 from robot.episode import Episode
 from robot.errors import EpisodeError
-from robot.image import Pixels
+from robot.image import Image, Pixels
 from robot.jpeg import jpeg_size
 
 LARGEST = 4096
 """Pixels a side; a frame that claims more is not decoded."""
 
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFile:
+    """Decoded frames on the disk. Reading some needs memory for those alone, and no open file is kept."""
+
+    path: Path
+    offset: int
+    """Where the first frame begins [bytes]."""
+    shape: tuple[int, int, int, int]
+    """(F, h, w, 3)"""
+
+    def read(self, frames: Sequence[int] | NDArray[np.int64]) -> Pixels:
+        """(len(frames), h, w, 3) uint8 RGB of the frames of these numbers. Raises EpisodeError."""
+        made = np.empty((len(frames), *self.shape[1:]), np.uint8)
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                for row, frame in zip(made, frames, strict=True):
+                    self._fill(file, row, int(frame))
+        except OSError as error:
+            raise EpisodeError(f"cannot read {self.path}: {error.strerror}; start again, it is made anew") from None
+        return made
+
+    def _fill(self, file: BinaryIO, row: Pixels, frame: int) -> None:
+        if not 0 <= frame < self.shape[0]:
+            raise IndexError(f"frame {frame} of {self.shape[0]}")
+        if os.preadv(file.fileno(), [row.data], self.offset + frame * row.nbytes) < row.nbytes:
+            raise EpisodeError(f"{self.path} was cut while it was read; start again, it is made anew")
 
 
 class ImageCache:
@@ -39,23 +72,44 @@ class ImageCache:
             cached = np.load(path, mmap_mode="r", allow_pickle=False)
         return cached
 
+    def stored(self, episode: Episode, camera: str) -> FrameFile:
+        """The same frames, to be read a few at a time in as little memory. Raises EpisodeError."""
+        pixels = self.images(episode, camera)
+        count, height, width, colours = pixels.shape
+        offset = int(getattr(pixels, "offset", 0))
+        return FrameFile(self._path(episode, camera), offset, (count, height, width, colours))
+
     def _path(self, episode: Episode, camera: str) -> Path:
         """Note: named by the camera's number, since a foreign file could call it "../../something"."""
         height, width = self._size
         return self._folder / f"{episode.digest}-{episode.start.cameras.index(camera)}-{height}x{width}.npy"
 
     def _decode(self, episode: Episode, camera: str, path: Path, shape: tuple[int, ...]) -> None:
-        self._folder.mkdir(exist_ok=True)
+        """Decode one frame after another into a file that appears once it is whole and on the disk."""
         part = path.with_suffix(f".{os.getpid()}.part")
-        pixels = open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
         try:
-            for index, image in enumerate(episode.frames(camera)):
-                pixels[index] = decode(image.jpeg, self._size)
+            self._folder.mkdir(exist_ok=True)
+            with part.open("wb") as file:
+                write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for index, image in enumerate(episode.frames(camera)):
+                    file.write(self._decoded(image, f"{episode.path}, {camera} frame {index}").tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        except OSError as error:
+            raise EpisodeError(
+                f"cannot keep decoded frames in {self._folder}: {error.strerror}; make it writable, make room there, or"
+                " copy the recordings"
+            ) from None
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+    def _decoded(self, image: Image, called: str) -> Pixels:
+        try:
+            return decode(image.jpeg, self._size)
         except EpisodeError as error:
-            part.unlink()
-            raise EpisodeError(f"{episode.path}, {camera} frame {index}: {error}; discard the episode") from None
-        pixels.flush()
-        part.rename(path)
+            raise EpisodeError(f"{called}: {error}; discard the episode") from None
 
 
 def decode(jpeg: bytes, size: tuple[int, int]) -> Pixels:
@@ -81,6 +135,6 @@ def _load(path: Path, shape: tuple[int, ...]) -> Pixels | None:
     """A cached array, or None when there is none like that."""
     try:
         pixels: Pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError):
         return None
     return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None

@@ -32,7 +32,7 @@ from sim.pupper import SimPupper
 
 N = len(BLIND.joints)
 SMALL = BcConfig(network=NetworkConfig(members=3, hidden=(32,), horizon=2), steps=200)
-EVERYTHING = Selection(FeatureConfig(frames=2), horizon=3, teacher="human", held_out=0.2, seed=0)
+EVERYTHING = Selection(FeatureConfig(frames=2), horizon=3, teacher="human", held_out=0.2)
 ONES = np.ones(1000)
 
 
@@ -98,11 +98,24 @@ def test_ticks_of_no_weight_are_left_out_and_others_keep_theirs(episodes: list[E
     assert samples.weight.tolist() == [2.5] * 40
 
 
-def test_whole_episodes_are_held_out(episodes: list[Episode]) -> None:
-    learned, held = split(episodes, BLIND, replace(EVERYTHING, held_out=0.5))
-    assert (len(learned.features), len(held.features)) == (200, 200)
-    learned, held = split(episodes, BLIND, replace(EVERYTHING, held_out=0.0))
-    assert (len(learned.features), len(held.features)) == (300, 100)
+def test_whole_episodes_are_held_out_at_least_one_and_never_all(episodes: list[Episode]) -> None:
+    for part in (0.0, 0.5, 0.999):
+        learned, held = split(episodes, BLIND, replace(EVERYTHING, held_out=part))
+        assert len(learned.features) + len(held.features) == 400
+        assert len(learned.features) % 100 == len(held.features) % 100 == 0
+        assert len(learned.features) and len(held.features)
+
+
+def test_an_episode_stays_on_its_side_when_others_join(episodes: list[Episode]) -> None:
+    """What was learned from is not held out later; also where the folder grows from two episodes on."""
+    before: set[bytes] = set()
+    for count in range(2, 5):
+        learned, held = split(episodes[:count], BLIND, replace(EVERYTHING, held_out=0.3))
+        sides = [
+            {part.tobytes() for part in np.split(side.targets, len(side.targets) // 100)} for side in (learned, held)
+        ]
+        assert before.isdisjoint(sides[1])
+        before |= sides[0]
 
 
 def test_of_a_single_episode_the_end_is_held_out(episodes: list[Episode]) -> None:

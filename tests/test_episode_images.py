@@ -24,6 +24,33 @@ def test_frames_come_in_the_size_asked_for_and_in_order(tmp_path: Path) -> None:
     assert not images.flags.writeable
 
 
+def test_some_frames_are_read_from_the_disk_in_any_order(tmp_path: Path) -> None:
+    episode = read_episode(record(tmp_path))
+    cache = ImageCache(tmp_path, (12, 16))
+    stored, whole = cache.stored(episode, "head"), cache.images(episode, "head")
+    np.testing.assert_array_equal(stored.read([22, 0, 0, 7]), whole[[22, 0, 0, 7]])
+    assert stored.read([]).shape == (0, 12, 16, 3)
+    with pytest.raises(IndexError, match="frame 23 of 23"):
+        stored.read([23])
+
+
+def test_a_cache_that_vanishes_or_is_cut_while_it_is_read_is_said(tmp_path: Path) -> None:
+    stored = ImageCache(tmp_path, (12, 16)).stored(read_episode(record(tmp_path)), "head")
+    stored.path.write_bytes(stored.path.read_bytes()[:-1])
+    with pytest.raises(EpisodeError, match="was cut while it was read; start again"):
+        stored.read([22])
+    stored.path.unlink()
+    with pytest.raises(EpisodeError, match="cannot read .*npy: No such file or directory; start again"):
+        stored.read([0])
+
+
+def test_a_folder_that_takes_no_cache_is_one_line(tmp_path: Path) -> None:
+    episode = read_episode(record(tmp_path))
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(EpisodeError, match=r"cannot keep decoded frames in .*cache: .*; make it writable"):
+        ImageCache(tmp_path, (12, 16)).images(episode, "head")
+
+
 def test_red_stays_red() -> None:
     rgb = np.zeros((64, 64, 3), np.uint8)
     rgb[..., 0] = 255
