@@ -1,12 +1,14 @@
 """`leash bench`: the headline figures, each by one command; `leash bench all` runs quick versions of them."""
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import tyro
+from msgspec import Meta
 from rich.table import Table
 
 from launch import bench_clone, bench_cockpit, bench_gait, bench_loop, bench_session, bench_takeover
@@ -20,6 +22,7 @@ from launch.checked import Count, Seconds, checked
 from launch.chromium import missing
 from launch.deploy import terminable
 from launch.output import console, emit
+from policies.shipped import WALK
 
 Figures = Mapping[str, Any]
 
@@ -157,6 +160,31 @@ class BenchSac:
 
 
 @dataclass(frozen=True)
+class BenchEnds:
+    """Planned ends on drawn machines: each robot walks, its session ends, and it should end lying, without tipping."""
+
+    policy: str = str(WALK)
+    """`trot`, or a policy file."""
+    machines: Count = 100
+    """How many machines are drawn, each with a command of its own."""
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """Draws machines, commands and the instants at which the sessions end."""
+    grid: str = "unseen"
+    """Table of ranges to draw machines from, or a YAML file."""
+    seconds: Seconds = 4.0
+    """How long each robot walks at least; up to a second more, so that ends come in every phase of the gait."""
+    workers: Annotated[Count, tyro.conf.arg(help="How many processes walk at a time.")] = os.cpu_count() or 1
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures; see `launch.bench_ends.figures`."""
+        from launch.bench_ends import EndsTask, measure
+
+        return measure(EndsTask(self.policy, self.grid, self.seed, self.seconds), self.machines, self.workers)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -197,6 +225,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "takeover": Takeover,
     "cockpit": CockpitBench,
     "sac": BenchSac,
+    "ends": BenchEnds,
     "all": BenchAll,
 }
 

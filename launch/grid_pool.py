@@ -1,16 +1,18 @@
 """The draws of a grid, a few at a time in worker processes."""
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from launch.grid_result import Engine, Result
 from launch.grid_walk import Task, attempt
 from launch.worker import begin
 from robot.errors import RobotError
+
+T = TypeVar("T")
 
 
 class GridPool:
@@ -33,9 +35,14 @@ class GridPool:
 
     def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:
         """Walk these draws; yields results as they come. Raises RobotError when a worker dies."""
-        jobs = [self._pool.submit(attempt, task, engine, [at]) for engine, draws in missing.items() for at in draws]
+        for walked in self.each(attempt, [(task, engine, [at]) for engine, draws in missing.items() for at in draws]):
+            yield from walked
+
+    def each(self, work: Callable[..., T], jobs: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+        """Do `work` with each of these arguments; yields results as they come. Raises RobotError when a worker dies."""
+        submitted = [self._pool.submit(work, *arguments) for arguments in jobs]
         try:
-            for job in as_completed(jobs):
-                yield from job.result()
+            for job in as_completed(submitted):
+                yield job.result()
         except BrokenProcessPool:
             raise RobotError("a worker of the evaluation died; run the same command again to go on") from None
