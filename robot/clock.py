@@ -37,7 +37,7 @@ class VirtualClock:
     """A clock that moves only when told or slept on: for simulation and tests."""
 
     def __init__(self, start: float = 0.0) -> None:
-        self._now = start
+        self._now = self._start = start
 
     def now(self) -> float:
         """Virtual time [s]."""
@@ -46,6 +46,10 @@ class VirtualClock:
     def sleep_until(self, when: float) -> None:
         """Jump to `when`."""
         self._now = max(self._now, when)
+
+    def restart(self) -> None:
+        """Go back to the beginning; for a simulator that starts another life."""
+        self._now = self._start
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

@@ -97,7 +97,7 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slope_deg: Annotated[float, Meta(ge=-45, le=45)] = 0.0
     """Steepness of the floor, uphill along the world's +x [deg]."""
     bumps: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
-    """Height of the floor's bumps [m]; the simulator rounds it to a millimetre."""
+    """Height of the floor's bumps [m]; below half a millimetre the floor is flat."""
     torque_noise: Amount = 0.0
     """Largest torque on each joint from nowhere, either way, drawn anew at every physics step [N m]."""
     torque_offset: tuple[Signed, ...] = (0.0,) * 12

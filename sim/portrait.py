@@ -41,7 +41,7 @@ def portrait(robot: SimPupper, width: int = 480, height: int = 340) -> Pixels:
 
 def _lay(studio: Studio, robot: SimPupper) -> None:
     """Cover the studio's floor with the one that the robot stands on, in the colour of its friction."""
-    if robot.world.bumps > 0.0:
+    if robot.world.terrain:
         x, y, heights = robot.world.terrain.patch(ROUGH)
     else:
         x = y = np.array([-ROUGH, ROUGH])

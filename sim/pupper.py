@@ -98,12 +98,19 @@ class SimPupper:
 
     def reset(self) -> None:
         """Stand at the origin, at rest."""
+        self.world.rebuild()
         self.place()
 
     def become(self, dynamics: Dynamics, seed: int) -> None:
-        """Become another robot on another floor, with noise from this seed, and stand at the origin."""
+        """Become another robot on another floor, with noise from this seed, and stand at the origin.
+
+        What follows depends on these two alone, to the last bit: virtual time begins anew, since clocks that have run
+        for different times round differently.
+        """
         self._rng = np.random.default_rng(seed)
         self._adopt(dynamics)
+        if isinstance(self._clock, VirtualClock):
+            self._clock.restart()
         self.world.use(dynamics, seed)
         self.place()
 

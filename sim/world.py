@@ -14,7 +14,7 @@ from sim.body import ASSET, KNEE_TO_FOOT, Build, urdf
 from sim.bullet import pybullet
 from sim.dynamics import Dynamics
 from sim.sensors import Sample
-from sim.terrain import Terrain
+from sim.terrain import FLATTEST, Terrain
 from sim.truth import Truth
 
 GRAVITY = 9.81
@@ -46,14 +46,6 @@ class World:
         self._joints = list(range(JOINTS))
         self.client: int = pybullet.connect(pybullet.DIRECT)
         """The physics client's number, for calls of PyBullet's own; negative once closed."""
-        self._lay_floor()
-        self.terrain = Terrain(self.client, self._slab)
-        """The floors, of which one is in place."""
-        self.bumps = 0.0
-        """Height of the bumps that the robot stands on [m]."""
-        self.body = -1
-        """The robot's number in the client."""
-        self._build: Build | None = None
         self.use(dynamics)
 
     def __enter__(self) -> Self:
@@ -70,45 +62,51 @@ class World:
 
     def use(self, dynamics: Dynamics, seed: int = 0) -> None:
         """Become this robot on this floor, whose bumps and odd torques the seed draws. Call `place` after it."""
-        self._rng = np.random.default_rng(seed)
-        self.bumps = self.terrain.lay(dynamics.bumps, self._rng)
+        self._dynamics, self._seed = dynamics, seed
+        self._rng = np.random.default_rng([seed, 1])
         self._nudge = np.array(dynamics.torque_offset)
         self._nudged = dynamics.torque_noise > 0.0 or bool(self._nudge.any())
         self._shake = dynamics.torque_noise
-        build = Build(dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
-        if build != self._build:
-            self._rebuild(build)
-        self._set_links(dynamics)
         self.law = law(self._gains, dynamics, self.step)
         """The motors' constants."""
         self._limp = self.law._replace(kp=0.0)
+        self.bumps = dynamics.bumps if dynamics.bumps >= FLATTEST else 0.0
+        """Height of the bumps that the robot stands on [m]."""
         slope = math.radians(dynamics.slope_deg)
         # Note: a slope is a tilted gravity over a level floor, so that heights and feet need no second frame.
         self.down: Array = np.array([-math.sin(slope), 0.0, -math.cos(slope)])
         """(3,) direction of gravity in the world frame, whose z is normal to the floor."""
-        pybullet.setGravity(*(GRAVITY * self.down), physicsClientId=self.client)
+        self.rebuild()
 
-    def _lay_floor(self) -> None:
+    def rebuild(self) -> None:
+        """Build robot and floor from nothing, as they were drawn. Call `place` after it.
+
+        Note: the engine keeps contacts, the order of its bodies and pairs, and 13 kB for each robot that was removed;
+        with any of it the past leaks into what comes next. Only an empty simulation has none.
+        """
         # Note: with a dozen shapes the simple broadphase, and a slab that only nearby shapes pair with, are fastest.
         pybullet.resetSimulation(pybullet.RESET_USE_SIMPLE_BROADPHASE, physicsClientId=self.client)
         # Note: the contact threshold is shared by the whole process; a value left behind by others costs contacts.
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=self.step, enableFileCaching=0, contactBreakingThreshold=0.02, physicsClientId=self.client
         )
+        pybullet.setGravity(*(GRAVITY * self.down), physicsClientId=self.client)
+        rough = self.bumps > 0.0
+        self.terrain = Terrain(self.client, self.bumps, np.random.default_rng([self._seed, 0])) if rough else None
+        """The bumps, where there are any."""
+        self.floor = self.terrain.body if self.terrain else self._lay_slab()
+        """The floor's number in the client."""
+        self.body = self._load(self._dynamics)
+        """The robot's number in the client."""
+        self._set_links(self._dynamics)
+
+    def _lay_slab(self) -> int:
         slab = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=SLAB, physicsClientId=self.client)
-        self._slab: int = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
+        body: int = pybullet.createMultiBody(0, slab, basePosition=[0, 0, -SLAB[2]], physicsClientId=self.client)
+        return body
 
-    def _rebuild(self, build: Build) -> None:
-        if self._build is not None:
-            pybullet.removeBody(self.body, physicsClientId=self.client)
-        self.body = self._load(build)
-        self._build = build
-        info = [pybullet.getDynamicsInfo(self.body, link, self.client) for link in range(-1, JOINTS)]
-        self._inertias = [list(link[2]) for link in info[1:]]
-        self._com: Array = np.array(info[0][3])
-        self._lever: Array = np.cross(np.eye(3), self._com)
-
-    def _load(self, build: Build) -> int:
+    def _load(self, dynamics: Dynamics) -> int:
+        build = Build(dynamics.mass, dynamics.inertia, dynamics.com_shift, dynamics.payload)
         if build == Build():
             return self._load_file(ASSET)
         with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
@@ -125,8 +123,11 @@ class World:
         return body
 
     def _set_links(self, dynamics: Dynamics) -> None:
+        info = [pybullet.getDynamicsInfo(self.body, link, self.client) for link in range(-1, JOINTS)]
+        self._com: Array = np.array(info[0][3])
+        self._lever: Array = np.cross(np.eye(3), self._com)
         # Note: the engine multiplies the two coefficients of a contact.
-        pybullet.changeDynamics(self.terrain.body, -1, lateralFriction=1.0, physicsClientId=self.client)
+        pybullet.changeDynamics(self.floor, -1, lateralFriction=1.0, physicsClientId=self.client)
         for link in range(-1, JOINTS):
             pybullet.changeDynamics(
                 self.body,
@@ -137,8 +138,10 @@ class World:
                 jointDamping=0.0,
                 physicsClientId=self.client,
             )
-        for link, inertia in enumerate(self._inertias):
-            self._add_rotor(link, list(inertia), LINKED * dynamics.motor.reflected_inertia * dynamics.rotor_inertia)
+        for link in range(JOINTS):
+            self._add_rotor(
+                link, list(info[link + 1][2]), LINKED * dynamics.motor.reflected_inertia * dynamics.rotor_inertia
+            )
 
     def _add_rotor(self, link: int, diagonal: list[float], rotor: float) -> None:
         # Note: the engine has no rotor inertia, so some goes into the link, about the joint axis only. The URDF loader
@@ -148,11 +151,12 @@ class World:
 
     def place(self, joint_pos: Array, position: Array, yaw: float) -> None:
         """Put the robot there at rest: joints (12,) [rad], body frame (3,) [m], heading [rad]."""
-        # Note: a step high in the air forgets the contacts and their forces; else the past leaks into the next run.
+        # Note: a step high in the air forgets the contacts and their forces.
         self._teleport(joint_pos, position + np.array([0.0, 0.0, 10.0]), yaw)
         pybullet.stepSimulation(self.client)
         self._teleport(joint_pos, position, yaw)
         self._filtered = [0.0] * JOINTS
+        self.torque = [0.0] * JOINTS
         self.time = self.work = 0.0
 
     def _teleport(self, joint_pos: Array, position: Array, yaw: float) -> None:
@@ -170,6 +174,8 @@ class World:
         mode, rule = pybullet.TORQUE_CONTROL, self._limp if limp else self.law
         torque = self.torque
         nudges = self._nudges(steps) if self._nudged else []
+        if self.terrain:
+            self.terrain.follow(*pybullet.getBasePositionAndOrientation(body, client)[0][:2])
         for count in range(steps):
             states = read(body, joints, client)
             torque, filtered = torques(states, targets, filtered, rule)
@@ -230,7 +236,7 @@ class World:
 
     def contacts(self) -> Array:
         """(4,) 1 where a foot touches the floor."""
-        points = pybullet.getContactPoints(self.body, self.terrain.body, physicsClientId=self.client)
+        points = pybullet.getContactPoints(self.body, self.floor, physicsClientId=self.client)
         touching = {point[3] for point in points}
         return np.array([1.0 if foot in touching else 0.0 for foot in FEET])
 
