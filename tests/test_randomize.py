@@ -161,6 +161,7 @@ def test_the_bumps_that_are_drawn_are_those_that_are_walked_on() -> None:
     with SimPupper(SPEC) as robot:
         robot.become(Dynamics(bumps=0.01), 4)
         world = robot.world
+        assert world.terrain is not None
         x, y, heights = world.terrain.patch(1.0)
         for i, j in ((0, 0), (3, 11), (12, 5)):
             hit = pybullet.rayTest([x[i], y[j], 0.5], [x[i], y[j], -0.5], physicsClientId=world.client)[0]
