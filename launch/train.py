@@ -15,18 +15,23 @@ from rich.progress import Progress as Bar
 
 from launch.checked import checked
 from launch.collect import short
-from launch.demos import files
+from launch.demos import OUTCOMES, Learnable, recordings
 from launch.deploy import terminable
 from launch.learned_with import marked
 from launch.output import console, emit
+from launch.stopping import STOPPED, stoppable
 from launch.train_sac import TrainSac, learn
-from policies.bc import BcConfig, Progress, train
-from policies.checkpoint import check_writable, save_policy
+from policies.bc import BcConfig, Progress, Trained, train
+from policies.checkpoint import check_writable, read_manifest, save_policy
 from policies.dagger import Weighting, weigh
+from policies.interrupted import Interrupted, load_interrupted, save_interrupted
 from policies.manifest import Manifest
-from robot.episode import Episode, load_dataset
+from robot.episode import Episode
 from robot.types import Array
 from teleop.help import FITTED, refit
+
+INTERRUPTED = "interrupted_at_step"
+"""In a policy's notes, when its training was."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class TrainBc:
     """
 
     data: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Folders of episodes, or episode files. Discarded and damaged episodes are left out."""
+    """Folders of episodes, or episode files. Damaged, unfinished and discarded ones are left out."""
     out: Path = Path("policy.safetensors")
     """Where the policy goes."""
     bc: Annotated[BcConfig, tyro.conf.arg(name="")] = field(default_factory=BcConfig)
@@ -46,6 +51,10 @@ class TrainBc:
     ask: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Part of the time in which the policy shall ask for help, fitted to how much its predecessor doubted in the
     recordings of `leash intervene`."""
+    outcomes: tuple[Learnable, ...] = OUTCOMES
+    """Outcomes that are learned from."""
+    resume: bool = False
+    """Go on with the training of the same policy that was interrupted."""
     json: bool = False
     """Print one JSON object on the last line."""
 
@@ -56,11 +65,10 @@ def main(args: list[str]) -> int:
     config = checked(tyro.extras.subcommand_cli_from_dict(commands, prog="leash train", args=args))
     if isinstance(config, TrainSac):
         return _sac(config)
-    figures = clone(config)
-    console.print(f"{config.out}: off by {figures['held_out_rmse_rad']:.4f} rad on what was held out", highlight=False)
+    figures = cloned(config)
     if config.json:
         emit(figures)
-    return 0
+    return STOPPED if figures["interrupted"] else 0
 
 
 def _sac(config: TrainSac) -> int:
@@ -74,21 +82,91 @@ def _sac(config: TrainSac) -> int:
 
 
 def clone(config: TrainBc) -> dict[str, Any]:
-    """Train and save; see `policies.bc.Trained` for the figures, and `seconds`, `episodes`, `out`."""
+    """Train and save; the figures as `cloned` gives them. Raises KeyboardInterrupt after an interrupted training."""
+    figures = cloned(config)
+    if figures["interrupted"]:
+        raise KeyboardInterrupt
+    return figures
+
+
+def cloned(config: TrainBc) -> dict[str, Any]:
+    """Train and save; see `policies.bc.Trained` for the figures, and `seconds`, `episodes`, `out`, `interrupted`.
+
+    Raises KeyboardInterrupt, after a line that says so, when nothing was learned before the interruption.
+    """
     started = time.monotonic()
     check_writable(config.out)
-    episodes = load_dataset(files(config.data), report=lambda line: console.print(line, highlight=False))
-    with _bar() as bar:
+    held = checkpoint_of(config.out)
+    resume = load_interrupted(held) if config.resume else None
+    try:
+        with terminable():
+            found = recordings(config.data, config.outcomes)
+            if resume is None and held.exists():
+                console.print(f"an interrupted training is in {held}; --resume goes on with it", highlight=False)
+            trained = _trained(config, found.episodes, resume)
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing was written", highlight=False)
+        raise
+    manifest = noted(marked(trained.manifest, found.episodes), asking(found.episodes, config.ask))
+    at = trained.interrupted
+    out = _finished(config, trained, manifest) if at is None else _kept(config, trained, manifest, at)
+    return {
+        "out": str(out),
+        "episodes": len(found.episodes),
+        "ticks": found.ticks,
+        "left_out": [{"file": str(one.path), "reason": one.reason} for one in found.left_out],
+        "seconds": time.monotonic() - started,
+        "interrupted": trained.interrupted is not None,
+        **trained.figures,
+    }
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Where the training of a policy is kept while it is interrupted."""
+    return out.with_name(f"{out.stem}.checkpoint.safetensors")
+
+
+def _trained(config: TrainBc, episodes: Sequence[Episode], resume: Interrupted | None) -> Trained:
+    """Train, under a bar."""
+    with stoppable() as asked, _bar() as bar:
         task = bar.add_task("cloning", total=config.bc.steps, error="")
 
         def report(progress: Progress) -> None:
             bar.update(task, completed=progress.step, error=f"{progress.held_out_rmse_rad:.4f} rad held out")
 
-        trained = train(episodes, episodes[0].spec, config.bc, weights=weights(episodes, config), report=report)
-    manifest = noted(marked(trained.manifest, episodes), asking(episodes, config.ask))
+        return train(
+            episodes, episodes[0].spec, config.bc, weights=weights(episodes, config), report=report,
+            stop=asked.is_set, resume=resume,
+        )  # fmt: skip
+
+
+def _finished(config: TrainBc, trained: Trained, manifest: Manifest) -> Path:
+    """Save the policy."""
     save_policy(config.out, manifest, trained.weights)
-    seconds = time.monotonic() - started
-    return {"out": str(config.out), "episodes": len(episodes), "seconds": seconds, **trained.figures}
+    checkpoint_of(config.out).unlink(missing_ok=True)
+    _told(config.out, trained)
+    return config.out
+
+
+def _kept(config: TrainBc, trained: Trained, manifest: Manifest, at: Interrupted) -> Path:
+    """Save the best so far, though never over a finished policy, and all that is needed to go on."""
+    held, out = checkpoint_of(config.out), config.out
+    if out.exists() and INTERRUPTED not in read_manifest(out).training:
+        out = out.with_name(f"{out.stem}.best.safetensors")
+    save_interrupted(held, at)
+    step = at.facts.step
+    save_policy(out, noted(manifest, {INTERRUPTED: step}), trained.weights)
+    console.print(
+        f"interrupted after step {step} of {config.bc.steps}; the best policy so far is kept", highlight=False
+    )
+    _told(out, trained)
+    console.print(f"the same command with --resume goes on, from {held}", highlight=False, soft_wrap=True)
+    return out
+
+
+def _told(out: Path, trained: Trained) -> None:
+    off = trained.figures["held_out_rmse_rad"]
+    console.print(f"{out}: off by {off:.4f} rad on what was held out", highlight=False, soft_wrap=True)
 
 
 def weights(episodes: Sequence[Episode], config: TrainBc) -> list[Array] | None:

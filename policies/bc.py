@@ -82,7 +82,7 @@ class BcConfig:
     patience: Annotated[int, Meta(ge=1)] = 10
     """Looks at what was held out without improvement before training stops."""
     jitter: Jitter = field(default_factory=Jitter)
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
     @property
     def selection(self) -> Selection:

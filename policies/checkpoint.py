@@ -36,6 +36,16 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise PolicyError(f"cannot write a policy to {path}: {error.strerror or error}; give another --out") from None
+    if path.exists():
+        _check_replaceable(path)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise PolicyError for a file that is no policy: a recording, say, which nobody meant to overwrite."""
+    try:
+        read_manifest(path)
+    except PolicyError as error:
+        raise PolicyError(f"{path} is there and would be replaced, but {error}; give another --out") from None
 
 
 def save_policy(path: Path, manifest: Manifest, weights: Weights) -> Manifest:

@@ -9,8 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from robot.episode import Episode
@@ -36,20 +38,22 @@ class Role(IntEnum):
 class Weighting:
     """How much which ticks count."""
 
-    corrections: float = 0.5
+    corrections: Annotated[float, Meta(ge=0, lt=1)] = 0.5
     """Part of the learning that corrections get; 0 weighs every tick alike, as classic DAgger does."""
-    most: float = 3.0
+    most: Annotated[float, Meta(gt=0)] = 3.0
     """No correction counts more than so many demonstrated ticks: a handful of them must not be learned by heart."""
-    own: float = 0.0
+    own: Annotated[float, Meta(ge=0)] = 0.0
     """How much a tick of the policy's own counts, per demonstrated tick."""
-    before: float = 0.75
+    before: Annotated[float, Meta(ge=0)] = 0.75
     """What the policy did so long before a takeover never counts [s]."""
 
 
-def roles(episode: Episode, before: float = 0.75) -> NDArray[np.int8]:
+def roles(episode: Episode, before: Annotated[float, Meta(ge=0)] = 0.75) -> NDArray[np.int8]:
     """What each tick (T,) of a recording is."""
     drove = episode.wanted.source == POLICY
-    said = (episode.human.source == HUMAN) & np.isfinite(episode.human.command).all(axis=1)
+    # Note: an arm's person asks for joint targets and no body velocity.
+    meant = np.isfinite(episode.human.command).all(axis=1) | np.isfinite(episode.human.joint_pos).all(axis=1)
+    said = (episode.human.source == HUMAN) & meant
     made = np.full(len(episode), Role.NONE, np.int8)
     made[drove & ~leading_up(episode, before)] = Role.OWN
     made[said] = Role.CORRECTION if drove.any() else Role.DEMONSTRATION
@@ -128,9 +132,9 @@ def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
 class StopRule:
     """When the rounds are over."""
 
-    target: float = 0.95
+    target: Annotated[float, Meta(ge=0, le=1)] = 0.95
     """Success to reach."""
-    interventions: float = 0.01
+    interventions: Annotated[float, Meta(ge=0, le=1)] = 0.01
     """Part of the time that a person may still drive."""
 
     def met(self, success_high: float, intervention_rate: float) -> bool:

@@ -82,7 +82,7 @@ class PixelsTraining:
     held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.1
     """Part of the episodes that is not learned from but measured."""
     augment: Augment = field(default_factory=Augment)
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,7 +55,7 @@ def split(
     ]
     pairs = [(name, part) for name, part in pairs if len(part.features) > 1]
     if not pairs:
-        raise EpisodeError(_lack(episodes, selection))
+        raise EpisodeError(_lack(episodes, selection, weights))
     names, parts = zip(*pairs, strict=True)
     if len(set(names)) == 1:
         return _cut(parts[0], selection.held_out)
@@ -92,13 +92,16 @@ def _columns(samples: Samples) -> tuple[Float32, Float32, Float32, Float32]:
     return samples.features, samples.targets, samples.known, samples.weight
 
 
-def _lack(episodes: Sequence[Episode], selection: Selection) -> str:
+def _lack(episodes: Sequence[Episode], selection: Selection, weights: Sequence[Array]) -> str:
     """Why there is nothing to learn from, and what to change."""
-    kept = [episode for episode in episodes if episode.outcome != "discarded"]
+    kept = [(one, weight) for one, weight in zip(episodes, weights, strict=True) if one.outcome != "discarded"]
     if not kept:
         return f"all of {len(episodes)} episodes were discarded; record demonstrations with `leash collect`"
-    if not any(proposals(episode, selection.teacher)[0].any() for episode in kept):
+    taught = [(proposals(episode, selection.teacher)[0], weight) for episode, weight in kept]
+    if not any(ticks.any() for ticks, _ in taught):
         return f"no tick was driven by {selection.teacher!r}; choose another --teacher or record demonstrations"
+    if not any((ticks & (weight > 0)).any() for ticks, weight in taught):
+        return f"no tick of {selection.teacher!r} counts, all have weight 0; give --weighting.own above 0"
     imu = " (--features.no-gravity --features.no-gyro without an IMU)" if selection.features.needs_imu else ""
     return f"at no tick was all measured that the features need; choose fewer{imu}"
 

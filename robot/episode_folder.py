@@ -84,14 +84,14 @@ def check_same_body(folder: Path, spec: Spec) -> None:
         except EpisodeError:
             continue
         if start.spec_hash != spec.hash:
-            where, theirs, ours = _difference(start.spec, spec)
+            where, theirs, ours = spec_difference(start.spec, spec)
             raise EpisodeError(
                 f"{path} was recorded with {where} = {theirs}, this robot has {ours} "
                 f"(spec {start.spec_hash}, not {spec.hash}); choose another folder"
             )
 
 
-def _difference(theirs: Spec, ours: Spec) -> tuple[str, object, object]:
+def spec_difference(theirs: Spec, ours: Spec) -> tuple[str, object, object]:
     """The first place at which two specs differ, and both values."""
     left, right = (dict(_leaves(msgspec.to_builtins(spec), "")) for spec in (theirs, ours))
     for place in left | right:
