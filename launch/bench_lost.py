@@ -1,7 +1,8 @@
-"""How soon a robot stops whose operator vanishes in the middle of a takeover: a part of `leash bench takeover`."""
+"""How soon a robot stands, and is stopped, whose operator vanishes in a takeover: a part of `leash bench takeover`."""
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -47,26 +48,40 @@ class Vanishing:
         return Intent(min(now, self.gone), np.array([0.2, 0.0, 0.0]) * held, held)
 
 
-def measure_lost(opened: Opened, policy: Policy, gait: Policy, count: int, seed: int) -> list[float]:
-    """From the last sign of life to the soft stop that went out, so many times [s]. Raises RobotError without one."""
+@dataclass(frozen=True)
+class Loss:
+    """One operator who vanished; times from the last sign of life."""
+
+    still: float
+    """Until the first command of zero went out [s]."""
+    stopped: float
+    """Until the soft stop went out [s]."""
+
+
+def measure_lost(opened: Opened, policy: Policy, gait: Policy, count: int, seed: int) -> list[Loss]:
+    """Let the operator vanish so many times. Raises RobotError when the robot is not stopped for that."""
     person = Vanishing(np.random.default_rng(seed))
     drive = Drive(person, gait, clock=MonotonicClock())
     takeover = Takeover(policy, drive, opened.spec)
     return [_one(opened, person, drive, takeover) for _ in range(count)]
 
 
-def _one(opened: Opened, person: Vanishing, drive: Drive, takeover: Takeover) -> float:
+def _one(opened: Opened, person: Vanishing, drive: Drive, takeover: Takeover) -> Loss:
     stand(opened)
     drive.rearm()
     person.begin(time.monotonic())
+    still: list[float] = []
     stopped: list[float] = []
 
     def over(tick: Tick) -> bool:
+        now = time.monotonic()
+        if now > person.gone and not tick.sent.command.any():
+            still.append(now)
         if tick.sent.source == "safety":
-            stopped.append(time.monotonic())
+            stopped.append(now)
         return bool(stopped)
 
     run(opened.robot, takeover, NoLog(), ticks=round(LONGEST * opened.spec.rate), done=over)
     if not stopped or takeover.status.ended != "operator_lost":
         raise RobotError(f"the robot was not stopped for its lost operator but {takeover.status.ended or 'drove on'}")
-    return stopped[0] - person.gone
+    return Loss(still[0] - person.gone, stopped[0] - person.gone)

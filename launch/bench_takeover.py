@@ -149,8 +149,9 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
     """Take over again and again; the labels are read back from the recording.
 
     `jump_max_rad` is how far the largest movement of a joint's target in a tick of a hand-over exceeded the slew limit
-    `slew_rad`; `jump_first_max_rad` is the largest movement at the very tick of one. `operator_lost_stop_max_ms` is the
-    longest time from a device's last sign of life in a takeover to the soft stop that went out.
+    `slew_rad`; `jump_first_max_rad` is the largest movement at the very tick of one. `operator_lost_still_max_ms`
+    and `operator_lost_stop_max_ms` are the longest times from a device's last sign of life in a takeover to the first
+    command of zero, and to the soft stop, that went out.
     """
     options = RobotOptions(robot=config.robot, seed=config.seed)
     imu = needs_imu(config.policy, options)
@@ -164,7 +165,10 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
         policy = brain.told((0.2, 0.0, 0.0))
         take_over(config, opened, policy, Path(folder), found, lateness)
         lost = measure_lost(opened, policy, Trot(opened.spec), config.losses, config.seed)
-        rest = {"operator_lost_stop_max_ms": max(lost) * 1e3}
+        rest = {
+            "operator_lost_still_max_ms": max(loss.still for loss in lost) * 1e3,
+            "operator_lost_stop_max_ms": max(loss.stopped for loss in lost) * 1e3,
+        }
         return figures(found, opened.spec.period) | lateness.figures() | rest
 
 

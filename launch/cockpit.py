@@ -99,8 +99,8 @@ class Panel:
         robot = rig.opened.robot
         if isinstance(robot, Pupper) and (report := robot.gate).latched:
             yield f"the gate stopped the robot: {report.cause}; see to it, then re-arm"
-        if self.takeover is not None and rig.drive.stopped and self.takeover().ended == "operator_lost":
-            yield "the page fell silent during a takeover, so the robot was stopped; see to it, then re-arm"
+        if rig.drive.trouble:
+            yield rig.drive.trouble
         if rig.drive.stopped and fallen(rig.opened):
             yield "the robot fell over; re-arming sets it on its feet"
         if rig.brain is not None and rig.brain.remote is not None and rig.brain.remote.trouble:

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from launch.brain import Brain
+from launch.checked import checked
 from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, Script, make_operator
@@ -48,7 +49,7 @@ class Collect:
 
 def main(args: list[str]) -> int:
     """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
-    config = tyro.cli(Collect, prog="leash collect", args=args)
+    config = checked(tyro.cli(Collect, prog="leash collect", args=args))
     figures = collect(config)
     if config.json:
         emit(figures)
@@ -77,7 +78,7 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
     ):
 
         def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
-            drive = Drive(operator, brain.policy, clock=config.who.clock)
+            drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
             return drive, Noise(drive, config.disturb, seed=config.robot.seed)
 
         with rigged(config, counts, wire) as rig:

@@ -53,7 +53,7 @@ class Person:
         """Let the person drive until every track of the lesson has a recording that they keep."""
         who = " ".join(self._who.operator)
         if not full(lesson.folder, lesson.seeds):
-            with seated(self._arena, self._operator, lesson, self._who.clock, who) as seat:
+            with seated(self._arena, self._operator, lesson, self._who.clock, who, self._who.lost) as seat:
                 self._status = seat.status
                 go_on = seat.run(self._page)
             if not go_on:

@@ -108,7 +108,7 @@ class Supervised:
         """The person at the reins of a gait of their own, and whoever decides."""
         config = self._config
         gait = self._opened.enter_context(open_brain(config.gait, opened.spec, opened.plan))
-        drive = Drive(operator, gait.policy, clock=config.who.clock)
+        drive = Drive(operator, gait.policy, clock=config.who.clock, lost=config.who.lost)
         how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(brain)))
         self._takeover = Takeover(brain.told(config.command), drive, opened.spec, how)
         return drive, self._takeover

@@ -238,7 +238,7 @@ def _supervised(
         console.print(f"open [link]{cockpit.url}[/link]", soft_wrap=True, highlight=False)
     size = 1, plan.minutes * 60, plan.seed
     operator: Operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
-    drive = Drive(operator, Trot(opened.spec), clock=config.who.clock)
+    drive = Drive(operator, Trot(opened.spec), clock=config.who.clock, lost=config.who.lost)
     takeover = Takeover(apprentice, drive, opened.spec, TakeoverConfig(release=True))
     return takeover, (takeover,)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import tyro
+from msgspec import Meta
 
 from launch.output import console
 from launch.screen import keys
@@ -15,7 +16,7 @@ from teleop.cockpit_operator import BrowserOperator
 from teleop.gamepad import Gamepad
 from teleop.keyboard import HELP, Keyboard
 from teleop.keymap import KeyMap
-from teleop.operator import Merged, Operator
+from teleop.operator import LOST, Merged, Operator
 from teleop.scripted import Box, Hand, Scripted, Segment, demonstrations
 from teleop.sticks import Speeds
 
@@ -38,6 +39,8 @@ class OperatorOptions:
     speeds: Annotated[Speeds, tyro.conf.OmitArgPrefixes] = field(default_factory=Speeds)
     reaction: float = 0.0
     """How late the scripted operator reacts [s]."""
+    lost: Annotated[float, Meta(ge=0.2, le=60)] = LOST
+    """How long a device that drove may be silent before the robot, which stands by then, is stopped softly [s]."""
     noise: float = 0.0
     """How much the scripted operator trembles, as a share of full speed."""
 

@@ -122,9 +122,9 @@ class Rig:
 
     @property
     def status(self) -> SessionStatus:
-        """The session's, with a call for help and a hint among its warnings."""
+        """The session's, with a lost operator, a call for help and a hint among its warnings."""
         status = self.session.status
-        said = (*filter(None, [self.request(), self.hint()]), *status.warnings)
+        said = (*filter(None, [self.drive.trouble, self.request(), self.hint()]), *status.warnings)
         return replace(status, warnings=said)
 
     def ready(self) -> None:

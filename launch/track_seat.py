@@ -28,7 +28,7 @@ from robot.types import Log
 from teleop.cockpit_wire import Status
 from teleop.drive import Drive
 from teleop.help import Limits
-from teleop.operator import Operator
+from teleop.operator import LOST, Operator
 from teleop.session import Session, SessionConfig
 from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
 
@@ -67,9 +67,10 @@ class Seat:
 
 @contextlib.contextmanager
 def seated(
-    arena: Arena, operator: Operator, lesson: Lesson, clock: Clock | None = None, who: str = ""
+    arena: Arena, operator: Operator, lesson: Lesson, clock: Clock | None = None, who: str = "", lost: float = LOST
 ) -> Iterator[Seat]:
     """Open a recording session at the arena; `clock` stamps the operator's device, and None takes the simulator's.
+    The person may be silent for `lost` seconds.
 
     Raises EpisodeError.
     """
@@ -81,7 +82,7 @@ def seated(
         relabel = stack.enter_context(Relabel(lesson.folder))
         book = TrackBook(recorder, relabel, lesson.seeds, recorded(lesson.folder))
         stage = TrackStage(arena, book)
-        drive = Drive(Usher(operator, lambda: book.recording), Helm(spec), clock=clock)
+        drive = Drive(Usher(operator, lambda: book.recording), Helm(spec), clock=clock, lost=lost)
         takeover = _shared(lesson, drive, arena)
         guide = Guide(stage, book, drive, READY["demonstration" if takeover is None else lesson.method])
         limits = SessionConfig(spec.rate)

@@ -1,5 +1,6 @@
 """Driving: a person's velocity command, through the dead-man and the slew limit, into whatever policy walks."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -7,12 +8,16 @@ import numpy as np
 
 from robot.clock import Clock
 from robot.types import Action, Array, Observation, Policy, Source
-from teleop.operator import Event, Guarded, Intent, Operator
+from teleop.operator import LOST, STALE, Event, Guarded, Intent, Operator
 
 Row = tuple[float, float, float]
 
 LONGEST_STEP = 0.2
 """No more than this is slewed at once, however long the loop slept [s]."""
+
+QUIET = STALE - 0.06
+"""A device silent for longer would be stale by the next tick, while its last command still goes out: it counts for
+nothing now [s]."""
 
 STOPPING = 1.0
 """A gait that was let go gets this long to put its feet down [s]."""
@@ -39,6 +44,9 @@ class Drive:
     once. A gait that serves a person then puts its feet down, which is still the person's doing, before the source
     becomes "hold"; a policy on trial is held where it is.
 
+    A device that falls silent while it drives has let go, as above; `lost` seconds after its last sign of life the
+    robot is stopped softly. A device that comes back before that must rest before its dead-man counts.
+
     An e-stop, or `stop`, asks for a soft stop. Re-arming takes effect at the next `reset`, when the robot stands again.
     """
 
@@ -50,17 +58,23 @@ class Drive:
         *,
         reins: Reins | None = None,
         clock: Clock | None = None,
+        lost: float = LOST,
     ) -> None:
-        """`clock` is the one that stamps the operator's device; None takes the observation's time as now."""
+        """`clock` is the one that stamps the operator's device; None takes the observation's time as now.
+
+        `lost` [s] is how long a person who has the robot in hand may be silent before it is stopped softly.
+        """
         self._operator = Guarded(operator)
         self._policy = policy
         self._source = source
         self._reins = reins or Reins()
         self._clock = clock
+        self._bound = lost
         self._command: Array = np.zeros(3)
         self._time: float | None = None
         self._intent = Intent(-np.inf)
-        self._stopped = self._rearmed = False
+        self._stopped = self._rearmed = self._lost = False
+        self._charged = math.inf
         self._target: Array | None = None
         self._walking_until = -np.inf
         self._read_at = -np.inf
@@ -71,9 +85,21 @@ class Drive:
         return self._intent
 
     @property
-    def silence(self) -> float:
-        """How long the device had given no sign of life when it was last read [s]; infinite before that."""
-        return self._read_at - self._intent.time if np.isfinite(self._read_at) else np.inf
+    def lost(self) -> bool:
+        """Whether the robot is kept in its soft stop because the person was silent for too long."""
+        return self._lost
+
+    @property
+    def trouble(self) -> str:
+        """Why the robot was stopped for want of a person, and what to do; empty when it was not."""
+        silent = f"nobody was heard from the operator's device for {self._bound:g} s, so the robot was stopped"
+        return f"{silent}; see to it, then re-arm" if self._lost else ""
+
+    def charge(self, since: float) -> None:
+        """Hold any silence after `since` [s] against the person, for they have the robot in hand whether they hold the
+        dead-man or not; infinity ends that.
+        """
+        self._charged = since
 
     @property
     def command(self) -> Array:
@@ -99,6 +125,11 @@ class Drive:
         """Ask for a soft stop from the next tick on, as an e-stop does; for those who see a reason."""
         self._stopped, self._rearmed = True, False
 
+    def _silent(self) -> bool:
+        """Whether the person who has the robot in hand has not been heard for too long."""
+        charged = max(self._operator.alive, self._charged)
+        return self._read_at - min(self._intent.lost_since, charged) > self._bound
+
     def rearm(self) -> None:
         """Let the next `reset` end a stop, as a person's re-arming does."""
         self._rearmed = self._stopped
@@ -109,8 +140,9 @@ class Drive:
         self._command, self._time, self._target = np.zeros(3), None, None
         self._walking_until = -np.inf
         if self._rearmed:
-            self._stopped = self._rearmed = False
+            self._stopped = self._rearmed = self._lost = False
             self._operator.disarm()
+            self._operator.forget()
 
     def act(self, obs: Observation) -> Action:
         """Read the person, then let the wrapped policy realise what they ask."""
@@ -125,17 +157,20 @@ class Drive:
         return action
 
     def _listen(self) -> None:
-        """Stop and re-arm in the order they were asked."""
+        """Stop and re-arm in the order they were asked; then stop for a person who was silent for too long."""
         for event in self._intent.events:
             if event is Event.ESTOP:
                 self.stop()
             elif event is Event.REARM:
                 self.rearm()
+        if not self._stopped and self._silent():
+            self._lost = True
+            self.stop()
 
     def _slewed(self, time: float) -> Array:
         passed = 0.0 if self._time is None else min(max(time - self._time, 0.0), LONGEST_STEP)
         self._time = time
-        if self._stopped or not self._intent.engaged:
+        if self._stopped or not self._intent.engaged or self._read_at - self._intent.time > QUIET:
             return np.zeros(3)
         fastest, step = np.array(self._reins.fastest), np.array(self._reins.slew) * passed
         wanted = np.clip(self._intent.command, -fastest, fastest)

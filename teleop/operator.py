@@ -14,6 +14,9 @@ from robot.types import Array
 STALE = 0.15
 """A device that gave no sign of life for this long has let go [s]."""
 
+LOST = 1.0
+"""A device that fell silent while it drove is given up after this long, more than most gaps of a Wi-Fi link [s]."""
+
 ARMING = 0.3
 """How long a device that came (back) must rest, centred and released, before its dead-man counts [s]."""
 
@@ -49,6 +52,8 @@ class Intent:
     """What was asked since the last read, oldest first."""
     note: str = ""
     """The text of a NOTE, where the device can type."""
+    lost_since: float = math.inf
+    """When a device that drove, and was not let go, gave its last sign of life [s]; infinity while there is none."""
 
     def released(self) -> "Intent":
         """The same, with the dead-man let go and the sticks at rest; events are kept."""
@@ -97,11 +102,18 @@ def fresh(intent: Intent, now: float) -> bool:
 
 
 class Guarded:
-    """An operator whose dead-man only counts while its device is fresh and armed."""
+    """An operator whose dead-man only counts while its device is fresh and armed.
+
+    A device that falls silent while it drives lets go at once, and is lost until it is heard again: a message that it
+    gave before it fell silent says nothing about whether the person has let go.
+    """
 
     def __init__(self, operator: Operator) -> None:
         self._operator = operator
         self._deadman = Deadman()
+        self._drove = math.inf
+        self.alive = -math.inf
+        """The last sign of life of the device while it was fresh [s]; minus infinity before the first."""
 
     def __enter__(self) -> Self:
         self._operator.__enter__()
@@ -119,15 +131,30 @@ class Guarded:
         """Ask for rest again before the dead-man counts."""
         self._deadman = Deadman()
 
+    def forget(self) -> None:
+        """Hold no silence against the device: another one drives."""
+        self._drove = math.inf
+
     def read(self, now: float) -> Intent:
         """The operator's intent, released unless the device is armed."""
         intent = self._operator.read(now)
         self._deadman = self._deadman.after(intent, now)
-        return intent if self._deadman.armed and intent.engaged else intent.released()
+        heard, drives = fresh(intent, now), self._deadman.armed and intent.engaged
+        if heard:
+            self.alive = max(self.alive, intent.time)
+        if drives:
+            self._drove = intent.time
+        elif heard and intent.time > self._drove:
+            self._drove = math.inf
+        own = math.inf if heard else self._drove
+        return replace(intent if drives else intent.released(), lost_since=min(own, intent.lost_since))
 
 
 class Merged:
-    """Several devices as one: who engages first drives until they let go; events count from any of them."""
+    """Several devices as one: who engages first drives until they let go; events count from any of them.
+
+    A driving device that falls silent hands over to whichever engages next, and is lost until then.
+    """
 
     def __init__(self, operators: Sequence[Operator]) -> None:
         self._operators = [Guarded(operator) for operator in operators]
@@ -151,8 +178,12 @@ class Merged:
         events = tuple(event for intent in intents for event in intent.events)
         note = " ".join(intent.note for intent in intents if intent.note)
         if self._driver is not None:
-            return replace(intents[self._driver], events=events, note=note)
-        return Intent(max((intent.time for intent in intents), default=-math.inf), events=events, note=note)
+            for operator in self._operators[: self._driver] + self._operators[self._driver + 1 :]:
+                operator.forget()
+            return replace(intents[self._driver], events=events, note=note, lost_since=math.inf)
+        alive = max((intent.time for intent in intents), default=-math.inf)
+        lost_since = min((intent.lost_since for intent in intents), default=math.inf)
+        return Intent(alive, events=events, note=note, lost_since=lost_since)
 
 
 def _driver(driver: int | None, engaged: Sequence[bool]) -> int | None:

@@ -10,7 +10,7 @@ from robot.types import Action, Observation, Policy, Tick
 from teleop.blend import Blend
 from teleop.handover import Handover, Level
 from teleop.help import Doubts, Gap, Help, Limits, command_gap, joint_gap, tilt
-from teleop.operator import STALE, Event, Intent
+from teleop.operator import Event, Intent
 
 Driver = Literal["policy", "human", "nobody"]
 """Who has the authority. Nobody: the person's gait stands, and waits for a start or a press."""
@@ -30,8 +30,8 @@ class Person(Policy, Protocol):
         ...
 
     @property
-    def silence(self) -> float:
-        """How long the device had given no sign of life when it was last read [s]."""
+    def lost(self) -> bool:
+        """Whether the robot is kept in its soft stop because the person was silent for too long."""
         ...
 
     @property
@@ -39,8 +39,8 @@ class Person(Policy, Protocol):
         """Whether the robot is to be kept in its soft stop."""
         ...
 
-    def stop(self) -> None:
-        """Ask for a soft stop from now on."""
+    def charge(self, since: float) -> None:
+        """Hold any silence after `since` [s] against the person, who has the robot in hand; infinity ends that."""
         ...
 
 
@@ -55,8 +55,6 @@ class TakeoverConfig:
     """Who drives after a reset; nobody waits for START, HANDBACK or the dead-man."""
     release: bool = False
     """Whether letting go of the dead-man hands back too, and not HANDBACK alone."""
-    lost: float = STALE - 0.06
-    """A device silent for longer is lost [s]. By the next tick it would be stale, and the robot must have stopped."""
     limits: Limits = field(default_factory=Limits)
     """From where on help is asked for."""
 
@@ -87,8 +85,9 @@ class Takeover:
     A press of the dead-man, or TAKEOVER, gives the person the authority at that very tick.
 
     Both decide at every tick, and the action carries both proposals. Only HANDBACK or START, or letting go if so
-    configured, gives the authority back, to a policy that was reset. A person whose device is lost during a takeover is
-    replaced by a soft stop, and so is anybody by an e-stop, until the person re-arms and the robot is reset.
+    configured, gives the authority back, to a policy that was reset. A person whose device falls silent during a
+    takeover has let go; one who stays silent is replaced by a soft stop, as `Drive` says, and so is anybody by an
+    e-stop, until the person re-arms and the robot is reset.
 
     Targets go over from the one last commanded: what this returned, after the limits, or what `add` says really went
     out, which differs when the gate refused it. The person's release, or a takeover without holding the dead-man, puts
@@ -139,7 +138,7 @@ class Takeover:
     def hold(self) -> None:
         """Take the authority from a policy that drives; the person's gait puts the feet down and the robot stands."""
         if self._driver == "policy":
-            self._driver = "nobody"
+            self._change("nobody")
             self._handover.land(self._now)
 
     def reset(self) -> None:
@@ -153,6 +152,7 @@ class Takeover:
 
     def _begin(self) -> None:
         self._driver = self._config.begin
+        self._human.charge(math.inf)
         self._held = False
         self._now = -math.inf
         self._help = Help(self._config.limits)
@@ -186,12 +186,10 @@ class Takeover:
 
     def _listen(self) -> None:
         """Let the authority change hands, as the person says."""
-        if self._driver == "human" and self._human.silence > self._config.lost and not self._human.stopped:
-            self._human.stop()
-            self._close("operator_lost")
         if self._human.stopped:
-            self._close("stopped")
-            self._driver, self._held = "nobody", False
+            self._close("operator_lost" if self._human.lost else "stopped")
+            self._change("nobody")
+            self._held = False
             return
         intent = self._human.intent
         for event in intent.events:
@@ -211,14 +209,20 @@ class Takeover:
             number, reason = self._status.takeover_id + 1, self._help.asking or "person"
             self._status = replace(self._status, takeover_id=number, taken=True, reason=reason, ended="")
             self._handover.land(self._now)
-        self._driver = "human"
+        self._change("human")
+
+    def _change(self, driver: Driver) -> None:
+        """Give somebody the authority; a person who has it must be heard."""
+        if driver != self._driver:
+            self._human.charge(self._now if driver == "human" else math.inf)
+        self._driver = driver
 
     def _give(self, how: Ending) -> None:
         """Give the policy the authority, to begin afresh."""
         if self._driver != "policy":
             self._policy.reset()
             self._close(how)
-            self._driver = "policy"
+            self._change("policy")
 
     def _close(self, how: Ending) -> None:
         """End the running takeover, if there is one."""

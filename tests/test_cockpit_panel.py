@@ -19,7 +19,8 @@ from policies.gait import Stand
 from robot.calibration import Calibration
 from robot.episode_info import Outcome
 from robot.errors import OperatorError
-from robot.fake import FakeRobot
+from robot.fake import FakeRobot, NoLog
+from robot.loop import run
 from robot.recorder import Recorder
 from robot.spec import load_spec
 from robot.types import Tick
@@ -72,12 +73,13 @@ def test_a_takeover_is_told_and_so_is_a_call_for_help(rig: Rig) -> None:
 
 
 def test_a_stop_for_a_silent_page_says_what_to_do(rig: Rig) -> None:
-    lost = TakeoverStatus("safety", takeover_id=1, ended="operator_lost")
-    assert Panel(rig, lambda: lost).status().warnings == ()
-    rig.drive.stop()
-    status = Panel(rig, lambda: lost).status()
+    rig.drive = Drive(Scripted([Segment(1.0, vx=0.2), Segment(9.0, vx=0.2, alive=False)]), Stand(SPEC))
+    with FakeRobot(SPEC) as robot:
+        run(robot, rig.drive, NoLog(), done=lambda _: rig.drive.stopped)
+    status = Panel(rig).status()
     assert status.stopped
-    assert "re-arm" in status.warnings[0]
+    assert "nobody was heard" in status.warnings[0] and "re-arm" in status.warnings[0]
+    assert status.warnings[0] in rig.status.warnings
 
 
 def test_trouble_with_the_disk_is_told(rig: Rig, tmp_path: Path) -> None:

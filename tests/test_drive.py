@@ -17,7 +17,7 @@ from robot.loop import run
 from robot.spec import load_spec
 from robot.types import Action, Array, Observation, Source, Tick
 from teleop.drive import LONGEST_STEP, STOPPING, Drive, Reins
-from teleop.operator import ARMING, Event, Intent
+from teleop.operator import ARMING, LOST, Event, Intent
 from teleop.scripted import Scripted, Segment
 
 SPEC = load_spec()
@@ -201,8 +201,52 @@ def test_an_operator_who_is_lost_has_let_go_within_150_ms() -> None:
     ticks = driven(script, Echo())
     moving = [tick.obs.time for tick in ticks if tick.wanted.command.any()]
     lost = ticks[0].obs.time + REST + 1.0
-    assert lost < moving[-1] <= lost + 0.15 + 1e-6
-    assert ticks[-1].wanted.source == "hold"
+    assert lost < moving[-1] + SPEC.period <= lost - SPEC.period + 0.15 + 1e-6
+
+
+def lost_at(drive: Drive, script: Sequence[Segment], seconds: float = 6.0) -> float | None:
+    """After how many seconds of the script the robot was stopped, if it was."""
+    with FakeRobot(SPEC) as robot, Kept() as kept:
+        run(robot, drive, kept, ticks=round(seconds * SPEC.rate))
+    stopped = [tick.obs.time for tick in kept.ticks if tick.wanted.source == "safety"]
+    return stopped[0] - kept.ticks[0].obs.time - REST if stopped else None
+
+
+@pytest.mark.parametrize("bound", [0.5, LOST, 3.0])
+def test_a_robot_whose_driver_stays_silent_is_stopped_softly_after_the_bound(bound: float) -> None:
+    script = [Segment(1.0, vx=0.2), Segment(9.0, vx=0.2, alive=False)]
+    drive = Drive(Scripted(script), Echo(), lost=bound)
+    assert lost_at(drive, script) == pytest.approx(1.0 + bound, abs=2 * SPEC.period)
+    assert drive.lost
+    assert f"{bound:g} s" in drive.trouble and "re-arm" in drive.trouble
+
+
+def test_a_device_that_was_let_go_may_fall_silent() -> None:
+    script = [Segment(1.0, vx=0.2), Segment(0.5, engaged=False), Segment(9.0, alive=False)]
+    drive = Drive(Scripted(script), Echo())
+    assert lost_at(drive, script) is None
+    assert (drive.lost, drive.trouble) == (False, "")
+
+
+def test_a_page_that_closes_while_it_drives_is_lost_though_nothing_says_that_it_is_held() -> None:
+    said = Said()
+    drive = Drive(said, Echo())
+    for tick in range(45):
+        time = 10 + 0.05 * tick
+        said.engaged, said.last = 10 < tick < 20, min(time, 10.95)
+        drive.act(observation(time))
+    assert drive.lost
+
+
+def test_a_lost_person_who_re_arms_may_drive_again() -> None:
+    away = Segment(2.0, vx=0.2, alive=False)
+    back = [Segment(0.5, events=(Event.REARM,), engaged=False), Segment(1.0, engaged=False), Segment(9.0, vx=0.2)]
+    drive = Drive(Scripted([Segment(1.0, vx=0.2), away, *back]), Echo())
+    with FakeRobot(SPEC) as robot, Kept() as kept:
+        run(robot, drive, kept, done=lambda _: drive.rearmed)
+        run(robot, drive, kept, ticks=60)
+    assert not drive.stopped
+    assert kept.ticks[-1].wanted.command[0] == pytest.approx(0.2)
 
 
 def test_an_operator_who_comes_back_must_rest_before_driving() -> None:
@@ -228,9 +272,10 @@ def test_the_devices_clock_is_asked_where_one_is_given() -> None:
 
 
 class Said:
-    """An operator that says one thing at a time, always fresh."""
+    """An operator that says one thing at a time, always fresh, or of the time `last`."""
 
     def __init__(self) -> None:
+        self.last: float | None = None
         self.command: Array = np.zeros(3)
         self.engaged = False
 
@@ -241,7 +286,7 @@ class Said:
         return None
 
     def read(self, now: float) -> Intent:
-        return Intent(now, self.command, self.engaged)
+        return Intent(now if self.last is None else self.last, self.command, self.engaged)
 
 
 def observation(time: float) -> Observation:

@@ -25,7 +25,7 @@ from robot.types import SOURCES, Tick
 from teleop.answering import Answer, Answering
 from teleop.drive import Drive
 from teleop.help import FITTED, Limits
-from teleop.operator import ARMING, Event, Intent
+from teleop.operator import ARMING, LOST, Event, Intent
 from teleop.scripted import Scripted, Segment, interventions
 from teleop.session import Session
 from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
@@ -164,14 +164,15 @@ HELD = Segment(1.0, vx=0.2)
         (asking(Event.START), "start"),
         (asking(Event.ESTOP), "stopped"),
         (asking(Event.SUCCESS), "episode"),
-        (Segment(1.0, vx=0.2, alive=False), "operator_lost"),
+        (Segment(2.0, vx=0.2, alive=False), "operator_lost"),
     ],
 )
 def test_a_stretch_says_how_it_ended(last: Segment, ended: str) -> None:
     (stretch,), _ = kept([asking(Event.START), HELD, last], 5.0)
     assert (stretch.takeover, stretch.reason, stretch.ended) == (1, "person", ended)
     assert stretch.first == pytest.approx(20, abs=1)
-    assert stretch.ticks == pytest.approx(20, abs=2)
+    silent = LOST * SPEC.rate if ended == "operator_lost" else 0
+    assert stretch.ticks == pytest.approx(20 + silent, abs=2)
 
 
 def test_a_session_that_closes_in_a_takeover_keeps_it() -> None:

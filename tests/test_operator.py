@@ -185,6 +185,37 @@ def test_a_device_that_falls_silent_hands_over_at_once() -> None:
     assert merged.read(late).command[0] == pytest.approx(0.6)
 
 
+def test_a_driver_who_falls_silent_is_lost_though_another_device_lives() -> None:
+    merged, (one, two), now = merged_and_armed(2)
+    one.intent, two.intent = driving(now), resting(now)
+    assert merged.read(now).lost_since == math.inf
+    late = now + 2 * STALE
+    two.intent = resting(late)
+    seen = merged.read(late)
+    assert (seen.engaged, seen.time, seen.lost_since) == (False, late, now)
+
+
+def test_nobody_is_lost_once_another_device_drives_or_the_driver_is_heard_again() -> None:
+    for back in (False, True):
+        merged, (one, two), now = merged_and_armed(2)
+        one.intent, two.intent = driving(now), resting(now)
+        merged.read(now)
+        late = now + 2 * STALE
+        one.intent, two.intent = (resting(late), resting(late)) if back else (one.intent, driving(late))
+        assert merged.read(late).lost_since == math.inf
+        two.intent = resting(late + TICK)
+        assert merged.read(late + TICK).lost_since == math.inf
+
+
+def test_a_device_that_let_go_is_never_lost() -> None:
+    merged, (one, two), now = merged_and_armed(2)
+    one.intent = driving(now)
+    merged.read(now)
+    one.intent, two.intent = resting(now + TICK), resting(now)
+    merged.read(now + TICK)
+    assert merged.read(now + 9.0).lost_since == math.inf
+
+
 def test_nobody_engaged_is_as_fresh_as_the_freshest_device() -> None:
     merged, (one, two), now = merged_and_armed(2)
     one.intent, two.intent = resting(now - 5), resting(now)

@@ -18,7 +18,7 @@ from robot.types import Action, Array, Observation, Source, Tick, unknown
 from teleop.blend import Blend
 from teleop.drive import Drive
 from teleop.help import Limits
-from teleop.operator import ARMING, STALE, Event, Intent
+from teleop.operator import ARMING, LOST, STALE, Event, Intent
 from teleop.scripted import Scripted, Segment
 from teleop.takeover import Takeover, TakeoverConfig, TakeoverStatus
 
@@ -181,14 +181,37 @@ def test_a_hand_back_while_the_dead_man_is_held_changes_nothing() -> None:
     assert seen.status[-1].takeover_id == 1
 
 
-@pytest.mark.parametrize("segment", [replace(HELD, alive=False), Segment(2.0, engaged=False, alive=False)])
-def test_a_lost_operator_is_replaced_by_a_soft_stop_and_never_by_the_policy(segment: Segment) -> None:
-    seen = watched([AWAY, HELD, segment, BACK], seconds=6.0)
-    assert seen.sources == ["policy", "human", "safety"]
+@pytest.mark.parametrize("released", [False, True])
+def test_a_lost_operator_is_replaced_by_a_soft_stop_and_never_by_the_policy(released: bool) -> None:
+    before = [HELD, Segment(1.5, engaged=False)] if released else [HELD]
+    seen = watched([AWAY, *before, replace(HELD, seconds=3.0, alive=False), BACK], seconds=8.0)
+    assert seen.sources == ["policy", "human", "hold", "safety"]
     stop = next(tick for tick in seen.ticks if tick.sent.source == "safety")
-    alive = REST + AWAY.seconds + HELD.seconds
-    assert stop.obs.time - (alive - SPEC.period) <= STALE + 1e-6
+    alive = REST + AWAY.seconds + sum(segment.seconds for segment in before) - SPEC.period
+    assert stop.obs.time - alive == pytest.approx(LOST + SPEC.period, abs=1.1 * SPEC.period)
     assert (seen.status[-1].ended, seen.status[-1].mode) == ("operator_lost", "safety")
+
+
+def test_a_silent_operator_has_let_go_and_the_robot_stands_before_it_is_stopped() -> None:
+    seen = watched([AWAY, HELD, replace(HELD, seconds=3.0, alive=False)], seconds=6.0)
+    alive = REST + AWAY.seconds + HELD.seconds - SPEC.period
+    after = [tick for tick in seen.ticks if tick.obs.time > alive + STALE + 1.1 * SPEC.period]
+    silent = [tick for tick in after if tick.sent.source != "safety"]
+    assert len(silent) * SPEC.period == pytest.approx(LOST - STALE, abs=3 * SPEC.period)
+    assert not any(tick.sent.command.any() for tick in silent)
+    assert silent[-1].sent.joint_pos == pytest.approx(SPEC.stand, abs=1e-3)
+
+
+def test_an_operator_who_comes_back_in_time_goes_on_driving_after_a_rest() -> None:
+    gap = replace(HELD, seconds=0.6, alive=False)
+    seen = watched([AWAY, HELD, gap, HELD, Segment(0.5, engaged=False), replace(HELD, seconds=9.0)], seconds=6.0)
+    assert {tick.sent.source for tick in seen.ticks} == {"policy", "human", "hold"}
+    back = REST + AWAY.seconds + HELD.seconds + gap.seconds
+    rested = back + HELD.seconds + 0.5
+    between = [tick for tick in seen.ticks if back <= tick.obs.time < rested]
+    assert not any(tick.sent.command.any() for tick in between)
+    assert seen.ticks[-1].sent.command[0] == pytest.approx(0.2)
+    assert seen.status[-1].taken
 
 
 def test_an_operator_who_is_lost_while_only_watching_changes_nothing() -> None:

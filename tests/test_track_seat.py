@@ -189,7 +189,7 @@ def test_a_stopped_robot_waits_for_the_person_and_begins_the_track_again(
         yield from [(True, ())] * 20
         hand.alive = how != "lost"
         yield True, (Event.ESTOP,) if how == "estop" else ()
-        yield from [(True, ())] * 10
+        yield from [(True, ())] * (10 if how == "estop" else 25)
         hand.alive = True
         yield from REST
         yield False, (Event.START,)
