@@ -13,10 +13,12 @@ from launch.priority import renice
 from launch.robots import RobotOptions
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
+from policies.freshness import Fresh
 from policies.gait import Stand, Trot
-from policies.manifest import Manifest, check_fits, check_gait
+from policies.manifest import Manifest, check_fits, check_gait, describe
 from policies.remote import RemotePolicy
 from robot.child import python_command, socket_folder
+from robot.clock import MonotonicClock
 from robot.errors import PolicyError
 from robot.spec import Spec, load_spec
 from robot.types import Policy
@@ -34,6 +36,19 @@ class Brain:
     policy: Policy
     remote: RemotePolicy | None = None
     """The same policy when it runs behind a server; it counts round trips and late replies."""
+    local: Fresh | None = None
+    """The same policy when it runs in this process."""
+
+    @property
+    def trouble(self) -> str:
+        """Why the policy did not decide at the last tick, in one line; empty when it did."""
+        return self.remote.blame if self.remote is not None else self.local.trouble if self.local is not None else ""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it asks for a soft stop until its reset."""
+        deciding = self.remote or self.local
+        return deciding is not None and deciding.stopped
 
     def told(self, command: Command) -> Policy:
         """The policy with a body velocity to follow; one that steers by a camera knows its own."""
@@ -100,7 +115,8 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait
     shares a process with the motors.
     """
     if name in SCRIPTED:
-        yield Brain(SCRIPTED[name](spec))
+        local = Fresh(SCRIPTED[name](spec), describe(name, spec).bounds, MonotonicClock())
+        yield Brain(local, local=local)
     elif "://" in name:
         with RemotePolicy(name, spec, keys=keys) as remote:
             yield Brain(remote, remote)
@@ -143,7 +159,7 @@ def local_policy(name: str, spec: Spec) -> tuple[Policy, bool]:
     Raises PolicyError for a file that does not fit the robot or steers by a camera.
     """
     if name in SCRIPTED:
-        return SCRIPTED[name](spec), False
+        return Fresh(SCRIPTED[name](spec), describe(name, spec).bounds), False
     if not Path(name).is_file():
         raise PolicyError(f"no policy file {name!r}; give a file, or one of {sorted(SCRIPTED)}")
     from policies.loading import load_policy
@@ -152,4 +168,4 @@ def local_policy(name: str, spec: Spec) -> tuple[Policy, bool]:
     check_fits(manifest, spec)
     if manifest.pixels is not None:
         raise PolicyError(f"{name} steers by a camera and follows no command")
-    return make(), manifest.needs_imu
+    return Fresh(make(), manifest.bounds), manifest.needs_imu

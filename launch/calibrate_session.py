@@ -22,7 +22,7 @@ from launch.deploy import terminable
 from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
-from launch.robots import camera_sources
+from launch.robots import camera_sources, told_camera
 from robot.calibration import Calibration, load_calibration
 from robot.camera import open_camera
 from robot.errors import CameraError, PortError, UsageError
@@ -108,7 +108,10 @@ def _eyes(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
         for name in sources:
             if name not in spec.cameras:
                 raise CameraError(f"{spec.name} has no camera {name!r}; its spec names {sorted(spec.cameras)}")
-        yield {name: stack.enter_context(open_camera(source, spec.cameras[name])) for name, source in sources.items()}
+        yield {
+            name: stack.enter_context(told_camera(name, open_camera(source, spec.cameras[name])))
+            for name, source in sources.items()
+        }
 
 
 def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> None:

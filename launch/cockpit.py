@@ -103,8 +103,8 @@ class Panel:
             yield rig.drive.trouble
         if rig.drive.stopped and fallen(rig.opened):
             yield "the robot fell over; re-arming sets it on its feet"
-        if rig.brain is not None and rig.brain.remote is not None and rig.brain.remote.trouble:
-            yield f"policy server: {rig.brain.remote.trouble}"
+        if rig.brain is not None and rig.brain.trouble:
+            yield rig.brain.trouble
 
 
 def answering(brain: Brain | None) -> tuple[float, float]:

@@ -91,16 +91,14 @@ def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
 
 def cause(opened: Opened, brain: Brain) -> str:
     """Why the policy or the gate stopped the robot, in one line; empty when neither did."""
-    gate, remote = opened.stopped(), brain.remote
-    return gate if remote is None else blamed(gate, remote.trouble, given_up=remote.stopped)
+    return blamed(opened.stopped(), brain.trouble, given_up=brain.given_up)
 
 
 def blamed(gate: str, trouble: str, *, given_up: bool) -> str:
-    """Why it ended, of what the gate says and what kept the policy server from answering, which may be given up on."""
-    failed = f"the policy server failed: {trouble}"
+    """Why it ended, of what the gate says and what kept the policy from deciding, which may be given up on."""
     if given_up:
-        return failed
-    return f"{gate}; {failed}" if gate and trouble else gate
+        return trouble
+    return f"{gate}; {trouble}" if gate and trouble else gate
 
 
 def stopped(tick: Tick) -> bool:

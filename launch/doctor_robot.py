@@ -28,7 +28,7 @@ def camera(name: str, source: str, spec: CameraSpec) -> Findings:
     """A camera's true rate, and how old its frames are when they can be read."""
     label = f"camera {name}"
     try:
-        ages, span = _watch(source, spec)
+        ages, span, note = _watch(source, spec)
     except CameraError as error:
         yield Finding(label, "fail", str(error), f"plug it in, or name another: --camera {name}=/dev/video0")
         return
@@ -38,14 +38,19 @@ def camera(name: str, source: str, spec: CameraSpec) -> Findings:
     if rate < SLOW * spec.rate:
         fix = "more light (long exposures slow a camera down), a USB port of its own, or a lower rate in the spec"
         yield Finding(label, "fail", seen, fix, figures)
+    elif note:
+        fix = f"let the camera deliver {spec.width}x{spec.height}, or calibrate its lens as it is now"
+        yield Finding(label, "warn", f"{seen}; {note}", fix, figures)
     elif age > AGED:
         yield Finding(label, "warn", seen, "use a wired camera that sends motion JPEG", figures)
     else:
         yield Finding(label, "ok", seen, "", figures)
 
 
-def _watch(source: str, spec: CameraSpec) -> tuple[list[float], float]:
-    """Ages of the frames as each was first seen, and the time from the first to the last [s]. Raises CameraError."""
+def _watch(source: str, spec: CameraSpec) -> tuple[list[float], float, str]:
+    """Ages of the frames as each was first seen, the time from the first to the last [s], and what is done to pictures
+    of another size. Raises CameraError.
+    """
     ages, taken = [], []
     with open_camera(source, spec) as opened:
         last = opened.latest()
@@ -57,7 +62,8 @@ def _watch(source: str, spec: CameraSpec) -> tuple[list[float], float]:
                 taken.append(image.time)
                 last = image
             time.sleep(0.001)
-    return ages, (taken[-1] - taken[0]) if len(taken) > 1 else 0.0
+        note = opened.status.message
+    return ages, (taken[-1] - taken[0]) if len(taken) > 1 else 0.0, note
 
 
 def calibration(path: Path | None, spec: Spec, port: str | None, *, real: bool) -> tuple[Calibration, Finding]:

@@ -37,6 +37,7 @@ from launch.plan import load_plan
 from launch.priority import first_in_line
 from launch.robots import Opened, RobotOptions, known_calibration, open_robot
 from policies.checkpoint import check_writable, read_manifest
+from policies.freshness import Fresh
 from policies.gait import Trot
 from policies.mailbox import Mailbox
 from policies.manifest import check_fits
@@ -222,7 +223,8 @@ def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> 
     if config.lockstep and name != "trot":
         from policies.loading import load_policy
 
-        return load_policy(Path(name))[1]()
+        manifest, make = load_policy(Path(name))
+        return Fresh(make(), manifest.bounds)
     return stack.enter_context(open_brain(name, opened.spec, opened.plan)).policy
 
 

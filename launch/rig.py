@@ -122,9 +122,10 @@ class Rig:
 
     @property
     def status(self) -> SessionStatus:
-        """The session's, with a lost operator, a call for help and a hint among its warnings."""
+        """The session's; among its warnings a lost operator, a policy that does not decide, a call for help, a hint."""
         status = self.session.status
-        said = (*filter(None, [self.drive.trouble, self.request(), self.hint()]), *status.warnings)
+        trouble = self.brain.trouble if self.brain is not None else ""
+        said = (*filter(None, [self.drive.trouble, trouble, self.request(), self.hint()]), *status.warnings)
         return replace(status, warnings=said)
 
     def ready(self) -> None:

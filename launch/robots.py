@@ -10,7 +10,9 @@ from msgspec import Meta
 from msgspec.structs import replace as replace_struct
 
 from launch.calibration_store import choose, serial_number
+from launch.output import console
 from launch.plan import Plan, load_plan
+from robot.address import shown
 from robot.calibration import Calibration
 from robot.camera import CameraProcess, open_camera
 from robot.errors import CameraError, PortError, SpecError, UsageError
@@ -122,7 +124,7 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
     from sim.pupper import SimPupper
 
     if foreign := [item for item in options.camera if item != "on"]:
-        raise CameraError(f"--robot sim draws its own head camera: --camera {foreign[0]!r} must be `on`")
+        raise CameraError(f"--robot sim draws its own head camera: --camera {shown(foreign[0])!r} must be `on`")
     dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
     camera = bool(options.camera)
     with SimPupper(frame.spec, dynamics, seed=options.seed, camera=camera, realtime=realtime) as robot:
@@ -157,13 +159,22 @@ def _serial(
     """The one path to every robot behind a serial port, the twin's as the machine's."""
     with contextlib.ExitStack() as stack:
         cameras = {
-            name: stack.enter_context(_camera(name, source, frame))
+            name: stack.enter_context(told_camera(name, _camera(name, source, frame)))
             for name, source in camera_sources(options.camera, attached).items()
         }
         robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
         stack.enter_context(robot)
         stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
         yield replace(frame, robot=robot, gate_stops=stops, stopped=cause, rearm=robot.rearm)
+
+
+@contextlib.contextmanager
+def told_camera(name: str, camera: CameraProcess) -> Iterator[CameraProcess]:
+    """The camera, opened; what is done to pictures of another size than its spec's is said."""
+    with camera as opened:
+        if note := opened.status.message:
+            console.print(f"camera {name}: {note}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        yield opened
 
 
 def camera_sources(asked: Sequence[str], attached: Mapping[str, str]) -> dict[str, str]:
@@ -176,7 +187,7 @@ def camera_sources(asked: Sequence[str], attached: Mapping[str, str]) -> dict[st
         elif sign and name and source:
             sources[name] = source
         else:
-            raise CameraError(f"--camera {item!r} is neither `on` nor NAME=SOURCE, such as head=/dev/video0")
+            raise CameraError(f"--camera {shown(item)!r} is neither `on` nor NAME=SOURCE, such as head=/dev/video0")
     return sources
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from policies import clone, pixels
 from policies.checkpoint import read_manifest, read_weights
 from policies.convnet import shapes
+from policies.freshness import Fresh
 from policies.gait import Trot
 from policies.manifest import Manifest, check_gait, describe
 from policies.pixels import Pixels, network_of
@@ -55,13 +56,15 @@ def load_gait(name: str, spec: Spec) -> tuple[Manifest, Maker]:
     return load_joints(Path(name))
 
 
-def load_pixels(path: Path) -> tuple[Manifest, Callable[[], Pixels]]:
-    """Read the file of an image policy, for use above a gait of one's own. Raises PolicyError."""
+def load_pixels(path: Path) -> tuple[Manifest, Maker]:
+    """Read the file of an image policy, for use above a gait of one's own, in a simulator whose time stands still while
+    it thinks. Raises PolicyError.
+    """
     manifest = read_manifest(path)
     config = pixels.config_of(manifest)
     network = network_of(manifest, read_weights(path, shapes(config), manifest))
     Pixels(manifest, network).act(_still(manifest))  # the first run of a network is slow
-    return manifest, lambda: Pixels(manifest, network)
+    return manifest, lambda: Fresh(Pixels(manifest, network), manifest.bounds)
 
 
 def body_of(manifest: Manifest) -> Spec:

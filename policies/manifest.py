@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from policies.features import FeatureConfig
+from policies.freshness import JOINTS, Input
 from policies.sight import PixelsConfig
 from robot.errors import PolicyError
 from robot.spec import Gains, Spec
@@ -51,6 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether gravity or the gyro are among what it reads."""
     cameras: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
     """Cameras that it looks at."""
+    inputs: Annotated[dict[str, Input], Meta(max_length=9)] = {}
+    """How old a camera's picture, or `joints`, may be; what is not named has the default, see `bounds`."""
     features: FeatureConfig | None = None
     """What a network sees."""
     network: NetworkConfig | None = None
@@ -76,6 +79,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where it comes from; for people."""
     version: Annotated[str, Meta(max_length=32)] = ""
     """Of this software."""
+
+    @property
+    def bounds(self) -> dict[str, Input]:
+        """How old each input may be: every camera's picture 200 ms and the joint state 100 ms, unless `inputs` says."""
+        default = {JOINTS: Input(max_age=0.1)} | dict.fromkeys(self.cameras, Input())
+        return default | self.inputs
 
 
 def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:
@@ -145,6 +154,10 @@ def _check(manifest: Manifest) -> None:
         row = getattr(manifest, name)
         if len(row) != n and not (name == "box" and manifest.network is None):
             raise PolicyError(f"the manifest's {name} has {len(row)} entries for {n} joints")
+    if unread := [name for name in manifest.inputs if name not in {JOINTS, *manifest.cameras}]:
+        raise PolicyError(f"the manifest bounds the age of {unread}; its cameras are {list(manifest.cameras)}")
+    if manifest.bounds[JOINTS].optional:
+        raise PolicyError("the manifest calls the joint state optional; only cameras can be")
     if (manifest.network is None) != (manifest.features is None):
         raise PolicyError("the manifest has only one of `network` and `features`")
     if (manifest.pixels is None and not manifest.residual) != (manifest.body is None):

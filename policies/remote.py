@@ -3,16 +3,18 @@
 Runs beside the motors, so it never raises in the loop, never waits past its deadline, and reaches no torch.
 """
 
+import math
 import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from policies.freshness import HELD, cameras_of, expiry, too_old, usable
 from policies.keys import ClientKeys, client_keys
 from policies.line import Line
 from policies.manifest import Manifest, check_fits, from_json
@@ -21,10 +23,19 @@ from robot.spec import Spec
 from robot.types import Action, Array, Observation
 from robot.wire import Answer, Hello, Refusal, Reply, Welcome, act_frames, action_of, encode
 
-BRIDGED = 3
+BRIDGED = HELD
 """Ticks in a row that may pass without an answer before the soft stop."""
 SHORTEST = 0.005
 """Even a tick that began late waits this long for its answer [s]."""
+
+
+class _StaleError(ServerError):
+    """An input of the policy is too old to be acted upon."""
+
+
+def since(began: float) -> float:
+    """How long ago that was [s]."""
+    return time.monotonic() - began
 
 
 def budget(deadline: float, late: float, period: float) -> float:
@@ -71,6 +82,8 @@ class Session:
     stopped: bool = False
     reply: Reply | None = None
     """The last one."""
+    expires: float = math.inf
+    """Until when that may be acted upon, because of the pictures it was computed from [s]."""
     target: Array | None = None
     """(n,) the last one that was returned [rad]."""
 
@@ -98,10 +111,13 @@ class RemotePolicy:
         self.stats = Stats()
         self.trouble = ""
         """Why the last tick went unanswered, in one line; empty when it was answered."""
+        self.blind = ""
+        """The same, where it was for want of an input that is new enough."""
         try:
             self._manifest_json = self._greet(time.monotonic() + patience, patience)
             self.manifest: Manifest = from_json(self._manifest_json)
             check_fits(self.manifest, spec)
+            self._bounds = self.manifest.bounds
         except LeashError:
             self.close()
             raise
@@ -115,6 +131,11 @@ class RemotePolicy:
     def close(self) -> None:
         """Hang up."""
         self._line.close()
+
+    @property
+    def blame(self) -> str:
+        """What the trouble is and whose; empty without any."""
+        return self.blind or (f"the policy server failed: {self.trouble}" if self.trouble else "")
 
     @property
     def stopped(self) -> bool:
@@ -132,11 +153,14 @@ class RemotePolicy:
             return self._stop(obs)
         try:
             reply = self._ask(obs)
+        except _StaleError as error:
+            self.trouble = self.blind = str(error)
+            return self._bridge(obs)
         except ServerError as error:
-            self.trouble = str(error)
+            self.trouble, self.blind = str(error), ""
             self.stats.late += 1
             return self._bridge(obs)
-        self._now.reply, self._now.missed, self.trouble = reply, 0, ""
+        self._now.reply, self._now.missed, self.trouble, self.blind = reply, 0, "", ""
         return self._kept(action_of(reply))
 
     def _open(self) -> bool:
@@ -159,11 +183,15 @@ class RemotePolicy:
         )
 
     def _ask(self, obs: Observation) -> Reply:
-        """The reply to this tick. Raises ServerError when there is none in time, or none to use."""
+        """The reply to this tick. Raises ServerError when there is none in time, or none to use, and _StaleError when
+        an input is too old, or its picture was by the time of the reply.
+        """
+        started, now = time.monotonic(), obs.time + obs.age
+        _refuse(too_old(self._bounds, obs, now))
+        seen = usable(self._bounds, obs, now)
         self.stats.asked += 1
         self._now.seq += 1
-        started = time.monotonic()
-        question = act_frames(self._now.number, self._now.seq, obs, self.manifest.cameras)
+        question = act_frames(self._now.number, self._now.seq, seen, self.manifest.cameras)
         if not (self._open() and self._line.send(question)):
             raise ServerError(f"nobody is connected at {self._line.endpoint}")
         reply = self._usable(
@@ -171,6 +199,8 @@ class RemotePolicy:
         )
         self.stats.round_trip.append(time.monotonic() - started)
         self.stats.model.append(reply.model_time)
+        _refuse(too_old(cameras_of(self._bounds), obs, now + since(started)))
+        self._now.expires = expiry(self._bounds, seen.images)
         return reply
 
     def _receive(self, until: float, fits: Callable[[Answer], bool]) -> Answer | None:
@@ -206,7 +236,7 @@ class RemotePolicy:
             now.stopped = True
             self.stats.stops += 1
             return self._stop(obs)
-        if now.reply is not None and now.missed < len(now.reply.chunk):
+        if now.reply is not None and now.missed < len(now.reply.chunk) and obs.time + obs.age <= now.expires:
             return self._kept(action_of(now.reply, now.missed))
         return Action(self._last(obs), obs.command, "hold")
 
@@ -215,10 +245,16 @@ class RemotePolicy:
 
     def _kept(self, action: Action) -> Action:
         self._now.target = action.joint_pos
-        return action
+        return replace(action, expires=self._now.expires)
 
     def _last(self, obs: Observation) -> Array:
         """The last target, or where the joints are when there was none yet."""
         if self._now.target is not None:
             return self._now.target
         return np.where(np.isfinite(obs.joint_pos), obs.joint_pos, self._spec.stand)
+
+
+def _refuse(stale: str) -> None:
+    """Raise _StaleError for an input that is too old."""
+    if stale:
+        raise _StaleError(stale)

@@ -14,6 +14,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from policies.endpoint import ZAP_DOMAIN, check_endpoint, tune
+from policies.freshness import cameras_of, too_old
 from policies.keys import ServerKeys
 from policies.manifest import Manifest, to_json
 from robot.errors import LeashError, ServerError, WireError
@@ -200,8 +201,11 @@ class Server:
     def _check(self, obs: Observation) -> None:
         if len(obs.joint_pos) != len(self._served.manifest.joints):
             raise WireError(f"{len(obs.joint_pos)} joints seen, {len(self._served.manifest.joints)} expected")
-        if missing := [name for name in self._served.manifest.cameras if name not in obs.images]:
+        bounds = self._served.manifest.bounds
+        if missing := [name for name in cameras_of(bounds) if name not in obs.images and not bounds[name].optional]:
             raise WireError(f"no image from {missing}; the policy cannot do without")
+        if stale := too_old(bounds, obs, obs.time + obs.age):
+            raise WireError(stale)
 
     def _send(self, identity: bytes, answer: Answer) -> None:
         """Note: to a robot that is gone, or that does not read, a ROUTER drops silently; nothing waits here."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
+from robot.address import shown
 from robot.camera_process import Job, command
 from robot.camera_source import check_source
 from robot.errors import CameraError
@@ -53,7 +54,7 @@ class CameraStatus:
     dropped: int = 0
     """How many were damaged on the way."""
     message: str = ""
-    """Why it is lost."""
+    """Why it is lost; or what is done to its pictures, when they have another size than the spec says."""
 
 
 class Camera(Protocol):
@@ -129,7 +130,7 @@ class CameraProcess:
         age = float("inf") if image is None else time.monotonic() - image.time
         state, message = self._judged(condition.state, age), condition.message
         if self._process.poll() is not None:
-            state, message = "lost", f"the process of {self._source} ended with {self._process.returncode}"
+            state, message = "lost", f"the process of {shown(self._source)} ended with {self._process.returncode}"
         return CameraStatus(state, age, self._memory.count, condition.dropped, message)
 
     def _judged(self, state: State, age: float) -> CameraState:
@@ -151,7 +152,7 @@ class CameraProcess:
 
     def _restart(self) -> None:
         self._end()
-        died = f"the process of {self._source} ended with {self._process.returncode}; started again"
+        died = f"the process of {shown(self._source)} ended with {self._process.returncode}; started again"
         self._memory.describe(replace(self._memory.condition, state=State.LOST, message=died))
         self._spawn()
 
@@ -169,7 +170,7 @@ class CameraProcess:
             if status.state == "lost":
                 raise CameraError(status.message)
             if time.monotonic() - self._spawned > PATIENCE:
-                raise CameraError(f"the camera {self._source} delivered no frame in {PATIENCE:.0f} s")
+                raise CameraError(f"the camera {shown(self._source)} delivered no frame in {PATIENCE:.0f} s")
             time.sleep(0.005)
 
 

@@ -65,22 +65,48 @@ def _deliver(frames: Frames, spec: CameraSpec, memory: FrameMemory, stop: thread
         while not stop.is_set():
             if (image := frames.read()) is not None:
                 jpeg = fitted(image, spec)
-                whole = jpeg is not None and memory.write(image.time, jpeg)
-                watch.saw(jpeg if whole else None, stamped=frames.stamped)
-                watch.tell(memory)
+                when = watch.captured(image.time, jpeg, stamped=frames.stamped)
+                note = adapted(jpeg_size(image.jpeg), spec)
+                watch.tell(memory, note)
+                if jpeg is None or not memory.write(when, jpeg):
+                    watch.dropped += 1
+                    watch.tell(memory, note)
     finally:
         frames.close()
 
 
 def fitted(image: Image, spec: CameraSpec) -> bytes | None:
-    """The frame as a JPEG of the spec's size, untouched if it is one already; None when it is damaged."""
+    """The frame as a JPEG of the spec's size, untouched if it is one already; None when it is damaged.
+
+    One of another shape loses its edges, evenly on both sides, and no circle becomes an ellipse.
+    """
     size = jpeg_size(image.jpeg)
     if size == (spec.height, spec.width):
         return image.jpeg
     if size is None:
         return None
-    resized = cv2.resize(image.rgb, (spec.width, spec.height), interpolation=cv2.INTER_AREA)
+    height, width = kept(size, spec)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    way = cv2.INTER_AREA if width >= spec.width else cv2.INTER_LINEAR
+    middle = image.rgb[top : top + height, left : left + width]
+    resized = cv2.resize(middle, (spec.width, spec.height), interpolation=way)
     return Image(image.time, rgb=resized.astype("uint8", copy=False)).jpeg
+
+
+def kept(size: tuple[int, int], spec: CameraSpec) -> tuple[int, int]:
+    """Height and width of the largest part of a picture of this size that has the spec's shape [px]."""
+    height, width = size
+    wide, high = round(height * spec.width / spec.height), round(width * spec.height / spec.width)
+    return (height, max(1, wide)) if wide <= width else (max(1, high), width)
+
+
+def adapted(size: tuple[int, int] | None, spec: CameraSpec) -> str:
+    """What is done to pictures of this size, in words; empty when nothing is."""
+    if size is None or size == (spec.height, spec.width):
+        return ""
+    height, width = kept(size, spec)
+    cut = "" if (height, width) == size else f"cropped to {width}x{height} and "
+    return f"its pictures of {size[1]}x{size[0]} are {cut}scaled to {spec.width}x{spec.height}"
 
 
 @dataclass
@@ -89,24 +115,27 @@ class _Watch:
 
     dropped: int
     repeats: int = 1
-    last: bytes = b""
+    last: bytes | None = None
+    since: float = 0.0
+    """When the last picture came for the first time [s]."""
     told: Condition | None = None
 
-    def saw(self, jpeg: bytes | None, *, stamped: bool) -> None:
-        """Note a frame, None for a damaged one.
+    def captured(self, time: float, jpeg: bytes | None, *, stamped: bool) -> float:
+        """When a frame, None for a damaged one, was captured: a picture that repeats itself, when it came first.
 
         Note: a camera that stamps its own frames proves itself alive by the stamps, and a rendered still scene has
         the same bytes every time; only an unstamped camera is called frozen for repeating itself.
         """
-        if jpeg is None:
-            self.dropped += 1
-            return
-        self.repeats = self.repeats + 1 if jpeg == self.last and not stamped else 1
-        self.last = jpeg
+        if jpeg is not None and jpeg == self.last and not stamped:
+            self.repeats += 1
+            return self.since
+        if jpeg is not None:
+            self.repeats, self.last, self.since = 1, jpeg, time
+        return time
 
-    def tell(self, memory: FrameMemory) -> None:
+    def tell(self, memory: FrameMemory, note: str) -> None:
         state = State.FROZEN if self.repeats >= FROZEN_FRAMES else State.LIVE
-        condition = Condition(state, "", self.dropped)
+        condition = Condition(state, note, self.dropped)
         if condition != self.told:
             memory.describe(condition)
             self.told = condition

@@ -7,12 +7,16 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from robot.address import shown
 from robot.clock import Clock, Grid, MonotonicClock
 from robot.errors import CameraError
 from robot.image import Image
 from robot.mjpeg import LONGEST_AGE, Mjpeg
 from robot.spec import CameraSpec
 from robot.synthetic import Synthetic, parse_synthetic
+
+PAUSE = 0.3
+"""A stream without time stamps that delivers nothing for longer is opened anew [s]."""
 
 MJPG = cv2.VideoWriter.fourcc(*"MJPG")
 
@@ -76,7 +80,7 @@ def open_source(source: str, spec: CameraSpec) -> Frames:
     if source.startswith(("http://", "https://")):
         return Mjpeg(source)
     if "://" in source:
-        return Device(cv2.VideoCapture(source, cv2.CAP_FFMPEG), source)
+        return Stream(cv2.VideoCapture(source, cv2.CAP_FFMPEG), shown(source), spec.rate)
     path = device_path(source)
     if path.startswith("/dev/"):
         return Device(_v4l2(path, spec), path)
@@ -89,7 +93,7 @@ def device_path(source: str) -> str:
 
 
 class Device:
-    """Fits `Frames`: a V4L2 device, or another address that OpenCV understands."""
+    """Fits `Frames`: a V4L2 device, whose driver stamps each frame."""
 
     stamped = False
 
@@ -111,6 +115,38 @@ class Device:
 
     def close(self) -> None:
         """Release the device."""
+        self._capture.release()
+
+
+class Stream:
+    """Fits `Frames`: another address that OpenCV understands, such as rtsp://, whose frames say nothing of their age.
+
+    What arrives after a pause may have lain in a buffer for as long as that, so the stream is then opened anew.
+    """
+
+    stamped = False
+
+    def __init__(self, capture: Capture, name: str, rate: float, clock: Clock | None = None) -> None:
+        """Take an opened capture of about `rate` frames a second. Raises CameraError when it did not open."""
+        if not capture.isOpened():
+            raise CameraError(f"cannot open the camera {name}; is the address right, and the camera on?")
+        self._capture, self._name, self._clock = capture, name, clock or MonotonicClock()
+        self._longest = max(PAUSE, 2.5 / rate)
+        self._last: float | None = None
+
+    def read(self) -> Image:
+        """The next frame, captured now. Raises CameraError when the stream ended, or stood still for too long."""
+        arrived, frame = self._capture.read()
+        now = self._clock.now()
+        if not arrived:
+            raise CameraError(f"the camera {self._name} stopped delivering")
+        if self._last is not None and now - self._last > self._longest:
+            raise CameraError(f"the camera {self._name} paused for {now - self._last:.1f} s; it is opened anew")
+        self._last = now
+        return _image(now, frame)
+
+    def close(self) -> None:
+        """Hang up."""
         self._capture.release()
 
 

@@ -52,7 +52,7 @@ class Condition:
 
     state: State = State.OPENING
     message: str = ""
-    """Why it is lost."""
+    """Why it is lost; or what is done to its pictures."""
     dropped: int = 0
     """Frames thrown away because they were damaged or too large."""
 

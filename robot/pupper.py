@@ -3,6 +3,7 @@
 import gc
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -199,13 +200,15 @@ class Pupper:
     def send(self, action: Action) -> Action:
         """Send a target through the gate; return what really went out.
 
-        When the gate refused, that is the target it holds: with source "hold" while it goes on taking commands, with
-        "safety" once it has stopped the robot.
+        When the gate refused, or the action has expired, that is the target it holds: with source "hold" while it goes
+        on taking commands, with "safety" once it has stopped the robot.
         """
         if action.source == "safety":
             self._gate.stop("a soft stop was asked for")
             return Action(self._held(), action.command, "safety", action.risk)
-        ack = self._command(self._held() if action.source == "hold" else action.joint_pos)
+        if self._clock.now() > action.expires:
+            action = replace(action, source="hold", expires=math.inf)
+        ack = self._command(self._held() if action.source == "hold" else action.joint_pos, action.expires)
         if ack is None or ack.refusal:
             armed = self.gate.phase == "armed" if ack is None else ack.armed
             source: Source = "hold" if armed else "safety"
@@ -267,11 +270,12 @@ class Pupper:
         self._session, self._seq = max(self._session + 1, int(self._clock.now() * 1e9)), 0
         return _refusal(self._ask(Arm(self._session, person=self._consent)))
 
-    def _command(self, target: Array) -> Ack | None:
+    def _command(self, target: Array, expires: float = math.inf) -> Ack | None:
         """Ask the gate to send one target (n,) [rad]; one of another shape goes as it is, to be refused there."""
         self._seq += 1
         raw = self._calibration.to_raw(target) if target.shape == self._spec.lower.shape else target.ravel()
-        return self._ask(Command(self._session, self._seq, self._clock.now(), TTL, tuple(raw.tolist())))
+        now = self._clock.now()
+        return self._ask(Command(self._session, self._seq, now, min(TTL, expires - now), tuple(raw.tolist())))
 
     def _ask(self, question: Arm | Command) -> Ack | None:
         ack = self._gate.ask(question, ANSWER)

@@ -67,6 +67,8 @@ class Action:
     """What the operator asked, when somebody chose between proposals."""
     policy: "Action | None" = None
     """What the policy would have done, also while the human drives."""
+    expires: float = float("inf")
+    """Monotonic time from which on it must not be sent any more, because what it was computed from is too old [s]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

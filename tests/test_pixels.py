@@ -11,14 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.checkpoint import read_manifest, save_policy
+from policies.checkpoint import read_manifest, read_weights, save_policy
 from policies.convnet import Convnet, shapes
 from policies.holdout import threshold
 from policies.interrupted import Control, load_interrupted, save_interrupted
 from policies.loading import load_pixels, load_policy
 from policies.manifest import Manifest, from_json, to_json
 from policies.pictures import Pictures
-from policies.pixels import Pixels, centred, network_of
+from policies.pixels import Pixels, centred, config_of, network_of
 from policies.pixels_samples import Views, mirrored, taught, views_of
 from policies.pixels_training import (
     HELD_BELOW,
@@ -134,8 +134,10 @@ def test_a_policy_file_drives_joints_through_a_gait(file: Path) -> None:
     ids=["no frame", "no IMU"],
 )
 def test_what_cannot_be_seen_is_named(file: Path, obs: Observation, says: str) -> None:
+    manifest = read_manifest(file)
+    network = network_of(manifest, read_weights(file, shapes(config_of(manifest)), manifest))
     with pytest.raises(PolicyError, match=says):
-        load_pixels(file)[1]().act(obs)
+        Pixels(manifest, network).act(obs)
 
 
 def test_risk_is_the_members_disagreement(trained: TrainedPixels) -> None:

@@ -430,6 +430,18 @@ def test_a_dead_gate_is_one_line_and_not_a_hang(firmware: Firmware) -> None:
                 use()
 
 
+def test_an_action_that_has_expired_is_not_sent(brisk: None, firmware: Firmware) -> None:
+    with standing(firmware) as robot:
+        robot.observe()
+        sent = robot.send(Action(SPEC.stand + 0.05, expires=time.monotonic() - 0.001))
+        assert sent.source == "hold"
+        np.testing.assert_allclose(sent.joint_pos, SPEC.stand, atol=1e-6)
+        robot.observe()
+        sent = robot.send(Action(SPEC.stand + 0.05, expires=time.monotonic() + 5.0))
+        assert sent.source == "policy"
+        np.testing.assert_allclose(sent.joint_pos, SPEC.stand + 0.05, atol=1e-6)
+
+
 def test_a_gate_that_does_not_end_is_killed(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_link, "ENDING", 0.1)
     robot = Pupper(SPEC, str(firmware.path)).__enter__()
