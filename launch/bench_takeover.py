@@ -197,8 +197,8 @@ def take_over(
             found.stops += opened.gate_stops() - stops
             found.falls += fallen(opened)
             recorder.end()
-            if not recorder.wait():
-                raise RobotError("the recording of the takeovers was not finished in time")
+            if not recorder.settle():
+                raise RobotError(recorder.status.error)
             judge(read_episode(folder / f"episode_{index:06d}.mcap"), presser.held, found)
     found.delays = watch.delays
 

@@ -14,7 +14,7 @@ from launch.operators import OperatorOptions, Script, make_operator
 from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
-from launch.session_files import outcomes
+from launch.session_files import full, outcomes
 from policies.dart import Noise
 from robot.types import Policy
 from teleop.drive import Drive
@@ -70,6 +70,14 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
     """
     counts = outcomes(config.folder)
     kept = counts.total() - counts["discarded"]
+    if enough := full(config.folder, kept, config.episodes):
+        console.print(enough, highlight=False, soft_wrap=True)
+        return {
+            "folder": str(config.folder),
+            "episodes": kept,
+            **{str(outcome): count for outcome, count in counts.items()},
+            "losses": [],
+        }
     size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
     with (
         terminable(),

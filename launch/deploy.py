@@ -18,6 +18,7 @@ from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
+from robot.episode_info import Reason
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Log, Tick
@@ -77,16 +78,26 @@ def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int
         log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         opened.robot.reset()
+        count = None
         with contextlib.suppress(KeyboardInterrupt):
-            run(opened.robot, policy, log, ticks=ticks, done=stopped)
+            count = run(opened.robot, policy, log, ticks=ticks, done=stopped)
         # Before the recorder closes, since without commands the gate soon stops, as it must.
         stops, why = opened.gate_stops(), cause(opened, brain)
+        if tape:
+            tape.why = _ending(count, ticks, why)
     kept = taped(tape.recorder) if tape else {}
     return {**lateness.figures(), "gate_stops": stops, "stopped": why, **kept}
 
 
 def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
     return recorder_of(opened, folder, {"task": "deploy", "policy": config.policy})
+
+
+def _ending(count: int | None, ticks: int | None, why: str) -> tuple[Reason, str]:
+    """Why a recording ended after `count` of `ticks` ticks, or after Ctrl-C, which leaves no count."""
+    if count is None:
+        return "interrupted", "Ctrl-C"
+    return ("timeout", "time limit") if count == ticks and not why else ("fault", why or "the robot was stopped")
 
 
 def cause(opened: Opened, brain: Brain) -> str:
@@ -111,7 +122,7 @@ def terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block the way Ctrl-C does: by unwinding it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:

@@ -20,7 +20,7 @@ from launch.operators import OperatorOptions, make_operator
 from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
-from launch.session_files import outcomes
+from launch.session_files import full, outcomes
 from launch.takeover_log import Keeper, TakeoverLog
 from robot.errors import UsageError
 from robot.types import Policy, Tick
@@ -171,6 +171,14 @@ def intervene(config: Intervene) -> dict[str, object]:
         raise UsageError("--answer is for --operator scripted alone; a person answers by themselves")
     counts = outcomes(config.folder)
     kept = counts.total() - counts["discarded"]
+    if enough := full(config.folder, kept, config.episodes):
+        console.print(enough, highlight=False, soft_wrap=True)
+        return {
+            "folder": str(config.folder),
+            "episodes": kept,
+            **{str(outcome): count for outcome, count in counts.items()},
+            "losses": [],
+        }
     size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
     script = demonstrations if config.calls.answer else interventions
     with (
@@ -178,11 +186,11 @@ def intervene(config: Intervene) -> dict[str, object]:
         Supervised(config) as pair,
         open_cockpit(config.who, config.folder) as cockpit,
         make_operator(config.who, *size, cockpit, script=script) as person,
-        Keeper(config.folder) as keeper,
     ):
         operator = _answering(person, pair, config)
         with (
             rigged(config, counts, partial(pair.wire, operator), config.gait) as rig,
+            Keeper(config.folder, rig.ids) as keeper,
             TakeoverLog(rig.session, pair.status, keeper) as log,
         ):
             rig.request = pair.request

@@ -7,6 +7,7 @@ from typing import Self
 
 from launch.output import console
 from launch.robots import Opened
+from robot.episode_info import Reason
 from robot.recorder import Recorder
 from robot.types import Tick
 
@@ -14,7 +15,12 @@ from robot.types import Tick
 def recorder_of(opened: Opened, folder: Path, info: Mapping[str, str]) -> Recorder:
     """A recorder, to be entered, that keeps `info` (task, operator, policy) in every episode."""
     nice = opened.plan.processes.recorder.nice
-    return Recorder(folder, opened.spec, calibration_hash=opened.calibration.hash, info=info, nice=nice)
+    return Recorder(folder, opened.spec, calibration_hash=opened.calibration.hash, info=info, nice=nice, report=say)
+
+
+def say(line: str) -> None:
+    """Tell the person what goes wrong, or what is waited for."""
+    console.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
 
 
 class Crier:
@@ -25,6 +31,8 @@ class Crier:
         self.recorder = recorder
         self.losses: list[str] = []
         """What was not recorded, or not all of it."""
+        self.why: tuple[Reason, str] = ("stopped", "")
+        """Why the episode ended, and what exactly ended it, for who knows."""
         self._more = more
         self._said: set[str] = set()
 
@@ -41,14 +49,14 @@ class Crier:
     def cry(self) -> None:
         """Say what is new, also after the recorder was closed."""
         status = self.recorder.status  # hears what the recorder says
-        losses = [*self.recorder.cut_short.values()]
+        losses = [*self.recorder.cut_short.values(), *self.recorder.missing.values()]
         if status.dropped and status.index not in self.recorder.cut_short:
             losses.append(f"episode {status.index} has gaps: ticks were lost on the way to the recorder")
         self.losses += [line for line in losses if line not in self.losses]
         for line in (*losses, *filter(None, [status.error]), *self.recorder.notes, *self._more()):
             if line not in self._said:
                 self._said.add(line)
-                console.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
+                say(line)
 
 
 @contextmanager
@@ -57,10 +65,8 @@ def one_episode(recorder: Recorder) -> Iterator[Crier]:
     crier = Crier(recorder)
     with recorder:
         recorder.begin()
-        try:
-            yield crier
-        finally:
-            recorder.end()
+        yield crier
+        recorder.end("unlabelled", *crier.why)
     crier.cry()
 
 

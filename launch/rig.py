@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from launch.brain import Brain, gait_needs_imu, needs_imu, open_brain, steers
+from launch.deploy import cause
 from launch.lateness import Lateness
 from launch.logs import Logs
 from launch.operators import OperatorOptions
@@ -14,7 +15,8 @@ from launch.priority import first_in_line
 from launch.recording import Crier, recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.screen import Screen
-from launch.session_files import Relabel, keep_notes
+from launch.session_files import Noter, Relabel
+from launch.standing import fallen
 from robot.episode_info import Outcome
 from robot.fake import NoLog
 from robot.loop import run
@@ -109,9 +111,22 @@ class Rig:
     def _stop(self) -> None:
         """Note: nobody is there to see to a robot that a script drives, so a simulated one is stood up at once."""
         if not self.drive.stopped:
+            self.session.fault(self.cause())
             self.drive.stop()
             if not self.live and self.opened.referee is not None:
                 self.drive.rearm()
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """Ids of the session's episodes by file name."""
+        return {} if self.recorder is None else self.recorder.ids
+
+    def cause(self) -> str:
+        """What stopped the robot, if not a person."""
+        if fallen(self.opened):
+            return "the robot fell over"
+        trouble = "" if self.brain is None else cause(self.opened, self.brain)
+        return trouble or self.request() or "the robot was stopped"
 
     @property
     def complete(self) -> bool:
@@ -139,13 +154,21 @@ class Rig:
 
     def run(self, *beside: Log) -> None:
         """Loop until the session is complete, or Ctrl-C; whatever else wants the ticks stands `beside`."""
-        with contextlib.suppress(KeyboardInterrupt), Screen(lambda: self.status, self.enough) as screen:
+        with self._interruptible(), Screen(lambda: self.status, self.enough) as screen:
             log = Logs(self.session, *beside, self.lateness, screen, self.aloud)
             while not self.complete:
                 self.ready()
                 run(self.opened.robot, self.policy, log, done=self.over)
         # Before the recorder closes, since without commands the gate soon stops, as it must.
         self.gate_stops = self.opened.gate_stops()
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C, or a signal that counts as one, ends the session."""
+        try:
+            yield
+        except KeyboardInterrupt as signal:
+            self.session.interrupt(signal)
 
     def figures(self) -> dict[str, object]:
         """Once all is closed: episodes in the folder by outcome, how punctual the loop was, how often the gate stopped
@@ -168,6 +191,10 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, gait: s
     """Open everything that a session needs; `counts` is what the folder holds already, `gait` walks below a policy that
     steers by a camera, and may be the person's. Its figures are final once the block is left.
     """
+
+    def why() -> str:
+        return rig.cause()
+
     with contextlib.ExitStack() as stack:
         imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
         below = gait if steers(config.policy) else "trot"
@@ -176,14 +203,15 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, gait: s
         recorder = stack.enter_context(_recorder(config, opened))
         drive, policy = wire(opened, brain)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)
-        relabel = stack.enter_context(Relabel(config.folder))
-        session = stack.enter_context(Session(recorder, relabel, lambda: drive.intent, limits, counts))
-        stack.callback(keep_notes, config.folder, session)
+        relabel = stack.enter_context(Relabel(config.folder, recorder.ids))
+        note = stack.enter_context(Noter(config.folder, recorder.ids))
+        session = Session(recorder, relabel, lambda: drive.intent, limits, counts, note, why)
+        stack.enter_context(session)
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
-        crier = Crier(recorder, lambda: [*relabel.lost, *session.refusals])
+        crier = Crier(recorder, lambda: [*relabel.lost, *note.lost, *session.refusals])
         rig = Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
         rig.name, rig.brain, rig.recorder = config.policy, brain, recorder
-        rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost]
+        rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost, *note.lost]
         yield rig
     crier.cry()
 

@@ -2,18 +2,18 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Self
+from typing import ParamSpec, Self
 
-import msgspec
-
-from launch.output import console
 from robot.episode import list_episodes, read_episode
 from robot.episode_info import Outcome
 from robot.episode_labels import add_label
+from robot.episode_notes import Note, add_note
 from robot.errors import EpisodeError
-from teleop.session import Session
+
+P = ParamSpec("P")
 
 
 def outcomes(folder: Path) -> Counter[Outcome]:
@@ -25,14 +25,15 @@ def outcomes(folder: Path) -> Counter[Outcome]:
     return counts
 
 
-class Relabel:
-    """Writes second thoughts beside the loop, for each waits on the disk."""
+class Beside:
+    """Writes in a thread of its own, in order, what must not make the loop wait for the disk; and at once, so that a
+    kill of the program costs nothing that is older than the disk is slow.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._writer = ThreadPoolExecutor(1)
         self.lost: list[str] = []
-        """Those that could not be written, and why, in one line each."""
+        """What could not be written, and why, in one line each."""
 
     def __enter__(self) -> Self:
         return self
@@ -40,25 +41,48 @@ class Relabel:
     def __exit__(self, *exc: object) -> None:
         self._writer.shutdown()
 
-    def __call__(self, index: int, outcome: Outcome) -> None:
-        """Say what became of an episode; does not wait."""
-        path = self._folder / f"episode_{index:06d}.mcap"
+    def write(self, lost: str, write: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
+        """Call `write`, soon; `lost` is what to tell people when it fails."""
 
         def check(done: Future[None]) -> None:
             if error := done.exception():
-                self.lost.append(f"{error}; say it again: `leash data label {path} {outcome}`")
+                self.lost.append(f"{error}; {lost}")
 
-        self._writer.submit(add_label, path, outcome).add_done_callback(check)
+        self._writer.submit(write, *args, **options).add_done_callback(check)
 
 
-def keep_notes(folder: Path, session: Session) -> None:
-    """Append what was noted to notes.jsonl beside the episodes: episode, seconds into it, text; or else print it."""
-    rows = [{"episode": index, "seconds": seconds, "text": text} for index, seconds, text in session.notes]
-    if rows:
-        lines = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
-        try:
-            with (folder / "notes.jsonl").open("ab") as file:
-                file.write(lines)
-        except OSError as error:
-            text = f"cannot write {folder / 'notes.jsonl'}: {error.strerror}; the notes were\n{lines.decode().rstrip()}"
-            console.print(text, style="bold red", highlight=False, markup=False, soft_wrap=True)
+class Relabel(Beside):
+    """Writes second thoughts."""
+
+    def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
+        """`ids` are those of the session's episodes by file name."""
+        super().__init__()
+        self._folder, self._ids = folder, ids
+
+    def __call__(self, index: int, outcome: Outcome) -> None:
+        """Say what became of an episode; does not wait."""
+        path = self._folder / f"episode_{index:06d}.mcap"
+        lost = f"say it again: `leash data label {path} {outcome}`"
+        self.write(lost, add_label, path, outcome, id=self._ids.get(path.name, ""))
+
+
+class Noter(Beside):
+    """Writes notes."""
+
+    def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
+        """`ids` are those of the session's episodes by file name."""
+        super().__init__()
+        self._folder, self._ids = folder, ids
+
+    def __call__(self, index: int | None, seconds: float, text: str) -> None:
+        """Keep a note; does not wait."""
+        id = "" if index is None else self._ids.get(f"episode_{index:06d}.mcap", "")
+        self.write(f"the note was {text!r}", add_note, self._folder, Note(index, seconds, text, id))
+
+
+def full(folder: Path, kept: int, wanted: int) -> str:
+    """What to say of a folder that holds as many episodes as are wanted; nothing of another one."""
+    if kept < wanted:
+        return ""
+    count = max(wanted, 1)
+    return f"{folder} holds {kept} of {wanted} episodes; --episodes {kept + count} for {count} more"

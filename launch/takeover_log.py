@@ -1,21 +1,26 @@
 """Keeps why and how long a person took over in each recorded episode."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 from msgspec.structs import replace
 
+from launch.session_files import Beside
 from robot.episode_takeovers import Stretch, add_takeover
 from robot.types import Tick
 from teleop.session import Session
 from teleop.session_states import State
 from teleop.takeover import TakeoverStatus
 
+EVERY = 10
+"""A stretch that lasts is kept anew after so many ticks, so that a kill costs no more of it."""
+
 
 class TakeoverLog:
-    """Fits `Log`, to stand behind the session's: hands each stretch of a takeover to `keep` when it is over."""
+    """Fits `Log`, to stand behind the session's: hands each stretch of a takeover to `keep` as it grows, and when it is
+    over.
+    """
 
     def __init__(self, session: Session, status: Callable[[], TakeoverStatus], keep: Callable[[Stretch], None]) -> None:
         self._session, self._status, self._keep = session, status, keep
@@ -60,6 +65,8 @@ class TakeoverLog:
         self.human += 1
         self.takeovers.add(now.takeover_id)
         self._running = replace(running, ticks=number + 1 - running.first)
+        if self._running.ticks % EVERY == 1:
+            self._keep(self._running)
 
     def _end(self, how: str) -> None:
         if self._running is not None:
@@ -67,26 +74,16 @@ class TakeoverLog:
         self._running = None
 
 
-class Keeper:
+class Keeper(Beside):
     """Writes stretches beside the loop, for each waits on the disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._writer = ThreadPoolExecutor(1)
-        self.lost: list[str] = []
-        """Those that could not be written, and why, in one line each."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._writer.shutdown()
+    def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
+        """`ids` are those of the session's episodes by file name."""
+        super().__init__()
+        self._folder, self._ids = folder, ids
 
     def __call__(self, stretch: Stretch) -> None:
         """Keep one stretch; does not wait."""
-
-        def check(done: Future[None]) -> None:
-            if error := done.exception():
-                self.lost.append(f"{error}; takeover {stretch.takeover} of {stretch.episode} was for {stretch.reason}")
-
-        self._writer.submit(add_takeover, self._folder, stretch).add_done_callback(check)
+        stretch = replace(stretch, id=self._ids.get(stretch.episode, ""))
+        lost = f"takeover {stretch.takeover} of {stretch.episode} was for {stretch.reason}"
+        self.write(lost, add_takeover, self._folder, stretch)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from robot.episode import list_episodes, read_episode
-from robot.episode_info import Outcome
+from robot.episode_info import Outcome, Reason
 from robot.errors import EpisodeError
 from robot.recorder import Recorder
 from robot.types import Tick
@@ -62,6 +62,11 @@ class TrackBook:
         return self._recorder.cut_short
 
     @property
+    def missing(self) -> Mapping[int, str]:
+        """Recordings that have no file after all, and why."""
+        return self._recorder.missing
+
+    @property
     def recording(self) -> bool:
         """Whether a track is being recorded."""
         return self._running is not None
@@ -104,15 +109,16 @@ class TrackBook:
         """Take one tick of it."""
         self._recorder.add(tick)
 
-    def end(self, outcome: Outcome = "unlabelled") -> None:
+    def end(self, outcome: Outcome = "unlabelled", reason: Reason = "stopped", detail: str = "") -> None:
         """End the recording; one that nobody judged was left in the middle, unless the disk was full."""
         if self._running is None:
             return
         if outcome == "unlabelled" and self._running not in self.cut_short:
             outcome = "discarded"
-        self._recorder.end(outcome)
-        self._entries[self._running], self.last = (self._seed, outcome), outcome
-        self._running = None
+        running, ticks, self._running = self._running, self._recorder.status.ticks, None
+        self._recorder.end(outcome, reason, detail)
+        if ticks:
+            self._entries[running], self.last = (self._seed, outcome), outcome
 
     def judge(self, index: int, outcome: Outcome) -> None:
         """Take a second thought about a finished recording."""

@@ -7,10 +7,11 @@ from launch.track import Arena, MakeGait
 from policies.gait import Trot
 from robot.episode import Episode, list_episodes, load_dataset
 from robot.episode_folder import next_index
+from robot.episode_info import Reason
 from robot.errors import EpisodeError
 from robot.recorder import Recorder
 from robot.types import Policy
-from sim.track import Track, draw_track
+from sim.track import Track, Verdict, draw_track
 
 Supervise = Callable[[Arena, Track], Policy]
 """Who steers on a track."""
@@ -41,8 +42,13 @@ def record(arena: Arena, track: Track, upper: Policy, recorder: Recorder) -> str
     """Drive one track and wait until it is safe on disk; how it went. Raises EpisodeError when a tick was lost."""
     recorder.begin({"track": str(track.seed)})
     ran = arena.drive(track, upper, recorder)
-    recorder.end("success" if ran.verdict == "completed" else "failure", ran.verdict)
-    safe, status = recorder.wait(), recorder.status
+    reasons: dict[Verdict, Reason] = {"completed": "success", "late": "timeout"}
+    recorder.end(
+        "success" if ran.verdict == "completed" else "failure", reasons.get(ran.verdict, "failure"), ran.verdict
+    )
+    safe, status = recorder.settle(), recorder.status
     if status.dropped or not safe:
-        raise EpisodeError(f"{status.dropped} of {status.ticks} ticks were lost: {status.error or 'the disk is slow'}")
+        raise EpisodeError(
+            f"{status.dropped} of {status.ticks} ticks were lost: {status.error or 'the recorder did not keep up'}"
+        )
     return ran.verdict

@@ -11,10 +11,10 @@ from launch.intervene import Between
 from launch.lateness import Lateness
 from launch.plan import load_plan
 from launch.priority import first_in_line
-from launch.recording import Crier
+from launch.recording import Crier, say
 from launch.rig import Rig
 from launch.robots import Opened
-from launch.session_files import Relabel, keep_notes
+from launch.session_files import Noter, Relabel
 from launch.takeover_log import Keeper, TakeoverLog
 from launch.track import Arena
 from launch.track_book import TrackBook, recorded
@@ -78,20 +78,20 @@ def seated(
     spec, plan = arena.spec, load_plan("sim")
     info = {"task": "track", "operator": who, "policy": lesson.title}
     with contextlib.ExitStack() as stack:
-        recorder = stack.enter_context(Recorder(lesson.folder, spec, info=info))
-        relabel = stack.enter_context(Relabel(lesson.folder))
+        recorder = stack.enter_context(Recorder(lesson.folder, spec, info=info, report=say))
+        relabel = stack.enter_context(Relabel(lesson.folder, recorder.ids))
+        note = stack.enter_context(Noter(lesson.folder, recorder.ids))
         book = TrackBook(recorder, relabel, lesson.seeds, recorded(lesson.folder))
         stage = TrackStage(arena, book)
         drive = Drive(Usher(operator, lambda: book.recording), Helm(spec), clock=clock, lost=lost)
         takeover = _shared(lesson, drive, arena)
         guide = Guide(stage, book, drive, READY["demonstration" if takeover is None else lesson.method])
-        limits = SessionConfig(spec.rate)
-        session = stack.enter_context(Session(book, book.judge, guide.intent, limits, book.counts))
-        stack.callback(keep_notes, lesson.folder, session)
+        limits = SessionConfig(spec.rate, unjudged="discarded")
+        session = stack.enter_context(Session(book, book.judge, guide.intent, limits, book.counts, note))
         if clock is not None:
             stack.enter_context(first_in_line(plan.processes.control.nice))
         opened = Opened(stage, spec, plan, Calibration.identity(spec))
-        crier = Crier(recorder, lambda: [*relabel.lost, *session.refusals])
+        crier = Crier(recorder, lambda: [*relabel.lost, *note.lost, *session.refusals])
         policy = arena.steered(drive if takeover is None else takeover)
         rig = Rig(opened, drive, policy, session, Lateness(spec.period), book.wanted, live=True)
         rig.name, rig.recorder, rig.aloud, rig.hint = lesson.title, recorder, crier, guide.hint
@@ -121,5 +121,5 @@ def _watched(
         return takeover.status if book.recording else replace(takeover.status, request="")
 
     rig.request = lambda: status().request
-    with Keeper(lesson.folder) as keeper, TakeoverLog(rig.session, status, keeper) as log:
+    with Keeper(lesson.folder, rig.ids) as keeper, TakeoverLog(rig.session, status, keeper) as log:
         yield (log, Between(rig.session, takeover)), Panel(rig, status)

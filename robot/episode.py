@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robot.episode_frames import Frame, list_frames, load_frame
-from robot.episode_info import NANO, End, Outcome, Start, wall
-from robot.episode_labels import read_labels
+from robot.episode_info import NANO, End, Outcome, Start, identity, wall
+from robot.episode_labels import label_of, read_labels
 from robot.episode_layout import Rows
 from robot.episode_rows import read_rows
 from robot.episode_scan import Scan, map_file, scan
@@ -74,6 +74,11 @@ class Episode:
         return len(self.time)
 
     @property
+    def id(self) -> str:
+        """What labels, takeovers and notes know the episode by; copies share it."""
+        return identity(self.start)
+
+    @property
     def spec(self) -> Spec:
         """The body that was recorded."""
         return self.start.spec
@@ -131,7 +136,7 @@ def read_episode(path: Path | str) -> Episode:
         raise EpisodeError(f"{path}: {error}") from None
     if path.suffix != PARTIAL:
         _insist(path, found, len(rows))
-    return _build(path, found, rows, read_labels(path.parent).get(path.name))
+    return _build(path, found, rows, label_of(read_labels(path.parent), path.name, found.start))
 
 
 def load_dataset(

@@ -1,5 +1,6 @@
 """A file that only grows, and takes its final name when it is complete."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,11 +34,14 @@ class AppendFile:
         os.fdatasync(self._descriptor)
 
     def rename(self, path: Path) -> None:
-        """Sync, take another name, make that durable too, and close."""
+        """Sync, take another name, make that durable too, and close. Raises OSError, and then the file is still open
+        under its old name.
+        """
         os.fsync(self._descriptor)
         self.path.rename(path)
         self.path = path
-        self.close()
+        with contextlib.suppress(OSError):  # everything is on the disk
+            self.close()
         sync_folder(path.parent)
 
     def close(self) -> None:
@@ -46,9 +50,10 @@ class AppendFile:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Wait until the names in a folder are on the disk, where the file system lets a program wait for that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

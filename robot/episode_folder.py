@@ -14,15 +14,53 @@ from robot.episode_scan import map_file, read_start
 from robot.errors import EpisodeError
 from robot.spec import Spec
 
-_NAME = re.compile(r"episode_(\d{6,})\.(?:mcap|mcap\.partial|damaged)")
+_NAME = re.compile(r"episode_(\d{6,})\.(?:mcap|damaged)")
+_NOTED = re.compile(rb'"episode":\s*(?:"episode_)?(\d{1,18})')
+BESIDE = ("labels.jsonl", "takeovers.jsonl", "notes.jsonl")
+"""Files beside the episodes that name them."""
+NEXT = ".next"
+"""File with the next number, which outlives the episodes."""
+FINISHING = " finishing"
 PATIENCE = 3.0
 """How long to wait for the recorder of a session that has just died to finish [s]."""
 
 
 def next_index(folder: Path) -> int:
-    """One more than the highest number ever used in the folder."""
-    matches = (_NAME.fullmatch(path.name) for path in folder.iterdir())
-    return max((int(match[1]) for match in matches if match), default=-1) + 1
+    """One more than the highest number ever used in the folder, whether or not that episode is still there.
+
+    Raises OSError.
+    """
+    return max(map(int, _numbers(folder)), default=-1) + 1
+
+
+def keep_index(folder: Path, index: int) -> None:
+    """Keep a number from being used again, even when all visible files are removed. Raises OSError."""
+    used = index + 1
+    if _kept_index(folder) < used:
+        descriptor = os.open(folder / NEXT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(descriptor, f"{used:020d}".encode(), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _kept_index(folder: Path) -> int:
+    try:
+        return int((folder / NEXT).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _numbers(folder: Path) -> Iterator[int | bytes]:
+    """Every number that the folder shows was used."""
+    yield _kept_index(folder) - 1
+    for name in BESIDE:
+        with contextlib.suppress(OSError):
+            yield from _NOTED.findall((folder / name).read_bytes())
+    for path in (*folder.iterdir(), *(folder / "originals").glob("*")):
+        if match := _NAME.match(path.name):
+            yield match[1].encode()
 
 
 def lock_folder(folder: Path) -> int:
@@ -34,16 +72,27 @@ def lock_folder(folder: Path) -> int:
     deadline = time.monotonic() + PATIENCE
     while not _taken(descriptor):
         if time.monotonic() >= deadline:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
+            holder = os.pread(descriptor, 60, 0).decode(errors="replace") or "unknown"
             os.close(descriptor)
-            raise EpisodeError(
-                f"another recorder is writing to {folder} (process {holder}); stop it or choose another folder"
-            )
+            raise EpisodeError(_occupied(folder, holder))
         time.sleep(0.05)
     with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, it only names nobody
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
+
+
+def _occupied(folder: Path, holder: str) -> str:
+    if holder.endswith(FINISHING):
+        process = holder.removesuffix(FINISHING)
+        return f"the last session's recorder (process {process}) still writes to {folder}; wait until it has finished"
+    return f"another recorder is writing to {folder} (process {holder}); stop it or choose another folder"
+
+
+def name_finisher(folder: Path) -> None:
+    """Say in the folder's lock that this process finishes what a session, which has ended, has left to it."""
+    with contextlib.suppress(OSError):
+        (folder / ".lock").write_text(f"{os.getpid()}{FINISHING}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,11 @@ from robot.spec import Spec
 Outcome = Literal["unlabelled", "success", "failure", "discarded"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
+Reason = Literal["success", "failure", "timeout", "stopped", "fault", "interrupted"]
+"""Why a recording ended: it was judged, its time was up, a person stopped it, something went wrong, or the program was
+ended."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
 NANO = 1_000_000_000
 
 FORMAT = "1"
@@ -39,6 +44,8 @@ class Start(msgspec.Struct, frozen=True):
     info: dict[str, str] = {}
     """Task, operator, and whatever else the session wants to keep."""
     format: str = FORMAT
+    id: str = ""
+    """Drawn at random when the episode begins, and kept by copies; empty in files from before there were ids."""
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -50,12 +57,28 @@ class End(msgspec.Struct, frozen=True):
     """What is known when an episode ends."""
 
     outcome: Outcome = "unlabelled"
-    reason: str = "ended"
-    """Why the recording stopped."""
+    reason: str = "stopped"
+    """One of `REASONS`; older files say it in other words."""
     ticks: int = 0
     """Ticks in the file."""
     dropped: int = 0
     """Ticks of the episode that are not in the file."""
+    detail: str = ""
+    """What exactly ended it, for people."""
+
+
+def identity(start: Start) -> str:
+    """The id by which labels, takeovers and notes know an episode; old files are known by when their clock began."""
+    return start.id or f"{start.clock_offset:x}-{start.index}"
+
+
+def reason_of(error: object) -> tuple[Reason, str]:
+    """Why a recording ended that an exception ended, if any did; and the detail."""
+    if isinstance(error, Exception):
+        return "fault", next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", str(error) or "Ctrl-C"
+    return "interrupted", "the program ended"
 
 
 def wall(time: float, start: Start) -> int:

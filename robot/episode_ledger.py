@@ -1,5 +1,6 @@
 """The account of an episode file, drawn from its bytes, new or found after a crash; its ending is written from it."""
 
+import copy
 import struct
 import zlib
 
@@ -33,6 +34,10 @@ class Ledger:
             elif block.op == Op.MESSAGE_INDEX and self._chunks:
                 self._count(data, block)
         self.size += len(data)
+
+    def copy(self) -> "Ledger":
+        """An account that goes its own way from here."""
+        return copy.deepcopy(self)
 
     def ending(self) -> bytes:
         """What to append so that the file is complete."""

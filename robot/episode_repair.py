@@ -12,9 +12,9 @@ import msgspec
 from robot.episode_folder import locked
 from robot.episode_info import END, End, unpack_facts
 from robot.episode_records import HEAD, MAGIC, Block, Chunk, Op, blocks, take_metadata, text
-from robot.episode_scan import body_is_whole, messages, scan
+from robot.episode_scan import body_is_whole, map_file, messages, scan
 from robot.episode_verify import verify
-from robot.episode_write import PARTIAL, EpisodeWriter
+from robot.episode_write import PARTIAL, EpisodeWriter, partial
 from robot.errors import EpisodeError
 
 ORIGINALS = "originals"
@@ -34,17 +34,24 @@ def leftovers(folder: Path) -> list[Path]:
     return [path.with_name(path.name.removesuffix(PARTIAL)) for path in sorted(folder.glob("episode_*.mcap" + PARTIAL))]
 
 
-def seal(path: Path, reason: str) -> int:
+def seal(path: Path, detail: str) -> int:
     """Finish an interrupted episode in place and return how many ticks it has; one without any is removed.
 
-    Raises EpisodeError when something before the cut is damaged, and OSError.
+    One that was interrupted after its last facts were written, and before it got its name, keeps them; another one is
+    `interrupted`, with `detail`. Raises EpisodeError when something before the cut is damaged, and OSError.
     """
+    end = _last_facts(partial(path))
     writer = EpisodeWriter.resume(path)
     if writer.ticks:
-        writer.finish(End(reason=reason, dropped=writer.number + 1 - writer.ticks))
+        interrupted = End(reason="interrupted", detail=detail, dropped=writer.number + 1 - writer.ticks)
+        writer.finish(end if end and end.ticks == writer.ticks else interrupted)
     else:
         writer.discard()
     return writer.ticks
+
+
+def _last_facts(path: Path) -> End | None:
+    return scan(map_file(path)).end
 
 
 def recover(path: Path) -> Recovered:
@@ -92,7 +99,7 @@ def _rebuild(data: bytes, path: Path) -> EpisodeWriter:
     try:
         for block in _whole_chunks(data):
             writer.copy(Chunk([message for message, _ in messages(data, block)]))
-        end = _find_end(data) or End(reason="recovered")
+        end = _find_end(data) or End(reason="interrupted", detail="recovered")
         writer.finish(msgspec.structs.replace(end, dropped=writer.number + 1 - writer.ticks))
     except OSError:
         writer.close()

@@ -45,7 +45,7 @@ class Scan:
     """The end of the last group of chunks that was written whole."""
     faults: list[Fault] = field(default_factory=list)
     digest: str = ""
-    """Size and checksum of the file, as far as it says."""
+    """Size and checksum of the file: of a finished one as it says itself, of another one as counted."""
 
 
 def scan(data: Data) -> Scan:
@@ -60,6 +60,7 @@ def scan(data: Data) -> Scan:
             found.digest = f"{len(data):x}-{_CRC.unpack_from(data, block.body)[0]:08x}"
             break
         _take(data, block, found)
+    found.digest = found.digest or f"{len(data):x}-{zlib.crc32(data):08x}-unfinished"
     _check_ending(data, found, position)
     return found
 

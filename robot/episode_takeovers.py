@@ -1,14 +1,15 @@
-"""Why people took over: an append-only file beside the episodes, one line for each stretch that a person drove.
+"""Why people took over: an append-only file beside the episodes, with lines for each stretch that a person drove.
 
-Who decided at each tick is in the episode itself; this adds what a tick has no place for.
+Who decided at each tick is in the episode itself; this adds what a tick has no place for. A stretch that lasts is
+written again as it grows, so that a program that is killed meanwhile costs only the newest part of it.
 """
 
 from pathlib import Path
 
 import msgspec
 
-from robot.episode_labels import append_line
-from robot.errors import LabelError
+from robot.episode_info import Start
+from robot.episode_labels import belongs, read_lines, write_line
 
 TAKEOVERS = "takeovers.jsonl"
 
@@ -17,7 +18,7 @@ class Stretch(msgspec.Struct, frozen=True):
     """Part of one takeover in one episode."""
 
     episode: str
-    """File name of the episode."""
+    """File name of the episode when it was recorded."""
     takeover: int
     """Number of the takeover in its session."""
     reason: str
@@ -27,29 +28,28 @@ class Stretch(msgspec.Struct, frozen=True):
     ticks: int
     """How many ticks they had it."""
     ended: str
-    """`handback`, `released`, `start`, `operator_lost`, `stopped`, `reset`, or `episode` when that ended first."""
+    """`handback`, `released`, `start`, `operator_lost`, `stopped`, `reset`, or `episode` when that ended first; empty
+    when the program was killed meanwhile."""
+    id: str = ""
+    """Of the episode; empty in lines from before there were ids."""
 
 
 def add_takeover(folder: Path, stretch: Stretch) -> None:
-    """Keep one stretch. Raises LabelError."""
-    try:
-        append_line(folder / TAKEOVERS, msgspec.json.encode(stretch))
-    except OSError as error:
-        raise LabelError(f"cannot write {folder / TAKEOVERS}: {error.strerror}") from None
+    """Keep one stretch, or what it has grown to. Raises LabelError."""
+    write_line(folder / TAKEOVERS, stretch)
 
 
 def read_takeovers(folder: Path) -> list[Stretch]:
-    """All stretches, oldest first; lines that a crash left torn are skipped. Raises LabelError."""
-    try:
-        lines = (folder / TAKEOVERS).read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise LabelError(f"cannot read {folder / TAKEOVERS}: {error.strerror}") from None
-    stretches: list[Stretch] = []
-    for line in lines:
-        try:
-            stretches.append(msgspec.json.decode(line, type=Stretch))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-    return stretches
+    """All stretches as they were last written, in the order of their beginnings; torn lines are skipped.
+
+    Raises LabelError.
+    """
+    stretches: dict[tuple[str, int, int], Stretch] = {}
+    for line in read_lines(folder / TAKEOVERS, Stretch):
+        stretches[line.id or line.episode, line.takeover, line.first] = line
+    return list(stretches.values())
+
+
+def takeovers_of(path: Path, start: Start) -> list[Stretch]:
+    """The stretches of one episode, by its file and first facts. Raises LabelError."""
+    return [line for line in read_takeovers(path.parent) if belongs(line.id, line.episode, path.name, start)]

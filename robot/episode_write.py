@@ -71,11 +71,14 @@ class EpisodeWriter:
         self._ledger = Ledger()
         self._views: list[Message] = []
         self._rows: list[Message] = []
+        self.waiting = 0
+        """Bytes added since the last flush, about."""
 
     def add(self, row: bytes, frames: Mapping[int, bytes]) -> None:
         """Take a tick as `Layout.pack` made it, and the JPEGs of the cameras (by number) that have a new frame."""
         tick = np.frombuffer(row, self.layout.dtype)[0]
         self.number, self.ticks = int(tick["number"]), self.ticks + 1
+        self.waiting += len(row) + sum(map(len, frames.values()))
         captured, seen = self._wall(tick["time"]), self._wall(tick["time"] + tick["age"])
         self._rows.append(Message(TICKS, self.number, seen, captured, row))
         names, none = self.start.spec.names, np.empty(0)
@@ -93,7 +96,7 @@ class EpisodeWriter:
         if self._rows:
             group = (Chunk(self._views), Chunk(self._rows))
             self._append(b"".join(part for chunk in group for part in (chunk.encode(), *chunk.indexes().values())))
-            self._views, self._rows = [], []
+            self._views, self._rows, self.waiting = [], [], 0
 
     def copy(self, chunk: Chunk) -> None:
         """Append a chunk of another file as it is."""
@@ -104,18 +107,28 @@ class EpisodeWriter:
     def forget(self) -> None:
         """Give up what was added since the last flush that succeeded."""
         self.ticks -= len(self._rows)
-        self._views, self._rows = [], []
+        self._views, self._rows, self.waiting = [], [], 0
 
     def sync(self) -> None:
         """Wait until everything flushed is on the disk: from here on it survives a power cut."""
         self._file.sync()
 
     def finish(self, end: End) -> Path:
-        """Complete the file and give it its name; `end.ticks` is filled in. Raises OSError."""
+        """Complete the file and give it its name, or the next free one where that is taken; `end.ticks` is filled in.
+
+        Raises OSError, and then the file is without an ending and may be finished otherwise.
+        """
         self.flush()
-        self._append(mcap.metadata(END, pack_facts(msgspec.structs.replace(end, ticks=self.ticks))))
-        self._file.append(self._ledger.ending())
-        self._file.rename(self.path)
+        size, ledger = self._file.size, self._ledger.copy()
+        try:
+            self._append(mcap.metadata(END, pack_facts(msgspec.structs.replace(end, ticks=self.ticks))))
+            self._file.append(self._ledger.ending())
+            self.path = free_path(self.path)
+            self._file.rename(self.path)
+        except OSError:
+            self._file.cut(size)
+            self._ledger = ledger
+            raise
         return self.path
 
     def discard(self) -> None:
@@ -133,6 +146,14 @@ class EpisodeWriter:
 
     def _wall(self, time: float) -> int:
         return wall(time, self.start)
+
+
+def free_path(path: Path) -> Path:
+    """The name of a finished episode, or that of the next number that no finished episode has."""
+    while path.exists():
+        head, _, number = path.stem.rpartition("_")
+        path = path.with_name(f"{head}_{int(number) + 1:06d}.mcap" if number.isdecimal() else f"{path.stem}_1.mcap")
+    return path
 
 
 def partial(path: Path) -> Path:

@@ -4,29 +4,35 @@ The files are written by a process of its own; see recorder_link for how it is k
 it does, and episode_write for what a file is.
 """
 
+import logging
 import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from robot.episode_folder import check_same_body, lock_folder, next_index
-from robot.episode_info import Outcome
+from robot.episode_info import Outcome, Reason, reason_of
 from robot.episode_layout import Layout
 from robot.errors import EpisodeError
 from robot.recorder_link import Link
-from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Setup
+from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Setup, dated
 from robot.spec import Spec
 from robot.types import Tick
 
 ROOM = 256 << 20
 """Bytes that must be free before an episode begins: twice two minutes of one camera."""
 PATIENCE = 10.0
-"""How long leaving the `with` may wait for the last episode to be complete [s]."""
+"""How long `wait` waits, and how long a recorder may fail to start before it is given up when a session ends [s]."""
+SAY = 1.0, 5.0
+"""When it is first said what a program waits for that does not end yet, and how often from then on [s]."""
+
+_log = logging.getLogger("leash.recorder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Finished:
     """Why it ended."""
     dropped: int
     """Ticks of it that are not in the file."""
+    detail: str = ""
+    """What exactly ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +80,12 @@ class Recorder:
         info: Mapping[str, str] | None = None,
         room: int = ROOM,
         nice: int = 5,
+        report: Callable[[str], object] = _log.warning,
     ) -> None:
         """`info` is kept in every episode: task, operator. `room` is how many bytes must be free to begin one, `nice`
-        the priority of the process that writes.
+        the priority of the process that writes; `report` is told what the end of a session waits for.
         """
+        self._report = report
         self.folder = Path(folder)
         self._spec, self._room = spec, room
         self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), nice, tidy=True)
@@ -91,6 +101,10 @@ class Recorder:
         """What the recorder had to tell: interrupted episodes that it completed, what it could not write."""
         self.cut_short: dict[int, str] = {}
         """Episodes that the disk ended early, and why in one line, as far as we have heard."""
+        self.missing: dict[int, str] = {}
+        """Episodes that have no file, since not one of their ticks could be recorded, and why in one line."""
+        self.ids: dict[str, str] = {}
+        """Ids of the episodes of this session, by file name."""
 
     def __enter__(self) -> Self:
         """Raises EpisodeError when nothing can be written to the folder, it holds episodes of another body, or somebody
@@ -105,13 +119,25 @@ class Recorder:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Raises EpisodeError when the last episode could not be completed in time and nothing worse is under way."""
-        self.end(reason="session closed" if exc[0] is None else "interrupted")
-        complete = self.wait(PATIENCE)
-        self._link.close(PATIENCE if complete else 0.0)
+        """Wait until the last episode is complete, however long that takes; Ctrl-C leaves it to the recorder.
+
+        Raises EpisodeError when it is not complete and nothing worse is under way.
+        """
+        self.end("unlabelled", *reason_of(exc[1]))
+        try:
+            self.settle()
+        except KeyboardInterrupt:
+            self._report(f"the recorder is not waited for: {self._link.left} to go")
+        left, process, trouble = self._link.left, self._link.process, self._link.error
+        pending, stopped, alive = self._link.pending, self._link.stopped, self._link.close()
         os.close(self._lock)
-        if not complete and exc[0] is None:
-            raise EpisodeError(f"the recorder did not finish in {PATIENCE:g} s; try `leash data recover {self.folder}`")
+        if pending and exc[0] is None:
+            what = f"the recorder (process {process}) finishes {left} by itself"
+            if stopped:
+                what = f"the recorder has {left} to go; `kill -CONT {process}` lets it finish what it has taken of them"
+            elif not alive:
+                what = f"{left} are lost: {trouble or 'the recorder was killed'}"
+            raise EpisodeError(f"{what}; see `leash data list {self.folder}`")
 
     def begin(self, info: Mapping[str, str] | None = None) -> int:
         """Start an episode; return its number. Raises EpisodeError when one is running or the disk is nearly full."""
@@ -123,7 +149,8 @@ class Recorder:
             raise EpisodeError(
                 f"{free >> 20} MB are free in {self.folder}, an episode may need {self._room >> 20} MB; make room first"
             )
-        self._begin = Begin(self._next, dict(info or {}))
+        self._begin = Begin(self._next, dict(info or {}), uuid.uuid4().hex)
+        self.ids[f"episode_{self._next:06d}.mcap"] = self._begin.id
         self._next += 1
         self._recording, self._ticks, self._dropped, self._error, self._taken = True, 0, 0, "", {}
         return self._begin.index
@@ -134,6 +161,8 @@ class Recorder:
         if self._begin is None or not self._recording:
             return
         number, self._ticks = self._ticks, self._ticks + 1
+        if not self._begin.created and math.isfinite(tick.obs.time + tick.obs.age):
+            self._begin = dated(self._begin, tick.obs.time + tick.obs.age)
         frames = {} if self._error else self._new_frames(tick)
         readable = math.isfinite(tick.obs.time + tick.obs.age) and not self._error
         jpegs = [(self._cameras.index(name), tick.obs.images[name].jpeg) for name in frames]
@@ -142,15 +171,16 @@ class Recorder:
         else:
             self._dropped += 1
 
-    def end(self, outcome: Outcome = "unlabelled", reason: str = "ended") -> None:
-        """End the running episode, if any. It is completed in the background; `wait` or `last` tell when.
+    def end(self, outcome: Outcome = "unlabelled", reason: Reason = "stopped", detail: str = "") -> None:
+        """End the running episode, if any. It is completed in the background; `wait` or `last` tell when. `detail` says
+        for people what exactly ended it.
 
         One that the disk cut short stays unlabelled, unless it is discarded.
         """
         if self._begin is not None and self._recording:
             if self._begin.index in self.cut_short and outcome != "discarded":
                 outcome = "unlabelled"
-            self._link.finish(self._begin, Finish(0, outcome, reason, self._ticks))
+            self._link.finish(self._begin, Finish(0, outcome, reason, self._ticks, detail))
         self._recording = False
 
     def wait(self, timeout: float = PATIENCE) -> bool:
@@ -160,6 +190,28 @@ class Recorder:
         while self._link.pending and time.monotonic() < deadline:
             self._listen(0.02)
         return not self._link.pending
+
+    def settle(self) -> bool:
+        """Wait until everything handed over is safe, however long that takes, and report what is waited for.
+
+        Returns False when the recorder cannot even be started any more.
+        """
+        begun = time.monotonic()
+        said = begun + SAY[0]
+        while self._link.pending:
+            self._listen(0.02)
+            now = time.monotonic()
+            if self._link.error and now - begun > PATIENCE:
+                return False
+            if now > said and self._link.pending:
+                said = now + SAY[1]
+                self._report(self._waiting())
+        return True
+
+    def _waiting(self) -> str:
+        process = self._link.process
+        stopped = f"; it is stopped, `kill -CONT {process}` lets it go on" if self._link.stopped else ""
+        return f"waiting for the recorder (process {process}): {self._link.left} to go{stopped}"
 
     @property
     def process(self) -> int:
@@ -203,8 +255,11 @@ class Recorder:
 
     def _hear(self, reply: Done | Failed | Note) -> None:
         if isinstance(reply, Done):
-            path = self.folder / f"episode_{reply.index:06d}.mcap"
-            self.last = Finished(reply.index, path, reply.ticks, reply.outcome, reply.reason, reply.dropped)
+            path = self.folder / (reply.file or f"episode_{reply.index:06d}.mcap")
+            facts = (reply.ticks, reply.outcome, reply.reason, reply.dropped, reply.detail)
+            self.last = Finished(reply.index, path, *facts)
+            if not reply.ticks and reply.dropped:
+                self.missing[reply.index] = f"episode {reply.index} has no file: none of its ticks could be recorded"
         elif isinstance(reply, Failed):
             self.cut_short[reply.index] = f"episode {reply.index} is cut short: {reply.error}"
             self._error = self.cut_short.get(self._begin.index, "") if self._begin else ""

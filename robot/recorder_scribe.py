@@ -4,18 +4,18 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from robot.episode_info import NANO, End, Start
+from robot.episode_folder import keep_index
+from robot.episode_info import End, Start
 from robot.episode_layout import Layout
 from robot.episode_repair import leftovers, seal
-from robot.episode_scan import map_file, scan
-from robot.episode_write import EpisodeWriter, partial
+from robot.episode_scan import map_file, read_start, scan
+from robot.episode_write import PARTIAL, EpisodeWriter, partial
 from robot.errors import EpisodeError
 from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Reply, Safe, Setup
 
@@ -23,6 +23,8 @@ FLUSH = 0.25
 """A tick is with the kernel this long after it arrived, at most [s]."""
 SYNC = 0.5
 """A tick is on the disk about this long after it arrived, at most [s]."""
+GROUP = 1 << 20
+"""Bytes that are handed to the kernel at once, however soon; so a backlog, too, is written in parts that count."""
 FULL = {errno.ENOSPC, errno.EDQUOT}
 """What the operating system calls a full disk."""
 RESERVE = 4 << 20
@@ -36,7 +38,8 @@ class Scribe:
         self._setup, self._reply = setup, reply
         self._folder = Path(setup.folder)
         self._dtype = Layout(len(setup.spec.joints), len(setup.spec.cameras)).dtype
-        self._index, self._info = -1, setup.info
+        self._begin = Begin(-1, {})
+        self._path = self._folder
         self._writer: EpisodeWriter | None = None
         self._over = True
         """Nothing more is taken for the current episode."""
@@ -49,17 +52,14 @@ class Scribe:
         if setup.tidy:
             self._tidy()
 
-    @property
-    def _path(self) -> Path:
-        return self._folder / f"episode_{self._index:06d}.mcap"
-
     def begin(self, begin: Begin) -> None:
         """Turn to an episode: a new one, one that a crash interrupted, or one completed just before a crash."""
-        self._index, self._info = begin.index, self._setup.info | begin.info
+        self._begin, self._path = begin, self._place(begin)
         self._writer, self._over, self._cut, self._end = None, self._path.exists(), "", None
         with self._disk():
             if self._over:
                 self._end = scan(map_file(self._path)).end
+            keep_index(self._folder, begin.index)
             self._hold_back()
             if partial(self._path).exists():
                 self._resume()
@@ -71,25 +71,26 @@ class Scribe:
             return
         with self._disk():
             tick = np.frombuffer(row, self._dtype)[0]
-            self._writer = self._writer or self._open(float(tick["time"] + tick["age"]))
+            self._writer = self._writer or self._open()
             if tick["number"] > self._writer.number:
                 self._writer.add(row, frames)
 
     def finish(self, request: Finish) -> None:
         """Complete the episode. One that the disk cut short is nobody's success or failure, at most discarded."""
         self._item = request.item
-        end = self._complete(End(request.outcome, request.reason), request.total)
-        self._reply(Done(self._index, end.ticks, end.outcome, end.reason, end.dropped))
+        end = self._complete(End(request.outcome, request.reason, detail=request.detail), request.total)
+        file = self._path.name if end.ticks else ""
+        self._reply(Done(self._begin.index, end.ticks, end.outcome, end.reason, end.dropped, end.detail, file))
         self._confirm()
 
-    def close(self, reason: str) -> None:
-        """Complete the episode under way, if any, as far as it came."""
+    def close(self, detail: str) -> None:
+        """Complete the episode under way, if any, as far as it came; it was interrupted."""
         if self._writer is not None:
-            self._complete(End(reason=reason), self._writer.number + 1)
+            self._complete(End(reason="interrupted", detail=detail), self._writer.number + 1)
 
     def due(self, now: float) -> None:
-        """Flush and sync what has waited long enough; call this often."""
-        if now - self._flushed >= FLUSH:
+        """Flush and sync what has waited long enough, or is much; call this often."""
+        if now - self._flushed >= FLUSH or (self._writer and self._writer.waiting >= GROUP):
             self._flushed = now
             with self._disk():
                 if self._writer and not self._over:
@@ -105,7 +106,7 @@ class Scribe:
         """Complete what an earlier session left; what is damaged stays as it is, for a person to see."""
         for path in leftovers(self._folder):
             try:
-                ticks = seal(path, "interrupted by a crash")
+                ticks = seal(path, "a crash")
                 self._reply(Note(f"{path.name} was interrupted by a crash; its {ticks} ticks are kept"))
             except (EpisodeError, OSError) as error:
                 self._reply(Note(f"{path.name} was interrupted by a crash and stays unfinished: {error}"))
@@ -118,17 +119,24 @@ class Scribe:
             damaged = partial(self._path).rename(self._path.with_suffix(".damaged"))
             self._reply(Note(f"{damaged} is set aside: {error}"))
 
-    def _open(self, time: float) -> EpisodeWriter:
-        now = datetime.now(UTC)
+    def _place(self, begin: Begin) -> Path:
+        """The file that the episode has from before a crash, or else the first that is nobody's."""
+        path = self._folder / f"episode_{begin.index:06d}.mcap"
+        while not (_may_be(path, begin.id) and _may_be(partial(path), begin.id)):
+            path = self._folder / f"episode_{int(path.stem[8:]) + 1:06d}.mcap"
+        return path
+
+    def _open(self) -> EpisodeWriter:
         start = Start(
             spec=self._setup.spec,
             spec_hash=self._setup.spec.hash,
             calibration_hash=self._setup.calibration_hash,
-            index=self._index,
-            created=now.isoformat(timespec="milliseconds"),
-            clock_offset=int(now.timestamp() * NANO) - round(time * NANO),
+            index=self._begin.index,
+            created=self._begin.created,
+            clock_offset=self._begin.clock_offset,
             version=version("leash"),
-            info=self._info,
+            info=self._setup.info | self._begin.info,
+            id=self._begin.id,
         )
         return EpisodeWriter(self._path, start)
 
@@ -144,9 +152,9 @@ class Scribe:
             if not self._cut:
                 end = self._counted(end, total)
                 if self._writer:
-                    self._writer.finish(end)
+                    self._path = self._writer.finish(end)
                 return end
-        return self._finish_cut(msgspec.structs.replace(end, reason=self._cut), total)
+        return self._finish_cut(msgspec.structs.replace(end, reason="fault", detail=self._cut), total)
 
     def _finish_cut(self, end: End, total: int) -> End:
         """Note: only now, so that `total` counts what came after the cut too. Done in the room that was held back."""
@@ -156,7 +164,7 @@ class Scribe:
         end = self._counted(end, total)
         if self._writer:
             try:
-                self._writer.finish(end)
+                self._path = self._writer.finish(end)
             except OSError:
                 self._writer.close()
         return end
@@ -195,4 +203,17 @@ class Scribe:
                 self._cut = "disk full" if error.errno in FULL else f"disk failed: {error.strerror}"
                 if self._writer:
                     self._writer.forget()
-                self._reply(Failed(self._index, text))
+                self._reply(Failed(self._begin.index, text))
+
+
+def _may_be(path: Path, id: str) -> bool:
+    """Whether an episode may have this file: nothing is there, or what its recorder has begun or completed itself.
+
+    Note: an unfinished file whose beginning cannot be read is what a crash left of ours.
+    """
+    try:
+        return read_start(map_file(path)).id == id
+    except FileNotFoundError:
+        return True
+    except (EpisodeError, OSError):
+        return path.suffix == PARTIAL

@@ -1,8 +1,10 @@
 """What the control process and the recorder process say to each other: one header, then raw bytes."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
-from robot.episode_info import Outcome
+from robot.episode_info import NANO, Outcome
 from robot.spec import Spec
 
 
@@ -24,6 +26,11 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
 
     index: int
     info: dict[str, str]
+    id: str = ""
+    created: str = ""
+    """Wall-clock time at the first tick, ISO 8601 in UTC."""
+    clock_offset: int = 0
+    """What to add to monotonic time at the first tick to get wall-clock time [ns]."""
 
 
 class Take(msgspec.Struct, frozen=True, tag="take"):
@@ -41,6 +48,7 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
     reason: str
     total: int
     """Ticks that the episode had, lost ones included."""
+    detail: str = ""
 
 
 class Quit(msgspec.Struct, frozen=True, tag="quit"):
@@ -62,6 +70,9 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     reason: str
     dropped: int = 0
     """Ticks of the episode that are not in the file."""
+    detail: str = ""
+    file: str = ""
+    """Name of the file; empty where there is none, for want of a tick."""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -83,6 +94,13 @@ Reply = Safe | Done | Failed | Note
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+
+
+def dated(begin: Begin, time: float) -> Begin:
+    """The beginning of an episode whose first tick was seen just now, at `time` [s] of its own clock."""
+    now = datetime.now(UTC)
+    offset = int(now.timestamp() * NANO) - round(time * NANO)
+    return msgspec.structs.replace(begin, created=now.isoformat(timespec="milliseconds"), clock_offset=offset)
 
 
 def encode(message: Request | Reply) -> bytes:

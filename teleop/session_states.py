@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum, StrEnum
 
-from robot.episode_info import Outcome
+from robot.episode_info import Outcome, Reason
 from teleop.operator import Event
 
 
@@ -27,6 +27,8 @@ class Timer(Enum):
     """The time for changing a label is over."""
     CUT = "cut"
     """The disk ended the episode."""
+    FAULT = "fault"
+    """Something stopped the robot, and not a person."""
 
 
 class Effect(Enum):
@@ -44,6 +46,19 @@ LABELS: Mapping[Event | Timer, Outcome] = {
     Event.DISCARD: "discarded",
 }
 
+REASONS: Mapping[Event | Timer, tuple[Reason, str]] = {
+    Event.STOP: ("stopped", "stop"),
+    Event.SUCCESS: ("success", ""),
+    Event.FAIL: ("failure", ""),
+    Event.DISCARD: ("stopped", "discard"),
+    Event.ESTOP: ("stopped", "e-stop"),
+    Event.QUIT: ("stopped", "quit"),
+    Timer.LIMIT: ("timeout", "time limit"),
+    Timer.CUT: ("fault", ""),
+    Timer.FAULT: ("fault", ""),
+}
+"""Why an episode ended, and what exactly ended it, by what led out of recording."""
+
 TRANSITIONS: Mapping[tuple[State, Event | Timer], tuple[State, Effect | None]] = {
     (State.IDLE, Event.START): (State.RECORDING, Effect.BEGIN),
     (State.IDLE, Event.QUIT): (State.DONE, None),
@@ -56,6 +71,7 @@ TRANSITIONS: Mapping[tuple[State, Event | Timer], tuple[State, Effect | None]] =
     (State.RECORDING, Event.QUIT): (State.DONE, Effect.END),
     (State.RECORDING, Timer.LIMIT): (State.STOPPED, Effect.END),
     (State.RECORDING, Timer.CUT): (State.STOPPED, Effect.END),
+    (State.RECORDING, Timer.FAULT): (State.STOPPED, Effect.END),
     (State.STOPPED, Event.START): (State.RECORDING, Effect.BEGIN),
     (State.STOPPED, Event.SUCCESS): (State.STOPPED, Effect.LABEL),
     (State.STOPPED, Event.FAIL): (State.STOPPED, Effect.LABEL),

@@ -38,6 +38,7 @@ class Nowhere:
     """A recorder that keeps nothing."""
 
     cut_short: Mapping[int, str] = {}
+    missing: Mapping[int, str] = {}
 
     def begin(self) -> int:
         return 0
@@ -45,7 +46,7 @@ class Nowhere:
     def add(self, tick: Tick) -> None:
         pass
 
-    def end(self, outcome: Outcome = "unlabelled") -> None:
+    def end(self, outcome: Outcome = "unlabelled", reason: str = "stopped", detail: str = "") -> None:
         pass
 
 

@@ -169,6 +169,7 @@ class Nowhere:
     def __init__(self) -> None:
         self.count = 0
         self.cut_short: dict[int, str] = {}
+        self.missing: dict[int, str] = {}
 
     def begin(self) -> int:
         self.count += 1
@@ -177,7 +178,7 @@ class Nowhere:
     def add(self, tick: Tick) -> None:
         return None
 
-    def end(self, outcome: str = "unlabelled") -> None:
+    def end(self, outcome: str = "unlabelled", reason: str = "stopped", detail: str = "") -> None:
         return None
 
 

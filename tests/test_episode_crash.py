@@ -92,7 +92,7 @@ def test_sealing_keeps_every_whole_tick_and_says_why_it_ended(tmp_path: Path) ->
     assert leftovers(tmp_path) == [path]
     assert seal(path, "power cut") == 20
     assert verify(path) == []
-    assert read_episode(path).end == End("unlabelled", "power cut", 20, 0)
+    assert read_episode(path).end == End("unlabelled", "interrupted", 20, 0, "power cut")
     assert leftovers(tmp_path) == []
 
 
@@ -196,7 +196,7 @@ def test_recovery_saves_everything_but_the_damaged_chunk_and_keeps_the_original(
     assert verify(path) == []
     episode = read_episode(path)
     assert list(episode.number) == [*range(5), *range(10, 23)]
-    assert episode.end == End("success", "ended", 18, 5)
+    assert episode.end == End("success", ticks=18, dropped=5)
     same_ticks(episode, [ticks(23)[number] for number in episode.number])
     assert not (tmp_path / ".recovery").exists()
 
@@ -230,7 +230,7 @@ def test_recovery_of_an_unfinished_episode_gives_it_its_name(tmp_path: Path) -> 
     saved = recover(partial(path))
     assert (saved.path, saved.ticks) == (path, 20)
     assert [file.name for file in (tmp_path / "originals").iterdir()] == ["episode_000000.mcap.partial"]
-    assert read_episode(path).end == End(reason="recovered", ticks=20)
+    assert read_episode(path).end == End(reason="interrupted", ticks=20, detail="recovered")
 
 
 def test_recovery_does_not_overwrite_another_episode(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from recordings import blind_spec, record, small_spec
+from recordings import blind_spec, record, small_spec, start
 
 from robot import episode_folder
 from robot.episode import load_dataset, read_episode
 from robot.episode_folder import check_same_body, lock_folder, locked, next_index
 from robot.episode_info import OUTCOMES, Outcome
-from robot.episode_labels import LABELS, add_label, read_labels
+from robot.episode_labels import LABELS, add_label, label_of, read_labels
 from robot.errors import EpisodeError, LabelError
 from robot.spec import Spec
 
@@ -70,8 +70,12 @@ def test_a_spec_whose_hash_alone_differs_is_refused_too(tmp_path: Path) -> None:
 def test_the_last_label_counts(tmp_path_factory: pytest.TempPathFactory, outcomes: list[Outcome]) -> None:
     folder = tmp_path_factory.mktemp("labels")
     for outcome in outcomes:
-        add_label(folder / "episode_000004.mcap", outcome, "somebody")
-    assert read_labels(folder) == {"episode_000004.mcap": outcomes[-1]}
+        add_label(folder / "episode_000004.mcap", outcome, "somebody", id="four")
+    assert outcome_of(folder, "four") == outcomes[-1]
+
+
+def outcome_of(folder: Path, id: str) -> Outcome | None:
+    return label_of(read_labels(folder), "whatever.mcap", replace(start(), id=id))
 
 
 def test_a_label_changes_the_outcome_and_not_the_file(tmp_path: Path) -> None:
@@ -87,17 +91,17 @@ def test_a_label_changes_the_outcome_and_not_the_file(tmp_path: Path) -> None:
 
 
 def test_a_torn_label_line_costs_only_itself(tmp_path: Path) -> None:
-    path = tmp_path / "episode_000000.mcap"
+    path = record(tmp_path)
     add_label(path, "success")
     with (tmp_path / LABELS).open("ab") as file:
         file.write(b'{"episode": "episode_000000.mcap", "outco')
-    assert read_labels(tmp_path) == {path.name: "success"}
+    assert read_episode(path).outcome == "success"
     add_label(path, "failure")
-    assert read_labels(tmp_path) == {path.name: "failure"}
+    assert read_episode(path).outcome == "failure"
 
 
 def test_labels_of_a_folder_without_any(tmp_path: Path) -> None:
-    assert read_labels(tmp_path) == {}
+    assert read_labels(tmp_path) == []
 
 
 def test_labels_that_cannot_be_read_or_written_are_named_and_no_episode_is_called_damaged(tmp_path: Path) -> None:
@@ -111,10 +115,10 @@ def test_labels_that_cannot_be_read_or_written_are_named_and_no_episode_is_calle
 def test_a_label_of_which_only_a_part_fits_on_the_disk_is_not_called_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, write = tmp_path / "episode_000000.mcap", os.write
+    path, write = record(tmp_path), os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:9]))
     with pytest.raises(LabelError, match="No space left on device"):
         add_label(path, "success")
     monkeypatch.undo()
     add_label(path, "failure")
-    assert read_labels(tmp_path) == {path.name: "failure"}
+    assert read_episode(path).outcome == "failure"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ from robot.errors import LabelError, UsageError
 from robot.fake import FakeRobot
 from robot.loop import run
 from robot.spec import load_spec
-from robot.types import SOURCES, Tick
+from robot.types import SOURCES, Action, Tick
 from teleop.answering import Answer, Answering
 from teleop.drive import Drive
 from teleop.help import FITTED, Limits
@@ -107,6 +108,7 @@ class Nowhere:
     def __init__(self) -> None:
         self.count = 0
         self.cut_short: dict[int, str] = {}
+        self.missing: dict[int, str] = {}
 
     def begin(self) -> int:
         self.count += 1
@@ -115,7 +117,7 @@ class Nowhere:
     def add(self, tick: Tick) -> None:
         return None
 
-    def end(self, outcome: str = "unlabelled", reason: str = "ended") -> None:
+    def end(self, outcome: str = "unlabelled", reason: str = "stopped", detail: str = "") -> None:
         return None
 
 
@@ -126,8 +128,11 @@ def kept(
     drive = Drive(Scripted(script), Stand(SPEC))
     takeover = Takeover(Stand(SPEC), drive, SPEC, config or TakeoverConfig(begin="nobody"))
     session = Session(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
-    stretches: list[Stretch] = []
+    stretches: dict[tuple[str, int, int], Stretch] = {}
     ticks: list[Tick] = []
+
+    def keep(stretch: Stretch) -> None:
+        stretches[stretch.episode, stretch.takeover, stretch.first] = stretch
 
     class Both:
         """Fits `Log`."""
@@ -144,10 +149,10 @@ def kept(
             log.add(tick)
             Between(session, takeover).add(tick)
 
-    with FakeRobot(SPEC) as robot, TakeoverLog(session, lambda: takeover.status, stretches.append) as log:
+    with FakeRobot(SPEC) as robot, TakeoverLog(session, lambda: takeover.status, keep) as log:
         robot.reset()
         run(robot, takeover, Both(), ticks=round(seconds * SPEC.rate))
-    return stretches, ticks
+    return list(stretches.values()), ticks
 
 
 def asking(event: Event, seconds: float = 1.0) -> Segment:
@@ -190,6 +195,20 @@ def test_a_takeover_that_goes_on_into_the_next_episode_has_a_stretch_in_each() -
     ]
 
 
+def test_a_takeover_that_lasts_is_kept_twice_a_second() -> None:
+    lines: list[Stretch] = []
+    session = Session(Nowhere(), lambda index, outcome: None, lambda: Intent(0.0, events=(Event.START,)))
+    taken = TakeoverStatus("human", takeover_id=1, taken=True, reason="person")
+    with TakeoverLog(session, lambda: taken, lines.append) as log, FakeRobot(SPEC) as robot:
+        robot.reset()
+        for _ in range(35):
+            obs = robot.observe()
+            tick = Tick(obs, Action(SPEC.stand), robot.send(Action(SPEC.stand)))
+            session.add(tick)
+            log.add(tick)
+        assert [(line.ticks, line.ended) for line in lines] == [(1, ""), (11, ""), (21, ""), (31, "")]
+
+
 def test_the_policy_drives_only_while_it_is_recorded() -> None:
     wait = Segment(1.0, engaged=False)
     stretches, ticks = kept([wait, asking(Event.START), asking(Event.SUCCESS), wait], 5.0)
@@ -213,8 +232,12 @@ def test_stretches_are_read_back_and_torn_lines_skipped(tmp_path: Path) -> None:
     add_takeover(tmp_path, ROW)
     with (tmp_path / TAKEOVERS).open("ab") as file:
         file.write(b'{"episode": "epis')
-    add_takeover(tmp_path, ROW)
-    assert read_takeovers(tmp_path) == [ROW, ROW]
+    grown = msgspec.structs.replace(ROW, ticks=30)
+    add_takeover(tmp_path, grown)
+    assert read_takeovers(tmp_path) == [grown], "a stretch is read as it was last written"
+    other = msgspec.structs.replace(ROW, id="another episode that once had that name")
+    add_takeover(tmp_path, other)
+    assert read_takeovers(tmp_path) == [grown, other]
 
 
 def test_what_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
@@ -223,7 +246,7 @@ def test_what_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
         read_takeovers(tmp_path)
     with pytest.raises(LabelError, match="cannot write"):
         add_takeover(tmp_path, ROW)
-    with Keeper(tmp_path) as keeper:
+    with Keeper(tmp_path, {}) as keeper:
         keeper(ROW)
     assert "takeover 7 of episode_000003.mcap was for risk" in keeper.lost[0]
 

@@ -20,7 +20,6 @@ from robot import recorder_link
 from robot.episode import load_dataset, read_episode
 from robot.episode_info import OUTCOMES, End
 from robot.episode_verify import verify
-from robot.episode_write import partial
 from robot.errors import EpisodeError, RobotError
 from robot.fake import FakeRobot
 from robot.loop import run
@@ -64,7 +63,7 @@ def test_a_session_of_episodes_comes_back_number_for_number(tmp_path: Path) -> N
             assert not one.status.recording
         assert one.wait()
         assert one.last is not None
-        assert (one.last.index, one.last.ticks, one.last.outcome, one.last.reason) == (2, 22, "failure", "ended")
+        assert (one.last.index, one.last.ticks, one.last.outcome, one.last.reason) == (2, 22, "failure", "stopped")
         assert (one.status.dropped, one.status.restarts, one.status.error) == (0, 0, "")
     loaded = load_dataset(one.folder)
     assert [episode.outcome for episode in loaded] == list(OUTCOMES[:3])
@@ -183,7 +182,7 @@ def test_when_the_control_process_is_killed_the_recorder_completes_the_episode_a
     episode = read_episode(path)
     same_ticks(episode, ticks(20))
     assert episode.end is not None
-    assert episode.end.reason == "control lost"
+    assert (episode.end.reason, episode.end.detail) == ("interrupted", "control lost")
     with recorder(tmp_path) as one:
         assert one.begin() == 1
 
@@ -213,36 +212,14 @@ def test_a_recorder_that_stands_still_costs_ticks_that_are_counted_and_never_tim
     assert (episode.image_index("tail")[2:] >= 0).all()
 
 
-def test_a_recorder_that_never_wakes_is_reported_and_its_episode_completed_by_the_next_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder_module, "PATIENCE", 0.3)
-    with (
-        pytest.raises(EpisodeError, match=r"did not finish in 0\.3 s; try `leash data recover"),
-        recorder(tmp_path) as one,
-    ):
-        one.begin()
-        feed(one, ticks(20))
-        assert one.wait(10.0)
-        os.kill(one.process, signal.SIGSTOP)
-    path = tmp_path / "episode_000000.mcap"
-    assert partial(path).exists()
-    monkeypatch.undo()
-    with recorder(tmp_path) as two:
-        assert two.begin() == 1
-        until(lambda: bool(two.status and two.notes))
-        assert two.notes == ["episode_000000.mcap was interrupted by a crash; its 20 ticks are kept"]
-    same_ticks(read_episode(path), ticks(20))
-
-
-def test_an_exception_ends_the_episode_as_interrupted(tmp_path: Path) -> None:
+def test_an_exception_ends_the_episode_as_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), recorder(tmp_path) as one:
         one.begin()
         feed(one, ticks(3))
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by nothing")
     end = read_episode(tmp_path / "episode_000000.mcap").end
     assert end is not None
-    assert (end.reason, end.outcome, end.ticks) == ("interrupted", "unlabelled", 3)
+    assert end == End("unlabelled", "fault", 3, detail="by nothing")
 
 
 def test_an_episode_without_ticks_leaves_no_file(tmp_path: Path) -> None:
@@ -294,7 +271,7 @@ def test_a_recorder_that_cannot_start_says_why_and_the_loop_goes_on(
     monkeypatch.setattr(recorder_link, "PROGRAM", "raise SystemExit('no such luck')")
     monkeypatch.setattr(recorder_link, "RESTART_AFTER", 0.001)
     monkeypatch.setattr(recorder_module, "PATIENCE", 0.1)
-    with pytest.raises(EpisodeError, match="did not finish"), recorder(tmp_path) as one:
+    with pytest.raises(EpisodeError, match=r"3 ticks, .* are lost: .*no such luck"), recorder(tmp_path) as one:
         one.begin()
         feed(one, ticks(3))
         until(lambda: "no such luck" in one.status.error)
@@ -317,7 +294,7 @@ with Recorder(Path(sys.argv[1]), small_spec(), room=5 << 20) as recorder:
     print(recorder.status.error)
     recorder.end("success")
     assert recorder.wait()
-    print(recorder.last.reason, recorder.last.dropped)
+    print(recorder.last.detail, recorder.last.dropped)
     try:
         recorder.begin()
     except Exception as error:
@@ -341,7 +318,7 @@ def test_a_full_disk_ends_the_episode_whole_and_the_loop_goes_on(tmp_path: Path)
     assert "make room first" in refusal
     (episode,) = load_dataset(tmp_path)
     assert episode.outcome == "unlabelled"
-    assert episode.end == End(reason="disk full", ticks=len(episode), dropped=1500 - len(episode))
+    assert episode.end == End("unlabelled", "fault", len(episode), 1500 - len(episode), "disk full")
     assert reason == f"disk full {episode.end.dropped}"
     assert verify(episode.path) == []
     same_ticks(episode, ticks(1500)[: len(episode)])

@@ -79,15 +79,15 @@ def test_a_disk_that_is_full_from_the_start_is_told_and_nothing_is_taken(
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
     rig.scribe.due(1e9)
-    rig.scribe.finish(Finish(5, "success", "ended", 5))
+    rig.scribe.finish(Finish(5, "success", "success", 5))
     assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
-    assert rig.heard(Done) == [Done(0, 0, "unlabelled", "disk full", dropped=5)]
+    assert rig.heard(Done) == [Done(0, 0, "unlabelled", "fault", 5, "disk full")]
     assert rig.heard(Safe)[-1] == Safe(5)
     monkeypatch.undo()
     rig.scribe.begin(Begin(1, {}))
     rig.feed(3)
-    rig.scribe.finish(Finish(6, "success", "ended", 3))
-    assert rig.heard(Done)[-1] == Done(1, 3, "success", "ended")
+    rig.scribe.finish(Finish(6, "success", "success", 3))
+    assert rig.heard(Done)[-1] == Done(1, 3, "success", "success", file="episode_000001.mcap")
 
 
 @pytest.mark.parametrize(("asked", "outcome"), [("success", "unlabelled"), ("discarded", "discarded")])
@@ -101,12 +101,12 @@ def test_an_episode_that_a_failing_disk_cut_short_is_whole_counts_what_it_lacks_
     assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
     rig.feed(9, first=5)
     rig.scribe.due(2e9)
-    rig.scribe.finish(Finish(20, asked, "ended", 120))
+    rig.scribe.finish(Finish(20, asked, "success", 120))
     path = tmp_path / "episode_000000.mcap"
     assert verify(path) == []
     same_ticks(read_episode(path), ticks(5))
-    assert read_episode(path).end == End(outcome, "disk full", 5, dropped=115)
-    assert rig.heard(Done) == [Done(0, 5, outcome, "disk full", dropped=115)]
+    assert read_episode(path).end == End(outcome, "fault", 5, 115, "disk full")
+    assert rig.heard(Done) == [Done(0, 5, outcome, "fault", 115, "disk full", "episode_000000.mcap")]
 
 
 def test_a_disk_that_breaks_is_not_called_full(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,9 @@ def test_a_disk_that_breaks_is_not_called_full(rig: Rig, tmp_path: Path, monkeyp
     rig.scribe.due(1e9)
     rig.scribe.close("control lost")
     rig.scribe.close("control lost")
-    assert read_episode(tmp_path / "episode_000000.mcap").end == End(reason="disk failed: Input/output error", ticks=5)
+    assert read_episode(tmp_path / "episode_000000.mcap").end == End(
+        "unlabelled", "fault", 5, detail="disk failed: Input/output error"
+    )
 
 
 def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
@@ -127,9 +129,9 @@ def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
     rig.scribe.due(1e9)
     rig.feed(9, first=5)
     broken("pwrite", monkeypatch)
-    rig.scribe.finish(Finish(9, "success", "ended", 9))
+    rig.scribe.finish(Finish(9, "success", "success", 9))
     monkeypatch.undo()
-    assert rig.heard(Done) == [Done(0, 5, "unlabelled", "disk full", dropped=4)]
+    assert rig.heard(Done) == [Done(0, 5, "unlabelled", "fault", 4, "disk full", "episode_000000.mcap")]
     path = tmp_path / "episode_000000.mcap"
     assert leftovers(tmp_path) == [path]
     after = Rig(tmp_path)
@@ -142,8 +144,12 @@ def test_trouble_that_costs_no_tick_is_told_too(rig: Rig, tmp_path: Path, monkey
     record(tmp_path, 5)
     broken("posix_fallocate", monkeypatch)
     rig.scribe.begin(Begin(0, {}))
-    rig.scribe.finish(Finish(9, "success", "ended", 5))
-    assert rig.replies == [Note(message(tmp_path)), Done(0, 5, "success", "ended"), Safe(9)]
+    rig.scribe.finish(Finish(9, "success", "success", 5))
+    assert rig.replies == [
+        Note(message(tmp_path)),
+        Done(0, 5, "success", "stopped", file="episode_000000.mcap"),
+        Safe(9),
+    ]
 
 
 def test_an_episode_completed_just_before_a_crash_is_not_written_again(rig: Rig, tmp_path: Path) -> None:
@@ -152,9 +158,9 @@ def test_an_episode_completed_just_before_a_crash_is_not_written_again(rig: Rig,
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
     rig.scribe.due(1e9)
-    rig.scribe.finish(Finish(5, "success", "ended", 5))
+    rig.scribe.finish(Finish(5, "success", "success", 5))
     assert path.read_bytes() == before
-    assert rig.heard(Done) == [Done(0, 5, "success", "ended")]
+    assert rig.heard(Done) == [Done(0, 5, "success", "stopped", file="episode_000000.mcap")]
 
 
 def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig, tmp_path: Path) -> None:
@@ -164,7 +170,7 @@ def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig
     again = Rig(tmp_path, tidy=False)
     again.scribe.begin(Begin(0, {}))
     again.feed(12)
-    again.scribe.finish(Finish(12, "success", "ended", 12))
+    again.scribe.finish(Finish(12, "success", "success", 12))
     same_ticks(read_episode(tmp_path / "episode_000000.mcap"), ticks(12))
 
 
@@ -175,7 +181,7 @@ def test_a_file_without_a_readable_beginning_is_set_aside_and_the_episode_writte
     partial(path).write_bytes(b"\x89MCAP0\r\n torn")
     rig.scribe.begin(Begin(0, {}))
     rig.feed(5)
-    rig.scribe.finish(Finish(5, "success", "ended", 5))
+    rig.scribe.finish(Finish(5, "success", "success", 5))
     same_ticks(read_episode(path), ticks(5))
     (note,) = rig.heard(Note)
     assert "episode_000000.damaged is set aside: an MCAP file, but it does not begin" in str(note)
@@ -201,4 +207,6 @@ def test_closing_completes_what_is_open_and_nothing_else(rig: Rig, tmp_path: Pat
     assert not list(tmp_path.glob("episode*"))
     rig.feed(5)
     rig.scribe.close("control lost")
-    assert read_episode(tmp_path / "episode_000000.mcap").end == End("unlabelled", "control lost", 5)
+    assert read_episode(tmp_path / "episode_000000.mcap").end == End(
+        "unlabelled", "interrupted", 5, detail="control lost"
+    )

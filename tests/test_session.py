@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from robot.episode_info import Outcome
+from robot.episode_info import Outcome, Reason
 from robot.errors import EpisodeError
 from robot.image import Image
 from robot.types import Action, Observation, Source, Tick, unknown
@@ -38,6 +38,8 @@ class Folder:
         self.running = False
         self.full = False
         self.cut_short: dict[int, str] = {}
+        self.missing: dict[int, str] = {}
+        self.reasons: list[tuple[Reason, str]] = []
 
     def begin(self) -> int:
         assert not self.running
@@ -51,10 +53,13 @@ class Folder:
         assert self.running
         self.episodes[-1][0].append(tick.obs.time)
 
-    def end(self, outcome: Outcome = "unlabelled") -> None:
+    def end(self, outcome: Outcome = "unlabelled", reason: Reason = "stopped", detail: str = "") -> None:
         assert self.running
         self.running = False
         self.episodes[-1] = (self.episodes[-1][0], outcome)
+        self.reasons.append((reason, detail))
+        if not self.episodes[-1][0]:
+            self.episodes.pop()
 
     def relabel(self, index: int, outcome: Outcome) -> None:
         times, before = self.episodes[index]
@@ -73,7 +78,9 @@ class Desk:
         self.folder = Folder()
         self.now = 100.0
         self.intent = Intent(0.0)
-        self.session = Session(self.folder, self.folder.relabel, lambda: self.intent, config, counts)
+        self.session = Session(
+            self.folder, self.folder.relabel, lambda: self.intent, config, counts, cause=lambda: "the gate stopped it"
+        )
 
     def press(self, *events: Event, note: str = "", source: Source = "human") -> SessionStatus:
         self.intent = Intent(self.now, events=events, note=note)
@@ -277,8 +284,104 @@ def test_notes_are_kept_with_their_place() -> None:
 
 def test_events_of_one_tick_count_in_their_order() -> None:
     desk = Desk()
-    desk.press(Event.START, Event.SUCCESS, Event.START)
+    desk.press(Event.START)
+    desk.press(Event.SUCCESS, Event.START)
     assert desk.folder.outcomes == ["success", None]
+
+
+@pytest.mark.parametrize("event", [*LABELS, Event.STOP, Event.ESTOP, Event.QUIT])
+def test_an_episode_that_ends_before_its_first_tick_is_none(event: Event) -> None:
+    desk = Desk(counts={"success": 2})
+    status = desk.press(Event.START, event)
+    assert (desk.folder.episodes, dict(status.counts), status.index) == ([], {"success": 2}, None)
+    assert status.state is (State.DONE if event is Event.QUIT else State.IDLE)
+    assert status.warnings == ("nothing was recorded: the episode ended before its first tick",)
+
+
+def test_a_label_meant_for_an_empty_episode_is_not_given_to_the_one_before() -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.press(Event.FAIL)
+    desk.press(Event.START, Event.STOP)
+    status = desk.press(Event.SUCCESS)
+    assert (status.index, desk.folder.outcomes) == (0, ["failure"])
+
+
+ENDINGS: list[tuple[Event, Reason, str]] = [
+    (Event.STOP, "stopped", "stop"),
+    (Event.ESTOP, "stopped", "e-stop"),
+    (Event.QUIT, "stopped", "quit"),
+    (Event.DISCARD, "stopped", "discard"),
+    (Event.SUCCESS, "success", ""),
+    (Event.FAIL, "failure", ""),
+]
+
+
+@pytest.mark.parametrize(("event", "reason", "detail"), ENDINGS)
+def test_an_episode_says_which_press_ended_it(event: Event, reason: Reason, detail: str) -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    status = desk.press(event)
+    assert desk.folder.reasons == [(reason, detail)]
+    assert (status.reason, status.detail) == (reason, detail)
+
+
+def test_an_episode_says_that_its_time_was_up_or_that_something_stopped_the_robot() -> None:
+    desk = Desk(SessionConfig(longest=1.99))
+    desk.press(Event.START)
+    desk.wait(3.0)
+    desk.press(Event.START)
+    desk.press(source="safety")
+    desk.press(Event.START)
+    desk.session.fault("the robot fell over")
+    desk.press()
+    assert desk.folder.reasons == [
+        ("timeout", "time limit"),
+        ("fault", "the gate stopped it"),
+        ("fault", "the robot fell over"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "detail"),
+    [
+        (KeyboardInterrupt(), "interrupted", "Ctrl-C"),
+        (KeyboardInterrupt("SIGTERM"), "interrupted", "SIGTERM"),
+        (RuntimeError("the gate process ended\nat line 3"), "fault", "the gate process ended"),
+        (RuntimeError(), "fault", "RuntimeError"),
+        (SystemExit(2), "interrupted", "the program ended"),
+    ],
+)
+def test_an_episode_that_an_exception_ends_says_so(error: BaseException, reason: Reason, detail: str) -> None:
+    desk = Desk()
+    with pytest.raises(type(error)), desk.session:
+        desk.press(Event.START)
+        raise error
+    assert desk.folder.reasons == [(reason, detail)]
+
+
+def test_what_the_disk_did_to_an_earlier_episode_is_heeded_too() -> None:
+    desk = Desk()
+    for event in (Event.SUCCESS, Event.SUCCESS, Event.FAIL):
+        desk.press(Event.START)
+        desk.press(event)
+    desk.folder.cut_short[0] = CUT
+    desk.folder.missing[1] = "episode 1 has no file"
+    status = desk.press()
+    assert {key: count for key, count in status.counts.items() if count} == {"unlabelled": 1, "failure": 1}
+    assert set(status.warnings) >= {CUT, "episode 1 has no file"}
+    assert status.outcome == "failure"
+
+
+def test_an_episode_that_turns_out_to_have_no_file_cannot_be_labelled_any_more() -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.press(Event.SUCCESS)
+    desk.folder.missing[0] = "episode 0 has no file"
+    for event in (Event.SUCCESS, Event.DISCARD, Event.UNDO):
+        status = desk.press(event)
+        assert status.outcome == "unlabelled"
+    assert sum(status.counts.values()) == 0
 
 
 def test_a_poor_episode_is_kept_with_a_warning() -> None:

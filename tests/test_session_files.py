@@ -1,14 +1,15 @@
 """What a session leaves beside its episodes, and what it says when that cannot be written."""
 
-import json
+import time
 from pathlib import Path
 
 import pytest
 from recordings import record
 
 from launch.recording import Crier
-from launch.session_files import Relabel, keep_notes
+from launch.session_files import Noter, Relabel, full
 from robot.episode import read_episode
+from robot.episode_notes import Note, read_notes
 from robot.fake import FakeRobot
 from robot.recorder import Recorder
 from robot.spec import load_spec
@@ -26,7 +27,7 @@ def standing() -> Tick:
 
 def test_a_second_thought_is_kept_beside_the_episode(tmp_path: Path) -> None:
     path = record(tmp_path, 3)
-    with Relabel(tmp_path) as relabel:
+    with Relabel(tmp_path, {}) as relabel:
         relabel(0, "failure")
     assert relabel.lost == []
     assert read_episode(path).outcome == "failure"
@@ -36,7 +37,7 @@ def test_a_second_thought_that_is_lost_is_told_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "labels.jsonl").mkdir()
-    with Recorder(tmp_path, SPEC, room=0) as recorder, Relabel(tmp_path) as relabel:
+    with Recorder(tmp_path, SPEC, room=0) as recorder, Relabel(tmp_path, {"episode_000007.mcap": "seven"}) as relabel:
         relabel(7, "discarded")
         relabel.__exit__()
         with Crier(recorder, lambda: relabel.lost) as crier:
@@ -48,16 +49,33 @@ def test_a_second_thought_that_is_lost_is_told_with_the_remedy(
     assert f"leash data label {tmp_path}/episode_000007.mcap discarded" in line
 
 
-@pytest.mark.parametrize("broken", [False, True])
-def test_notes_are_kept_or_else_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str], *, broken: bool) -> None:
+def noted(folder: Path) -> Noter:
+    """A note at a session without an episode; what keeps it."""
     intent = Intent(0.0, events=(Event.NOTE,), note="slipped")
-    with Recorder(tmp_path, SPEC, room=0) as recorder:
-        session = Session(recorder, lambda index, outcome: None, lambda: intent)
-        session.add(standing())
-    if broken:
-        (tmp_path / "notes.jsonl").mkdir()
-    keep_notes(tmp_path, session)
-    said = capsys.readouterr().err.splitlines()
-    lines = said[1:] if broken else (tmp_path / "notes.jsonl").read_text().splitlines()
-    assert [json.loads(line)["text"] for line in lines] == ["slipped"]
-    assert ("Is a directory" in said[0]) if broken else not said
+    with Recorder(folder, SPEC, room=0) as recorder, Noter(folder, recorder.ids) as note:
+        Session(recorder, lambda index, outcome: None, lambda: intent, note=note).add(standing())
+    return note
+
+
+def test_a_note_is_on_the_disk_before_the_session_ends(tmp_path: Path) -> None:
+    with Noter(tmp_path, {"episode_000003.mcap": "three"}) as note:
+        note(3, 1.5, "slipped")
+        deadline = time.monotonic() + 20
+        while not read_notes(tmp_path):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert read_notes(tmp_path) == [Note(3, 1.5, "slipped", "three")]
+
+
+def test_a_note_that_is_lost_is_told_with_its_text(tmp_path: Path) -> None:
+    assert noted(tmp_path).lost == []
+    assert [note.text for note in read_notes(tmp_path)] == ["slipped"]
+    (tmp_path / "notes.jsonl").unlink()
+    (tmp_path / "notes.jsonl").mkdir()
+    (lost,) = noted(tmp_path).lost
+    assert "notes.jsonl: Is a directory; the note was 'slipped'" in lost
+
+
+def test_a_full_folder_is_named_with_the_way_to_more() -> None:
+    assert full(Path("data/walk"), 3, 4) == ""
+    assert full(Path("data/walk"), 4, 4) == "data/walk holds 4 of 4 episodes; --episodes 8 for 4 more"
