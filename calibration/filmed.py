@@ -64,6 +64,10 @@ class Filmed:
         """Go to the pose of the spec."""
         self._robot.reset()
 
+    def rest(self) -> None:
+        """Lie down."""
+        self._robot.rest()
+
     def observe(self) -> Observation:
         """Wait for the next tick."""
         obs = self._robot.observe()

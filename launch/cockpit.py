@@ -52,7 +52,7 @@ class Panel:
     """Who drives and why, where a policy and a person share the robot."""
 
     def log(self, cockpit: Cockpit | None) -> tuple[Log, ...]:
-        """The log that shows ticks on the page, or none without a page: `rig.run(*Panel(rig).log(cockpit))`."""
+        """The log that shows ticks on the page, or none without a page: `rig.run(views=Panel(rig).log(cockpit))`."""
         return () if cockpit is None else (CockpitLog(cockpit, self.rig.opened.spec, self.status),)
 
     def status(self) -> Status:
@@ -96,15 +96,27 @@ class Panel:
         rig = self.rig
         if rig.recorder is not None and (error := rig.recorder.status.error):
             yield error
+        if rig.drive.stopped and rig.refusal:
+            yield rig.refusal
         robot = rig.opened.robot
         if isinstance(robot, Pupper) and (report := robot.gate).latched:
-            yield f"the gate stopped the robot: {report.cause}; see to it, then re-arm"
+            yield f"the gate stopped the robot: {report.cause}; {self._remedy}"
         if rig.drive.trouble:
             yield rig.drive.trouble
         if rig.drive.stopped and fallen(rig.opened):
             yield "the robot fell over; re-arming sets it on its feet"
         if rig.brain is not None and rig.brain.trouble:
             yield rig.brain.trouble
+
+    @property
+    def _remedy(self) -> str:
+        """What a person does before they re-arm."""
+        simulated = self.rig.opened.referee is not None
+        return (
+            "re-arming sets it on its feet"
+            if simulated
+            else "set it level, on its belly with its legs free, then re-arm"
+        )
 
 
 def answering(brain: Brain | None) -> tuple[float, float]:

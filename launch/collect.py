@@ -89,6 +89,6 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
             drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
             return drive, Noise(drive, config.disturb, seed=config.robot.seed)
 
-        with rigged(config, counts, wire) as rig:
-            rig.run(*Panel(rig).log(cockpit))
+        with rigged(config, counts, wire, operator) as rig:
+            rig.run(views=Panel(rig).log(cockpit))
         return {"folder": str(config.folder), **rig.figures()}

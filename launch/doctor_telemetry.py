@@ -15,8 +15,8 @@ from serial.tools import list_ports
 from launch.doctor_finding import Finding, Findings
 from robot.calibration import Calibration
 from robot.clock import Grid, MonotonicClock
+from robot.gate_config import KNEE_REST, REST_SLACK
 from robot.gate_engine import ALARMS
-from robot.pupper import KNEE_REST, REST_SLACK
 from robot.pupper_wire import Telemetry, TelemetryParser
 from robot.serial_line import SerialLine
 from robot.spec import Spec

@@ -189,12 +189,12 @@ def intervene(config: Intervene) -> dict[str, object]:
     ):
         operator = _answering(person, pair, config)
         with (
-            rigged(config, counts, partial(pair.wire, operator), config.gait) as rig,
+            rigged(config, counts, partial(pair.wire, operator), operator, config.gait) as rig,
             Keeper(config.folder, rig.ids) as keeper,
             TakeoverLog(rig.session, pair.status, keeper) as log,
         ):
             rig.request = pair.request
-            rig.run(log, pair.between(rig.session), *Panel(rig, pair.status).log(cockpit))
+            rig.run(log, pair.between(rig.session), views=Panel(rig, pair.status).log(cockpit))
     figures = {"folder": str(config.folder), **rig.figures(), **log.figures(rig.opened.spec.period)}
     return figures | {"losses": [*rig.losses(), *keeper.lost]}
 

@@ -11,6 +11,7 @@ from launch.output import console
 from launch.screen import keys
 from robot.clock import Clock, MonotonicClock
 from robot.errors import OperatorError
+from teleop.attention import Attention
 from teleop.cockpit_link import LOOPBACK, Cockpit
 from teleop.cockpit_operator import BrowserOperator
 from teleop.gamepad import Gamepad
@@ -65,7 +66,7 @@ def make_operator(
     script: Script = demonstrations,
 ) -> Operator:
     """The operator to be entered; a scripted one follows the `script` for `episodes` of `seconds` each, `browser` is at
-    the cockpit.
+    the cockpit. A live one is heard between ticks, too.
 
     Raises OperatorError.
     """
@@ -78,7 +79,8 @@ def make_operator(
         return _page(cockpit, options) if name == "browser" else _device(name, options)
 
     made = [device(name) for name in options.operator]
-    return made[0] if len(made) == 1 else Merged(made)
+    operator = made[0] if len(made) == 1 else Merged(made)
+    return Attention(operator, MonotonicClock()) if options.live else operator
 
 
 def _page(cockpit: Cockpit | None, options: OperatorOptions) -> Operator:

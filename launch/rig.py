@@ -1,7 +1,7 @@
 """A recording session at a robot, whoever decides there: robot, policy, operator, recorder, and the loop."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -16,13 +16,16 @@ from launch.recording import Crier, recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.screen import Screen
 from launch.session_files import Noter, Relabel
-from launch.standing import fallen
+from launch.standing import TRIES, fallen, place
 from robot.episode_info import Outcome
+from robot.errors import GateLatched, RearmRefused
 from robot.fake import NoLog
 from robot.loop import run
 from robot.recorder import Recorder
-from robot.types import Log, Policy, Tick
+from robot.types import Action, Log, Observation, Policy, Tick, Watch, unattended
+from teleop.attention import Attention
 from teleop.drive import Drive
+from teleop.operator import Operator
 from teleop.session import Session, SessionConfig, SessionStatus
 from teleop.session_states import State
 
@@ -94,10 +97,16 @@ class Rig:
     """Says at once what goes wrong with the recording."""
     losses: Callable[[], list[str]] = list
     """What was not recorded though somebody wanted it, a line each."""
+    views: list[Log] = field(default_factory=list)
+    """Who is also shown the robot while it moves by itself."""
+    refusal: str = ""
+    """Why the robot was not stood up when that was last asked; empty once it stands."""
     gate_stops: int = 0
     """How often the gate had stopped the robot when the loop ended."""
     refused: int = 0
     """For how many ticks in a row nothing went out."""
+    refused_starts: int = 0
+    """How often in a row the robot could not be stood up."""
 
     def over(self, tick: Tick) -> bool:
         """Whether the loop must be left: everything is recorded, or the robot has to be made ready again."""
@@ -113,8 +122,8 @@ class Rig:
         if not self.drive.stopped:
             self.session.fault(self.cause())
             self.drive.stop()
-            if not self.live and self.opened.referee is not None:
-                self.drive.rearm()
+        if not self.live and self.opened.referee is not None:
+            self.drive.rearm()
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -144,23 +153,45 @@ class Rig:
         return replace(status, warnings=said)
 
     def ready(self) -> None:
-        """Stand the robot up; a simulated one that fell is set on its feet first."""
+        """Stand the robot up; a simulated one is set on its feet first. One that cannot be stood up stays stopped, for
+        the person to mend what is wrong and re-arm; raises RobotError where nobody is there who could.
+        """
         if self.drive.rearmed:
             self.opened.rearm()
-        referee = self.opened.referee
-        if referee is not None and referee.truth().fallen:
-            referee.place()
-        self.opened.robot.reset()
+        if self.opened.referee is not None:
+            place(self.opened.referee)
+        try:
+            self.opened.robot.reset()
+        except (GateLatched, RearmRefused) as error:
+            self.refused_starts += 1
+            if not self.live and (self.opened.referee is None or self.refused_starts >= TRIES):
+                raise
+            self.refusal = str(error)
+            self.drive.stop()
+        else:
+            self.refusal, self.refused_starts = "", 0
 
-    def run(self, *beside: Log) -> None:
-        """Loop until the session is complete, or Ctrl-C; whatever else wants the ticks stands `beside`."""
-        with self._interruptible(), Screen(lambda: self.status, self.enough) as screen:
-            log = Logs(self.session, *beside, self.lateness, screen, self.aloud)
-            while not self.complete:
-                self.ready()
-                run(self.opened.robot, self.policy, log, done=self.over)
-        # Before the recorder closes, since without commands the gate soon stops, as it must.
-        self.gate_stops = self.opened.gate_stops()
+    def watch(self, obs: Observation) -> None:
+        """Show the robot while it moves by itself."""
+        still = Action(obs.joint_pos, source="hold")
+        for view in self.views:
+            view.add(Tick(obs, still, still))
+
+    def run(self, *beside: Log, views: Sequence[Log] = ()) -> None:
+        """Loop until the session is complete, or Ctrl-C, then lie down; whatever else wants the ticks stands `beside`.
+
+        A second Ctrl-C lets go of the robot at once. `views` are shown what happens between the ticks, too.
+        """
+        with Screen(lambda: self.status, self.enough) as screen:
+            self.views = [*views, screen]
+            log = Logs(self.session, *beside, *views, self.lateness, screen, self.aloud)
+            with self._interruptible():
+                while not self.complete:
+                    self.ready()
+                    run(self.opened.robot, self.policy, log, done=self.over)
+            self.gate_stops = self.opened.gate_stops()
+            # Note: before anything closes, since without commands the gate soon stops, as it must
+            self.opened.robot.rest()
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -187,18 +218,25 @@ Wiring = Callable[[Opened, Brain], tuple[Drive, Policy]]
 
 
 @contextlib.contextmanager
-def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, gait: str = "trot") -> Iterator[Rig]:
-    """Open everything that a session needs; `counts` is what the folder holds already, `gait` walks below a policy that
-    steers by a camera, and may be the person's. Its figures are final once the block is left.
+def rigged(
+    config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, operator: Operator, gait: str = "trot"
+) -> Iterator[Rig]:
+    """Open everything that a session needs; `counts` is what the folder holds already, `operator` may stop the robot at
+    any moment, `gait` walks below a policy that steers by a camera, and may be the person's. Its figures are final once
+    the block is left.
     """
 
     def why() -> str:
         return rig.cause()
 
     with contextlib.ExitStack() as stack:
+        watched = Watched(operator)
         imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
         below = gait if steers(config.policy) else "trot"
-        opened = stack.enter_context(open_robot(config.robot, needs_imu=imu, realtime=config.who.live))
+        opener = open_robot(config.robot, needs_imu=imu, realtime=config.who.live, watch=watched.ask)
+        opened = stack.enter_context(opener)
+        if isinstance(operator, Attention):
+            stack.enter_context(operator.attending(opened.stop))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan, gait=below))
         recorder = stack.enter_context(_recorder(config, opened))
         drive, policy = wire(opened, brain)
@@ -212,8 +250,22 @@ def rigged(config: Sitting, counts: Mapping[Outcome, int], wire: Wiring, gait: s
         rig = Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
         rig.name, rig.brain, rig.recorder = config.policy, brain, recorder
         rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost, *note.lost]
+        watched.show = rig.watch
         yield rig
     crier.cry()
+
+
+class Watched:
+    """What happens while the robot moves by itself: it is shown, and whoever can be heard between ticks may stop it."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._hear: Watch = operator.watch if isinstance(operator, Attention) else unattended
+        self.show: Callable[[Observation], None] = lambda obs: None
+
+    def ask(self, obs: Observation) -> str:
+        """Fits `Watch`."""
+        self.show(obs)
+        return self._hear(obs)
 
 
 def _recorder(config: Sitting, opened: Opened) -> Recorder:

@@ -19,7 +19,7 @@ from robot.errors import CameraError, PortError, SpecError, UsageError
 from robot.fake import FakeRobot
 from robot.pupper import Pupper
 from robot.spec import Spec, load_spec
-from robot.types import Robot
+from robot.types import Robot, Watch, unattended
 from sim.truth import Truth
 
 
@@ -74,13 +74,18 @@ class Opened:
     """Why the gate holds the robot stopped; empty while it does not."""
     rearm: Callable[[], None] = field(default=lambda: None)
     """A person's consent to go on after a stop; `robot.reset` then stands the robot up."""
+    stop: Callable[[str], None] = field(default=lambda cause: None)
+    """A person stops the robot, from any thread and in any state; says why."""
 
 
 @contextlib.contextmanager
-def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False) -> Iterator[Opened]:
+def open_robot(
+    options: RobotOptions, *, needs_imu: bool = False, realtime: bool = False, watch: Watch = unattended
+) -> Iterator[Opened]:
     """Open a robot; leaving the block, by any road, makes it safe and ends every process that was started.
 
-    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are.
+    `realtime` paces the simulator by the clock, for people to drive; the serial robots always are. `watch` is asked
+    whether a person stops the robot while it homes, stands up or lies down.
     """
     _refuse_foreign(options)
     plan = load_plan(options.robot, options.plan)
@@ -91,9 +96,9 @@ def open_robot(options: RobotOptions, *, needs_imu: bool = False, realtime: bool
     if options.robot == "sim":
         opener = _open_sim(options, frame, realtime=realtime)
     elif options.robot == "twin":
-        opener = _open_twin(options, frame, needs_imu=needs_imu)
+        opener = _open_twin(options, frame, watch, needs_imu=needs_imu)
     else:
-        opener = _open_pupper(options, frame, needs_imu=needs_imu)
+        opener = _open_pupper(options, frame, watch, needs_imu=needs_imu)
     with opener as opened:
         yield opened
 
@@ -132,29 +137,29 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
 
 
 @contextlib.contextmanager
-def _open_twin(options: RobotOptions, frame: Opened, *, needs_imu: bool) -> Iterator[Opened]:
+def _open_twin(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu: bool) -> Iterator[Opened]:
     from sim.twin import TwinConfig, TwinProcess
 
     cameras = frame.plan.running({"cameras"} if options.camera else set())
     config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=options.boot)
     with (
         TwinProcess(config) as twin,
-        _serial(twin.port, options, frame, twin.cameras, needs_imu=needs_imu) as opened,
+        _serial(twin.port, options, replace(frame, referee=twin), twin.cameras, watch, needs_imu=needs_imu) as opened,
     ):
-        yield replace(opened, referee=twin)
+        yield opened
 
 
 @contextlib.contextmanager
-def _open_pupper(options: RobotOptions, frame: Opened, *, needs_imu: bool) -> Iterator[Opened]:
+def _open_pupper(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu: bool) -> Iterator[Opened]:
     if options.port is None:
         raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; without a robot, use --robot twin")
-    with _serial(options.port, options, frame, frame.plan.cameras, needs_imu=needs_imu) as opened:
+    with _serial(options.port, options, frame, frame.plan.cameras, watch, needs_imu=needs_imu) as opened:
         yield opened
 
 
 @contextlib.contextmanager
 def _serial(
-    port: str, options: RobotOptions, frame: Opened, attached: Mapping[str, str], *, needs_imu: bool
+    port: str, options: RobotOptions, frame: Opened, attached: Mapping[str, str], watch: Watch, *, needs_imu: bool
 ) -> Iterator[Opened]:
     """The one path to every robot behind a serial port, the twin's as the machine's."""
     with contextlib.ExitStack() as stack:
@@ -163,9 +168,10 @@ def _serial(
             for name, source in camera_sources(options.camera, attached).items()
         }
         robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
+        robot.watch = watch
         stack.enter_context(robot)
         stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
-        yield replace(frame, robot=robot, gate_stops=stops, stopped=cause, rearm=robot.rearm)
+        yield replace(frame, robot=robot, gate_stops=stops, stopped=cause, rearm=robot.rearm, stop=robot.stop)
 
 
 @contextlib.contextmanager

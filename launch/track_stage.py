@@ -40,6 +40,10 @@ class TrackStage:
             self._track = draw_track(self._book.seed)
         self.referee = self._arena.set_out(self._track)
 
+    def rest(self) -> None:
+        """Lie down where it is."""
+        self._arena.robot.rest()
+
     def observe(self) -> Observation:
         """What the robot senses at the next tick."""
         return self._arena.robot.observe()

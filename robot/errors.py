@@ -9,6 +9,8 @@ LeashError                a user can act on it: one line that names the value, t
 ├── RobotError            the robot cannot be driven now
 │   ├── PortError         the serial port is missing, busy or went away
 │   ├── GateLatched       the gate stopped the robot and waits for a person
+│   │   └── Stopped       a person stopped the robot while it moved by itself
+│   ├── RearmRefused      the robot cannot be stood up as it is; it stays stopped
 │   └── CameraError       a camera cannot be opened or stopped delivering
 ├── OperatorError         an input device that is missing, or keys that contradict one another
 ├── PolicyError           a policy file that does not fit this robot, or cannot be read
@@ -54,6 +56,14 @@ class PortError(RobotError):
 
 class GateLatched(RobotError):
     """The gate stopped the robot and waits for a person to re-arm it."""
+
+
+class Stopped(GateLatched):
+    """A person stopped the robot while it moved by itself: homing, standing up, lying down."""
+
+
+class RearmRefused(RobotError):
+    """The robot cannot be stood up as it is; it stays stopped, and may be asked again once that is mended."""
 
 
 class CameraError(RobotError):

@@ -40,6 +40,10 @@ class FakeRobot:
         self._sent = self._spec.stand.copy()
         self._grid.restart()
 
+    def rest(self) -> None:
+        """Lie at once."""
+        self._sent = self._spec.rest.copy()
+
     def observe(self) -> Observation:
         """Wait for the next slot and report the last target as the joint state."""
         late = self._grid.wait()

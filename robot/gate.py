@@ -10,6 +10,7 @@ it 140 ms and 28 MB).
 import contextlib
 import errno
 import gc
+import math
 import os
 import select
 import signal
@@ -20,9 +21,10 @@ from types import FrameType
 import msgspec
 
 from robot.errors import SpecError
-from robot.gate_core import DAMP, Event, Fault, Leave
+from robot.gate_core import DAMP
 from robot.gate_engine import Engine, frame_of
 from robot.gate_messages import Arm, Command, Config, FromGate, Stop, Unopened, check
+from robot.gate_state import Event, Fault, Leave
 from robot.pupper_wire import IDLE
 from robot.serial_line import SerialLine
 
@@ -32,6 +34,8 @@ BACKOFF = (0.05, 1.0)
 """First and longest wait before a lost port is tried again [s]."""
 BUSY_PATIENCE = 3.0
 """How long another gate may take to give the port back [s]."""
+LINGER = 600.0
+"""How long a gate without a driver waits for a lost port, to switch the current off when it returns [s]."""
 FIFO_PRIORITY, NICENESS = 50, -15
 """Above the loop that it watches."""
 
@@ -42,22 +46,24 @@ _encoder = msgspec.msgpack.Encoder()
 class Gate:
     """Carries telemetry, commands and frames between the driver, the core and the port."""
 
-    def __init__(self, config: Config, line: SerialLine, driver: socket.socket) -> None:
+    def __init__(self, config: Config, line: SerialLine | None, driver: socket.socket) -> None:
+        """Without a `line` the gate looks for the port by itself."""
         self.engine = Engine(config)
         self.leaving = ""
         """Set from outside to end the gate: why."""
         self._driver = driver
         self._driver.setblocking(False)
         self._parent = os.getppid()
-        self._line: SerialLine | None = line
+        self._line = line
         self._reopen_at, self._backoff = 0.0, BACKOFF[0]
+        self._linger_until = math.inf
         self._reported: tuple[object, ...] = ()
         self._report_at = 0.0
 
     def run(self) -> None:
         """Work until the driver is gone and the robot is safe. An exception, too, leaves no current on."""
         try:
-            while self.engine.state.phase != "off":
+            while not self.engine.state.ended and time.monotonic() < self._linger_until:
                 self._wait()
                 self._reopen()
                 self._read_port()
@@ -69,7 +75,7 @@ class Gate:
 
     def _wait(self) -> None:
         """Sleep until something arrives or is due. Note: select counts microseconds where poll rounds up to 1 ms."""
-        due = min(self.engine.due, self._report_at)
+        due = min(self.engine.due, self._report_at, math.inf if self._line else self._reopen_at)
         fds = [] if self.leaving else [self._driver.fileno()]
         fds += [self._line.fd] if self._line else []
         select.select(fds, [], [], max(0.0, due - time.monotonic()))
@@ -102,6 +108,7 @@ class Gate:
                 self.leaving = "the driver is gone"
             else:
                 self._step(_decode(packet))
+        self._linger_until = min(self._linger_until, time.monotonic() + LINGER)
         self._step(Leave(self.leaving))
 
     def _step(self, event: Event) -> None:
@@ -135,18 +142,21 @@ class Gate:
             self._line = SerialLine(self.engine.config.port)
             self._backoff = BACKOFF[0]
             self.engine.forget()
-        except OSError:
+        except OSError as error:
             self._backoff = min(2 * self._backoff, BACKOFF[1])
             self._reopen_at = time.monotonic() + self._backoff
+            if self.leaving and error.errno == errno.EAGAIN:
+                # Note: another gate has the port, and the robot with it
+                self._linger_until = 0.0
 
     def _report(self) -> None:
         """Tell the driver, when there is news or it is time."""
         now, state = time.monotonic(), self.engine.state
-        news = (state.phase, state.cause, state.latched, state.ready, state.frame)
+        news = (state.phase, state.cause, state.latched, state.ready, state.seq, state.frame, self._line is None)
         if news == self._reported and now < self._report_at:
             return
         self._reported, self._report_at = news, now + REPORT_EVERY
-        self._send(self.engine.report(now))
+        self._send(self.engine.report(now, connected=self._line is not None))
 
     def _send(self, message: FromGate) -> None:
         """Note: a driver that does not listen loses reports, but never makes the gate wait."""
@@ -203,7 +213,7 @@ def main(fd: int) -> int:
     with socket.socket(fileno=fd) as driver:
         try:
             config = check(msgspec.msgpack.decode(driver.recv(65536), type=Config))
-            line = open_line(config.port)
+            line = None if config.inherited else open_line(config.port)
         except (msgspec.DecodeError, SpecError) as error:
             driver.send(_encoder.encode(Unopened(errno.EINVAL, str(error))))
             return 1

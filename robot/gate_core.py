@@ -1,20 +1,21 @@
 """What decides whether a motor moves: a pure function of state, event and time, without input or output.
 
     disarmed --Arm--> armed --no command for 150 ms, or any fault--> soft_stop --by 500 ms--> damped --Arm--> armed
+                      armed --a person's Stop--> soft_stop --after 100 ms--> damped
                                                                               any --Leave--> ... --> off
 
 Soft stop holds the last sent target. Damped sets kp to zero and keeps kd, so that the legs sink softly. A stop that
-nobody planned is latched: only an Arm of a fresh session, after a second of healthy telemetry, ends it.
+nobody planned is latched: only an Arm with a person's consent, after a second of healthy telemetry, ends it.
+Off is only reached by a frame that was written: while the port is away, the gate waits for it to return.
 Times are monotonic [s]; angles are the firmware's [rad].
 """
 
 import math
-from typing import Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from robot.gate_messages import Ack, Angles, Arm, Command, Config, Phase, Stop
+from robot.gate_state import Event, Fault, Leave, Output, State, Write, Writes
 from robot.pupper_wire import Telemetry
 
 FLUSH = 30
@@ -33,71 +34,15 @@ SOONEST = 0.4
 """Smallest gap between two commands [ticks]."""
 FAULTS, FAULT_WINDOW = 3, 1.0
 """So many malformed commands within so many seconds latch the gate."""
-HOLD_LIMIT = 30.0
+PERSON_HOLD = 0.1
+"""How long a person's stop brakes the robot by holding it, before it is damped [s]."""
+HOLD_LIMIT = 5.0
 """An armed gate that gets no first command lets the robot sink after this long [s]."""
 DAMP_EVERY = 0.1
 """Nothing is acknowledged by the firmware, so damping is repeated [s]."""
 SINK = 1.0
 """How long the legs get to sink before the current goes off [s]."""
 
-
-class Fault(msgspec.Struct, frozen=True):
-    """Something that the gate depends on failed."""
-
-    cause: str
-    homed: bool = True
-    """False when the robot may have to home again: the port or the firmware went away."""
-    alarm: bool = False
-    """True when the firmware says that it has switched the motors off."""
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """The driver is gone, or the gate was asked to end."""
-
-    cause: str
-
-
-class Write(msgspec.Struct, frozen=True):
-    """One frame for the port."""
-
-    kind: Literal["idle", "gains", "damp", "target"]
-    target: Angles = ()
-
-
-class State(msgspec.Struct, frozen=True):
-    """Everything the gate remembers."""
-
-    phase: Phase = "disarmed"
-    latched: bool = False
-    cause: str = ""
-    stops: int = 0
-    session: int = 0
-    seq: int = 0
-    """Number of the last accepted command; 0 before the first of a session."""
-    target: Angles = ()
-    """(n,) the last target sent; empty when none was."""
-    commanded: float = -math.inf
-    """When the last command was accepted."""
-    armed_at: float = math.inf
-    damp_at: float = math.inf
-    """When the next damping frame is due."""
-    off_at: float = math.inf
-    """When the current goes off for good; infinite unless leaving."""
-    malformed: tuple[float, ...] = ()
-    """When the latest malformed commands came."""
-    frame: Telemetry | None = None
-    alarm: tuple[float, str] = (-math.inf, "")
-    """When the firmware's latest alarm came, and what it was."""
-    healthy_since: float = math.inf
-    still_since: float = math.inf
-    still_pose: Angles = ()
-    ready: bool = False
-    """Homing is over: only now may anything be written."""
-
-
-Event = Telemetry | Fault | Arm | Command | Stop | Leave | None
-Writes = tuple[Write, ...]
-Output = tuple[State, Writes, Ack | None]
 
 DAMP, IDLE, GAINS = Write("damp"), Write("idle"), Write("gains")
 
@@ -119,7 +64,9 @@ def deadline(state: State, config: Config) -> float:
     """When `step` must be called again even if nothing happens."""
     if state.phase == "armed" and state.frame is not None:
         return min(state.frame.time + config.stale, _patience(state, config))
-    return min(state.damp_at, state.off_at) if state.phase in {"soft_stop", "damped"} else math.inf
+    if state.phase in {"soft_stop", "damped"}:
+        return min(state.damp_at, state.off_at if state.ready else math.inf)
+    return math.inf
 
 
 def clamp(target: Angles, last: Angles, config: Config) -> Angles:
@@ -135,6 +82,8 @@ def waiting(state: State, config: Config, now: float) -> str:
     """What readiness still waits for, in words; empty when homing is over."""
     if state.ready:
         return ""
+    if state.unhomed < math.inf:
+        return "a person stopped its homing, so that its zeros are wrong until it is power-cycled"
     if state.frame is None:
         return "no telemetry yet"
     if now >= state.frame.time + config.stale:
@@ -150,8 +99,8 @@ def _answer(state: State, event: Event, now: float, config: Config) -> Output:
             return _command(state, event, now, config)
         case Arm():
             return _arm(state, event, now, config)
-        case Stop(cause=cause):
-            return *_stop(state, now, config, cause, counted=False), None
+        case Stop():
+            return *_asked(state, event, now, config), None
         case Fault():
             return *_fault(state, event, now, config), None
         case Leave():
@@ -170,11 +119,29 @@ def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Wri
         still_since=state.still_since if still else frame.time,
         still_pose=state.still_pose if still else frame.pos,
     )
-    if state.ready or frame.time - state.still_since < STILL:
+    if frame.ts < state.unhomed:
+        state = replace(state, unhomed=math.inf)
+    if state.ready or not _homed(state, frame, config):
         return state, ()
-    homed = frame.ts >= BOOT or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
+    state = replace(state, ready=True)
+    if state.phase != "damped":
+        return state, ()
     # Note: after a reconnection, many damping frames do what the idle frames do on arming, without dropping the body
-    return replace(state, ready=homed), (DAMP,) * FLUSH if homed and state.phase == "damped" else ()
+    off_at = frame.time + SINK if state.off_at < math.inf else math.inf
+    return replace(state, damp_at=frame.time + DAMP_EVERY, off_at=off_at), (DAMP,) * FLUSH
+
+
+def _homed(state: State, frame: Telemetry, config: Config) -> bool:
+    """Whether this frame shows that the robot is not homing, nor about to.
+
+    Note: one that may still hold the target of a moment ago is damped at the first frame, unless it has just booted.
+    """
+    if state.unhomed < math.inf:
+        return False
+    if state.phase == "damped" and frame.ts >= BOOT:
+        return True
+    rests = frame.ts >= BOOT or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
+    return rests and frame.time - state.still_since >= STILL
 
 
 def _still(frame: Telemetry, pose: Angles) -> bool:
@@ -209,8 +176,8 @@ def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
         due = state.phase == "soft_stop" or _fresh(state, now, config)
         state = replace(state, phase="damped", damp_at=now + DAMP_EVERY)
         writes += (DAMP,) if due else ()
-    if state.phase == "damped" and now >= state.off_at:
-        state, writes = replace(state, phase="off"), (*writes, IDLE, IDLE, IDLE)
+    if state.phase == "damped" and state.ready and now >= state.off_at:
+        state, writes = replace(state, phase="off", ended=True), (*writes, IDLE, IDLE, IDLE)
     return state, writes if state.ready else ()
 
 
@@ -245,7 +212,27 @@ def _stop(
     return stopped, hold
 
 
+def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State, Writes]:
+    """Stop because somebody asked for it: how soon it is damped, and whether it latches, depends on who."""
+    if stop.kind == "person" and state.phase == "disarmed":
+        return _cut_off(state, stop)
+    state, writes = _stop(state, now, config, stop.cause, counted=False, latched=stop.kind != "planned")
+    if state.phase == "soft_stop" and stop.kind == "person":
+        state = replace(state, damp_at=min(state.damp_at, now + PERSON_HOLD))
+    return state, writes
+
+
+def _cut_off(state: State, stop: Stop) -> tuple[State, Writes]:
+    """Let a robot idle that lies as its homing left it, or is homing; a homing that is cut off is void."""
+    homing = state.frame is not None and not state.ready and state.frame.ts < BOOT
+    unhomed = state.frame.ts if state.frame is not None and homing else state.unhomed
+    return replace(state, latched=True, cause=stop.cause, unhomed=unhomed), (IDLE,) * FLUSH
+
+
 def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
+    if state.phase == "off" and not fault.homed:
+        # Note: the port went away before the last frame was through, so that the current may still be on
+        state = replace(state, phase="damped", ended=False)
     state, writes = _stop(state, now, config, fault.cause)
     if fault.homed:
         alarm = (now, fault.cause) if fault.alarm else state.alarm
@@ -254,9 +241,12 @@ def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[Stat
 
 
 def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[State, Writes]:
-    """Begin the way out: hold, damp, let the legs sink, current off."""
-    if state.phase == "disarmed" or not state.ready:
-        return replace(state, phase="off", cause=leave.cause), (IDLE,) * 3 if state.ready else ()
+    """Begin the way out: hold, damp, let the legs sink, current off. A robot that was never armed is left alone."""
+    if state.phase == "disarmed":
+        off: Phase = "off" if state.ready else "disarmed"
+        return replace(state, phase=off, ended=True, cause=leave.cause), (IDLE,) * 3 if state.ready else ()
+    if state.phase == "off":
+        return state, ()
     state, writes = _stop(state, now, config, leave.cause, counted=False)
     begin = state.damp_at if state.phase == "soft_stop" else now
     return replace(state, off_at=min(state.off_at, begin + SINK)), writes

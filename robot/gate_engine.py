@@ -6,8 +6,9 @@ as true is decided by robot/plausible.py, what is done about it by robot/gate_co
 
 from collections.abc import Iterator
 
-from robot.gate_core import Event, Fault, State, Write, deadline, step, waiting
+from robot.gate_core import deadline, step, waiting
 from robot.gate_messages import Ack, Config, Report
+from robot.gate_state import Event, Fault, State, Write
 from robot.plausible import Plausibility
 from robot.pupper_wire import IDLE, TelemetryParser, encode_gains, encode_target
 
@@ -15,12 +16,16 @@ ALARMS = ("ERROR", "hit fault position", "too large")
 """Text by which the firmware says that it has switched the motors off."""
 
 
+INHERITED = State(phase="damped", latched=True, cause="the gate before this one ended without a word")
+"""Whatever an earlier gate left: perhaps current, so that damping comes first."""
+
+
 class Engine:
     """One gate's judgement. Times are of whatever clock the caller goes by [s]."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.state = State()
+        self.state = INHERITED if config.inherited else State()
         self._text = ""
         self.forget()
 
@@ -50,8 +55,8 @@ class Engine:
         self.state, writes, ack = step(self.state, event, now, self.config)
         return [frame_of(write, self.config) for write in writes], ack
 
-    def report(self, now: float) -> Report:
-        """What the driver may know."""
+    def report(self, now: float, *, connected: bool = True) -> Report:
+        """What the driver may know; `connected` says whether the port is open."""
         state = self.state
         return Report(
             phase=state.phase,
@@ -64,6 +69,9 @@ class Engine:
             line=self._text,
             target=state.target,
             frame=state.frame,
+            session=state.session,
+            seq=state.seq,
+            connected=connected,
         )
 
 

@@ -7,42 +7,73 @@ import socket
 import subprocess
 import time
 from collections import deque
+from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 from serial.tools import list_ports
 
 from robot.child import python_command
 from robot.errors import PortError, RobotError
-from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
+from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, StopKind, ToGate, Unopened
 from robot.pupper_wire import Telemetry
 
 COMMAND = python_command("from robot.gate import main; sys.exit(main(int(sys.argv[1])))")
 """How a gate is started; the socket's number follows."""
 KEPT_FRAMES = 1000
 """States that wait for `take_frames`; ten seconds of them."""
+STARTING = 10.0
+"""How long a gate may take to say its first word [s]."""
+SILENT, GRACE = 0.15, 0.06
+"""A gate reports 20 times a second. One that is silent for so long is given so much more, and then it hangs [s]."""
 ENDING = 2.5
-"""How long the gate may take to make the robot safe; half a second more and it is killed [s]."""
+"""How long the gate may take to make the robot safe, and its successor, should it hang [s]."""
 
 _encoder = msgspec.msgpack.Encoder()
 _from_gate = msgspec.msgpack.Decoder(Ack | Report | Unopened)
 
 
+class Link(Protocol):
+    """The gate, as the driver speaks to it; `GateLink` runs it as a process."""
+
+    def wait(self, timeout: float) -> Report:
+        """Wait for news [s]; return the newest report."""
+        ...
+
+    def poll(self) -> Report:
+        """The newest report, without waiting."""
+        ...
+
+    def take_frames(self) -> list[Telemetry]:
+        """The states reported since the last call, oldest first; of very many only the newest."""
+        ...
+
+    def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
+        """Ask, and wait for the answer; None when none comes in time [s]."""
+        ...
+
+    def stop(self, cause: str, kind: StopKind = "soft") -> None:
+        """Ask for a stop. From any thread."""
+        ...
+
+    def close(self) -> str:
+        """Let go: the gate makes the robot safe and ends; what remains to be done by hand."""
+        ...
+
+
 class GateLink:
-    """A running gate. Raises RobotError from every method once the process has died."""
+    """A running gate. Raises RobotError from every method once the process has died or hangs.
+
+    `stop` may be called from any thread, everything else from one.
+    """
 
     def __init__(self, config: Config) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._socket = ours
-        self._port = config.port
+        self._config = config
+        self._socket, self.process = _start(config)
         self._report = Report()
         self._frames: deque[Telemetry] = deque(maxlen=KEPT_FRAMES)
+        self._heard = time.monotonic() + STARTING
+        self._powered = False
         self._tell(config)
 
     def wait(self, timeout: float) -> Report:
@@ -51,9 +82,12 @@ class GateLink:
         return self.poll()
 
     def poll(self) -> Report:
-        """The newest report, without waiting."""
+        """The newest report, without waiting unless the gate has been silent for long."""
         while self._receive(0.0):
             pass
+        # Note: it may be us who slept; a gate that is alive reports again before its grace is over.
+        if time.monotonic() > self._heard + SILENT and self._receive(time.monotonic() + GRACE) is None:
+            raise self._hung()
         return self._report
 
     def take_frames(self) -> list[Telemetry]:
@@ -69,26 +103,46 @@ class GateLink:
         number = question.seq if isinstance(question, Command) else 0
         until = time.monotonic() + timeout
         while (answer := self._receive(until)) is not None:
-            if isinstance(answer, Ack) and (answer.session, answer.seq) == (question.session, number):
-                return answer
+            if isinstance(answer, Ack):
+                self._powered |= answer.armed
+                if (answer.session, answer.seq) == (question.session, number):
+                    return answer
         return None
 
-    def stop(self, cause: str) -> None:
-        """Ask for a soft stop."""
-        self._tell(Stop(cause))
+    def stop(self, cause: str, kind: StopKind = "soft") -> None:
+        """Ask for a stop."""
+        self._tell(Stop(cause, kind))
 
-    def close(self) -> None:
-        """Let go: the gate makes the robot safe and ends. Bounded by 3 s."""
-        self._socket.close()
-        try:
-            self.process.wait(ENDING)
-        except subprocess.TimeoutExpired:
+    def close(self) -> str:
+        """Let go: the gate makes the robot safe and ends. Bounded by 6 s; returns what remains to be done by hand.
+
+        A gate whose port is away is left alone, to switch the current off when the port returns; one that hangs or died
+        is replaced by one that only switches the current off.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        with self._socket:
+            self._watch_it_end(time.monotonic() + ENDING)
+        if self.process.poll() is None and not self._report.connected:
+            return _still_away(self._config.port, self.process.pid)
+        if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+        return _succeed(self._config) if self.process.wait() and self._powered else ""
+
+    def _watch_it_end(self, until: float) -> None:
+        """Return once the gate has ended, or says that its port is away, or the time [s] is over."""
+        with contextlib.suppress(RobotError):
+            while self._receive(until) is not None and self._report.connected:
+                pass
+        left = max(0.0, until - time.monotonic()) if self._report.connected else GRACE
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(left)
 
     def _tell(self, message: ToGate) -> None:
         try:
-            self._socket.send(_encoder.encode(message))
+            self._socket.send(_encoder.encode(message), socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            raise self._hung() from None
         except OSError:
             raise self._death() from None
 
@@ -103,9 +157,10 @@ class GateLink:
             packet = b""
         if not packet:
             raise self._death()
+        self._heard = time.monotonic()
         message: FromGate = _from_gate.decode(packet)
         if isinstance(message, Unopened):
-            raise PortError(_why_unopened(self._port, message))
+            raise PortError(_why_unopened(self._config.port, message))
         if isinstance(message, Report):
             if message.frame is not None and message.frame != self._report.frame:
                 self._frames.append(message.frame)
@@ -118,6 +173,45 @@ class GateLink:
             self.process.wait(1.0)
         code = self.process.returncode
         return RobotError(f"the gate process ended with code {code}; the robot holds its last pose: switch it off")
+
+    def _hung(self) -> RobotError:
+        silence = max(0.0, time.monotonic() - self._heard)
+        return RobotError(
+            f"the gate process has not answered for {silence * 1e3:.0f} ms, more than {SILENT * 1e3:.0f} ms; "
+            "the robot holds its last pose: switch it off"
+        )
+
+
+def _start(config: Config) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A gate process, and our end of the socket to it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(
+            [*COMMAND, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return ours, process
+
+
+def _succeed(config: Config) -> str:
+    """Let another gate switch off the current that one left on; what remains to be done by hand."""
+    ours, process = _start(replace(config, inherited=True))
+    with ours:
+        ours.send(_encoder.encode(replace(config, inherited=True)))
+    try:
+        process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        return _still_away(config.port, process.pid)
+    return ""
+
+
+def _still_away(port: str, pid: int) -> str:
+    return (
+        f"{port} is away and the robot may hold its last pose: switch it off, or plug it in again within "
+        f"10 minutes, and the gate (process {pid}) lets it sink"
+    )
 
 
 def _why_unopened(port: str, message: Unopened) -> str:

@@ -15,6 +15,9 @@ Angles = tuple[float, ...]
 """(n,) one number a joint."""
 Finite = Annotated[float, Meta(ge=-1e3, le=1e3)]
 Bounds = Annotated[tuple[Finite, ...], Meta(min_length=JOINTS, max_length=JOINTS)]
+StopKind = Literal["soft", "person", "planned"]
+"""A soft stop is held before it is damped, and latched. A person's is damped sooner, and stops a homing, too. A planned
+one, of a robot that lies, is not latched."""
 Phase = Literal["disarmed", "armed", "soft_stop", "damped", "off"]
 
 
@@ -48,6 +51,8 @@ class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """No command lives longer than this [s]."""
     stale: Annotated[float, Meta(gt=0, le=0.1)] = 0.1
     """Telemetry older than this stops the robot [s]."""
+    inherited: bool = False
+    """Whether an earlier gate may have left current on, which this one must then switch off."""
 
 
 def check(config: Config) -> Config:
@@ -83,9 +88,10 @@ class Command(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Stop(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Soft stop now, and wait for a person."""
+    """Stop now."""
 
     cause: str
+    kind: StopKind = "soft"
 
 
 class Ack(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -123,6 +129,12 @@ class Report(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """(n,) the target last sent [rad]; empty before the first."""
     frame: Telemetry | None = None
     """The newest plausible state."""
+    session: int = 0
+    """Newest session that was armed."""
+    seq: int = 0
+    """Number of the last command of that session that was sent on; 0 before the first."""
+    connected: bool = True
+    """Whether the port is open."""
 
 
 class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -1,8 +1,9 @@
 """The Stanford Pupper v2 as a `Robot`: on the machine, or on anything that speaks its firmware's protocol."""
 
+import contextlib
 import gc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, Self
 
@@ -10,31 +11,37 @@ import numpy as np
 
 from robot.calibration import Calibration
 from robot.clock import Clock, Grid, MonotonicClock
-from robot.errors import GateLatched, RobotError
-from robot.gate_link import GateLink
+from robot.errors import GateLatched, RearmRefused, RobotError, Stopped
+from robot.gate_config import gate_config
+from robot.gate_link import GateLink, Link
 from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
+from robot.posture import folding, lying_down, standing_up
 from robot.pupper_wire import JOINTS, Telemetry
 from robot.spec import Spec
-from robot.types import Action, Array, Observation, Source, unknown
+from robot.types import Action, Array, Observation, Source, Watch, unattended, unknown
 
-TTL = 0.1
-"""A command older than this is worthless [s]."""
-ANSWER = 0.04
-"""How long a tick may wait for the gate's answer [s]."""
+ANSWER, TTL = 0.04, 0.75
+"""How long a tick may wait for the gate's answer [s], and the part of it after which the gate refuses a command: so
+that one whose answer is missed did not go out.
+"""
+NEWS = 0.002
+"""How long after its answer a gate reports what it did [s]."""
+NO_ANSWER = "no answer in time"
 SILENCE = 5.0
 """How long a powered robot may take to say anything [s]."""
 HOMING = 25.0
 """How long homing may take, power-up included; about 7 s is usual [s]."""
 ARMING = 4.0
 """How long arming may take: an ending soft stop, then a second of healthy telemetry [s]."""
-RAMP, SETTLE = 2.0, 0.5
-"""Time to reach the stand pose, and to come to rest in it [s]."""
+LEVEL, TOPPLED = math.radians(15), math.radians(60)
+"""How far the body may lean, legs folded, to stand up, and at all, to fold them [rad]."""
+LEANING = 1.0
+"""A body that leans for longer than this is not about to be set upright [s]."""
+POLL = 0.05
+"""A person is heard at least this often while the robot moves by itself [s]."""
 TORQUE = 0.18
 """Joint torque of the M2006 behind its gear, driving [N m/A]."""
-REST_SLACK = 0.3
-"""How far from its rest angle a joint may lie after homing [rad]; knees end between -2.95 and -2.6."""
-KNEE_REST = (-2.95, -2.6)
 
 
 UNSEEN = Telemetry(-math.inf, math.nan, (math.nan,) * JOINTS, (math.nan,) * JOINTS)
@@ -46,34 +53,6 @@ class Eye(Protocol):
 
     def latest(self) -> Image | None:
         """The newest frame, at once; None before the first."""
-        ...
-
-
-class Link(Protocol):
-    """The gate, as the driver speaks to it; `robot.gate_link.GateLink` runs it as a process."""
-
-    def wait(self, timeout: float) -> Report:
-        """Wait for news [s]; return the newest report."""
-        ...
-
-    def poll(self) -> Report:
-        """The newest report, without waiting."""
-        ...
-
-    def take_frames(self) -> list[Telemetry]:
-        """The states reported since the last call, oldest first; of very many only the newest."""
-        ...
-
-    def ask(self, question: Arm | Command, timeout: float) -> Ack | None:
-        """Ask, and wait for the answer; None when none comes in time [s]."""
-        ...
-
-    def stop(self, cause: str) -> None:
-        """Ask for a soft stop."""
-        ...
-
-    def close(self) -> None:
-        """Let go: the gate makes the robot safe and ends."""
         ...
 
 
@@ -92,6 +71,8 @@ class Pupper:
         gate: Callable[[Config], Link] = GateLink,
     ) -> None:
         """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`sim.lockstep`)."""
+        self.watch: Watch = unattended
+        """Asked while the robot homes, stands up and lies down; between `observe` and `send`, the policy sees to it."""
         self._spec = spec
         self._port = port
         self._cameras = cameras or {}
@@ -125,47 +106,77 @@ class Pupper:
         return self.gate.stops
 
     def __enter__(self) -> Self:
-        self._link = self._open(_config(self._spec, self._port, self._calibration))
+        self._link = self._open(gate_config(self._spec, self._port, self._calibration))
         try:
             self._wait_for_homing()
         except BaseException:
-            self.__exit__()
+            self._let_go()
             raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        """A planned end, Ctrl-C included, lies down first. Raises RobotError when current may be left on."""
+        if self._link is None:
+            return
+        planned = not any(exc) or isinstance(exc[1], KeyboardInterrupt)
+        try:
+            # Note: a gate that died or hangs is replaced when it is closed
+            with contextlib.suppress(RobotError):
+                if planned:
+                    self.rest()
+        finally:
+            left = self._let_go()
+        if left and planned:
+            raise RobotError(left)
 
     def reset(self) -> None:
         """Stand up, slowly, from wherever the robot is; it then holds the pose until the first `send`.
 
-        Raises GateLatched when the gate stopped the robot and nobody has called `rearm` since.
+        Raises GateLatched when the gate stopped the robot, now or before and nobody has called `rearm` since; Stopped
+        when a person did; RearmRefused when it cannot be stood up as it is.
         """
         report = self.gate
         if report.latched and not self._consent:
             raise GateLatched(
                 f"the gate stopped the robot: {report.cause}; see to the robot, then start again (rearm) to stand up"
             )
+        consent, self._consent = self._consent, False
+        self._check_tilt(TOPPLED, "set it upright on the floor")
         self.pause()
         # Note: a full collection in a process that holds torch takes longer than the gate waits for a command.
         gc.collect()
         gc.freeze()
-        self._arm()
-        self._consent = False
-        self._ramp(self._held(), self._spec.stand)
+        self._arm(person=consent)
+        self._follow(folding(self._held(), self._spec), "folded its legs")
+        self._check_tilt(LEVEL, "set it level, on its belly with its legs free")
+        self._follow(standing_up(self._held(), self._spec), "stood up")
         self.pause()
         # Note: a tick of distance, or the gate would refuse the first command as too soon after the ramp's last.
         self._clock.sleep_until(self._clock.now() + self._spec.period)
         self._grid.restart()
 
+    def rest(self) -> None:
+        """Stop the motion, lie down and let go of the joints; nothing is done to a robot that was stopped.
+
+        A person's stop, or the gate's, ends it at once.
+        """
+        if self.gate.phase != "armed":
+            return
+        with contextlib.suppress(GateLatched):
+            self._follow(lying_down(self._held(), self._spec), "lay down")
+            self._gate.stop("", "planned")
+
     def rearm(self) -> None:
         """A person's consent, once, to go on after the gate has stopped the robot; the next `reset` uses it."""
         self._consent = True
 
+    def stop(self, cause: str) -> None:
+        """A person stops the robot, whatever it does. From any thread."""
+        if (link := self._link) is not None:
+            link.stop(cause, "person")
+
     def pause(self) -> None:
-        """Between episodes: hold the pose without commands. Without a `reset` within 30 s the legs sink softly."""
+        """Between episodes: hold the pose without commands. Without a `reset` within 5 s the legs sink softly."""
         if self.gate.phase == "armed":
             self._begin_session()
 
@@ -175,7 +186,10 @@ class Pupper:
         The firmware's angles are taken as roll about x, then pitch about y, then yaw about z (R = Rz Ry Rx), so that
         gravity in the body frame, R^T (0, 0, -1), is (sin p, -sin r cos p, -cos r cos p).
         """
-        late = self._grid.wait()
+        return self._seen(self._grid.wait())
+
+    def _seen(self, late: float = 0.0) -> Observation:
+        """The newest state as an observation."""
         frame = self._newest()
         now = self._clock.now()
         gravity, gyro = self._orientation(frame)
@@ -209,12 +223,8 @@ class Pupper:
         if self._clock.now() > action.expires:
             action = replace(action, source="hold", expires=math.inf)
         ack = self._command(self._held() if action.source == "hold" else action.joint_pos, action.expires)
-        if ack is None or ack.refusal:
-            armed = self.gate.phase == "armed" if ack is None else ack.armed
-            source: Source = "hold" if armed else "safety"
-            return Action(self._held(), action.command, source, action.risk)
-        sent = self._calibration.to_joints(np.array(ack.target))
-        return Action(sent, action.command, action.source, action.risk)
+        refused: Source = "hold" if ack.armed else "safety"
+        return Action(self._held(), action.command, refused if ack.refusal else action.source, action.risk)
 
     @property
     def _gate(self) -> Link:
@@ -222,11 +232,17 @@ class Pupper:
             raise RobotError("the robot is not open; use it inside `with`")
         return self._link
 
+    def _let_go(self) -> str:
+        """Close the gate, which makes the robot safe; what remains to be done by hand."""
+        link, self._link = self._gate, None
+        return link.close()
+
     def _wait_for_homing(self) -> None:
         """Watch, without a word, until the gate says that homing is over. Raises RobotError naming what is awaited."""
         begun = self._clock.now()
         while True:
-            report = self._gate.wait(0.1)
+            report = self._gate.wait(POLL)
+            self._attend()
             passed = self._clock.now() - begun
             if report.ready:
                 break
@@ -241,10 +257,7 @@ class Pupper:
         return self.gate.frame or self._frame
 
     def _held(self) -> Array:
-        """(n,) the target that the gate holds [rad]; where the joints are before there was one.
-
-        After an answer that was late, only the gate's report says whether the command went out.
-        """
+        """(n,) the target that the gate holds [rad]; where the joints are before there was one."""
         target = self._target if self._answered else self.gate.target
         return self._calibration.to_joints(np.array(target or self._newest().pos))
 
@@ -257,71 +270,67 @@ class Pupper:
         rates = np.array(frame.imu[3:]) - np.array(self._calibration.gyro_bias)
         return self._calibration.to_body(self._calibration.upright(np.array(down))), self._calibration.to_body(rates)
 
-    def _arm(self) -> None:
-        """Arm the gate; asks again while it still stops or gathers telemetry. Raises RobotError."""
-        until = self._clock.now() + ARMING
-        while refusal := self._begin_session():
-            if self._clock.now() > until:
-                raise RobotError(f"the gate does not arm: {refusal}")
-            self._gate.wait(0.05)
+    def _attend(self) -> None:
+        """Let a person stop the robot. Raises Stopped."""
+        if cause := self.watch(self._seen()):
+            self._gate.stop(cause, "person")
+            raise Stopped(cause)
 
-    def _begin_session(self) -> str:
+    def _check_tilt(self, most: float, remedy: str) -> None:
+        """Raise RearmRefused, with the current off, when the body goes on leaning more than this [rad]. Without an IMU
+        nobody but the person knows.
+        """
+        until = self._clock.now() + LEANING
+        # Note: false for NaN
+        while (down := -float(self._seen().gravity[2])) < math.cos(most):
+            if self._clock.now() > until:
+                self._gate.stop("the robot is not level")
+                tilt = math.degrees(math.acos(max(-1.0, down)))
+                raise RearmRefused(
+                    f"the robot leans by {tilt:.0f} degrees, more than {math.degrees(most):.0f}; {remedy}, then re-arm"
+                )
+            self._attend()
+            self._gate.wait(POLL)
+
+    def _arm(self, *, person: bool) -> None:
+        """Arm the gate; asks again while it still stops or gathers telemetry. Raises RearmRefused."""
+        until = self._clock.now() + ARMING
+        while refusal := self._begin_session(person=person):
+            if self._clock.now() > until:
+                raise RearmRefused(f"the gate does not arm: {refusal}")
+            self._gate.wait(POLL)
+            self._attend()
+
+    def _begin_session(self, *, person: bool = False) -> str:
         """Ask for a fresh session; return why it was refused, or nothing."""
         self._session, self._seq = max(self._session + 1, int(self._clock.now() * 1e9)), 0
-        return _refusal(self._ask(Arm(self._session, person=self._consent)))
+        return self._ask(Arm(self._session, person=person)).refusal
 
-    def _command(self, target: Array, expires: float = math.inf) -> Ack | None:
+    def _command(self, target: Array, expires: float = math.inf) -> Ack:
         """Ask the gate to send one target (n,) [rad]; one of another shape goes as it is, to be refused there."""
         self._seq += 1
         raw = self._calibration.to_raw(target) if target.shape == self._spec.lower.shape else target.ravel()
         now = self._clock.now()
-        return self._ask(Command(self._session, self._seq, now, min(TTL, expires - now), tuple(raw.tolist())))
+        return self._ask(Command(self._session, self._seq, now, min(TTL * ANSWER, expires - now), tuple(raw.tolist())))
 
-    def _ask(self, question: Arm | Command) -> Ack | None:
+    def _ask(self, question: Arm | Command) -> Ack:
+        """Ask the gate. Where no answer comes in time, its report says whether the command went out."""
         ack = self._gate.ask(question, ANSWER)
         self._answered = ack is not None
-        self._target = self._target if ack is None else ack.target
+        if ack is None:
+            report, number = self._gate.wait(NEWS), question.seq if isinstance(question, Command) else 0
+            done = (report.session, report.seq) == (question.session, number)
+            refusal, armed = "" if done else NO_ANSWER, report.phase == "armed"
+            ack = Ack(question.session, number, refusal, report.target, armed)
+        self._target = ack.target
         return ack
 
-    def _ramp(self, begin: Array, end: Array) -> None:
-        """Move from one pose (n,) to another with smooth speed, then let the robot settle. Raises GateLatched."""
+    def _follow(self, targets: Iterable[Array], what: str) -> None:
+        """Send targets (n,), one a tick, while a person may stop it. Raises GateLatched and Stopped."""
         grid = Grid(self._spec.period, self._clock)
-        for passed in np.arange(0.0, RAMP + SETTLE, self._spec.period):
+        for target in targets:
             grid.wait()
-            share = 0.5 - 0.5 * math.cos(math.pi * min(1.0, passed / RAMP))
-            ack = self._command(begin + share * (end - begin))
-            if ack is not None and not ack.armed:
-                raise GateLatched(f"the gate stopped the robot while it stood up: {ack.refusal}")
-
-
-def _refusal(ack: Ack | None) -> str:
-    """Why the gate did not do what it was asked; empty when it did."""
-    return "no answer in time" if ack is None else ack.refusal
-
-
-def _config(spec: Spec, port: str, calibration: Calibration) -> Config:
-    """What the gate must know, in the firmware's own angles."""
-    knees = np.array([name.endswith("knee") for name in spec.names])
-    rest_lower, rest_upper = spec.rest - REST_SLACK, spec.rest + REST_SLACK
-    rest_lower[knees], rest_upper[knees] = KNEE_REST
-    lower, upper = _between(calibration, spec.lower, spec.upper)
-    rest_low, rest_high = _between(calibration, rest_lower, rest_upper)
-    return Config(
-        port=port,
-        names=spec.names,
-        lower=lower,
-        upper=upper,
-        step=tuple(spec.step.tolist()),
-        rest_lower=rest_low,
-        rest_upper=rest_high,
-        kp=spec.gains.kp,
-        kd=spec.gains.kd,
-        max_current=spec.gains.max_current,
-        tick=spec.period,
-    )
-
-
-def _between(calibration: Calibration, lower: Array, upper: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Bounds (n,) in the machine's own angles; a joint that turns the other way swaps its two."""
-    ends = np.stack([calibration.to_raw(lower), calibration.to_raw(upper)])
-    return tuple(ends.min(axis=0).tolist()), tuple(ends.max(axis=0).tolist())
+            self._attend()
+            ack = self._command(target)
+            if not ack.armed:
+                raise GateLatched(f"the gate stopped the robot while it {what}: {ack.refusal}")

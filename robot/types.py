@@ -4,7 +4,7 @@ SI units and radians throughout. Body frame: x forward, y left, z up. Joint arra
 NaN means "not measured" or "not asked", never zero.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -92,6 +92,15 @@ class Tick:
         return self.wanted.policy or (self.wanted if self.wanted.source == "policy" else None)
 
 
+Watch = Callable[[Observation], str]
+"""Asked at least 20 times a second while a robot moves by itself: why a person stops it, or an empty string."""
+
+
+def unattended(_: Observation) -> str:
+    """A `Watch` where nobody is there to stop the robot."""
+    return ""
+
+
 class Robot(Protocol):
     """A body. Leaving the `with`, by any road, makes it safe."""
 
@@ -106,6 +115,13 @@ class Robot(Protocol):
 
     def reset(self) -> None:
         """Bring the robot to its stand pose, ready for the first tick."""
+        ...
+
+    def rest(self) -> None:
+        """End as planned: stop the motion, lie down, let go of the joints. Nothing is done to a robot that was stopped.
+
+        `reset` brings it back.
+        """
         ...
 
     def observe(self) -> Observation:

@@ -8,10 +8,10 @@ import math
 
 from robot.calibration import Calibration
 from robot.errors import RobotError
-from robot.gate_core import Event, Leave
 from robot.gate_engine import Engine
 from robot.gate_link import KEPT_FRAMES
-from robot.gate_messages import Ack, Arm, Command, Config, Report, Stop, check
+from robot.gate_messages import Ack, Arm, Command, Config, Report, Stop, StopKind, check
+from robot.gate_state import Event, Leave
 from robot.pupper import Pupper
 from robot.pupper_wire import Telemetry
 from robot.spec import Spec
@@ -24,7 +24,7 @@ TICK = 0.001
 
 
 class LockstepGate:
-    """Fits `robot.pupper.Link` and `robot.clock.Clock`: a gate at a twin's port, and the time that both go by.
+    """Fits `robot.gate_link.Link` and `robot.clock.Clock`: a gate at a twin's port, and the time that both go by.
 
     An answer costs no time; whoever wants to think for a while says so to `sleep_until`.
     """
@@ -71,18 +71,19 @@ class LockstepGate:
         """The answer, at once."""
         return self._step(question)
 
-    def stop(self, cause: str) -> None:
-        """Ask for a soft stop."""
-        self._step(Stop(cause))
+    def stop(self, cause: str, kind: StopKind = "soft") -> None:
+        """Ask for a stop."""
+        self._step(Stop(cause, kind))
 
-    def close(self) -> None:
+    def close(self) -> str:
         """Let go: the gate makes the robot safe, which takes about 1.5 s, and ends."""
         gate = self._gate
         self._step(Leave("the driver is gone"))
-        while gate.state.phase != "off":
+        while not gate.state.ended:
             self.sleep_until(self.now() + TICK)
         self._twin.advance(math.ceil(self._twin.dynamics.action_latency_ms) + 2)  # until the last frame is there
         self._engine = None
+        return ""
 
     @property
     def _gate(self) -> Engine:

@@ -10,6 +10,7 @@ from robot.clock import Grid, MonotonicClock, VirtualClock
 from robot.errors import RobotError, SpecError
 from robot.kinematics import forward
 from robot.limits import admitted
+from robot.posture import lying_down
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
 from sim.dynamics import NOMINAL, Dynamics
@@ -100,6 +101,12 @@ class SimPupper:
         """Stand at the origin, at rest."""
         self.world.rebuild()
         self.place()
+
+    def rest(self) -> None:
+        """Stop the motion and lie down."""
+        for target in lying_down(self._sent.copy(), self._spec):
+            self.observe()
+            self.send(Action(target))
 
     def become(self, dynamics: Dynamics, seed: int) -> None:
         """Become another robot on another floor, with noise from this seed, and stand at the origin.

@@ -173,4 +173,5 @@ def _no_control(path: str, flags: int) -> int:
 
 def interrupt() -> None:
     """What Ctrl-C does where the terminal turns it into a key."""
-    signal.raise_signal(signal.SIGINT)
+    # Note: to the process, since it is the main thread that must wake, whichever thread reads the keys
+    os.kill(os.getpid(), signal.SIGINT)

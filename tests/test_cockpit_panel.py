@@ -24,7 +24,7 @@ from robot.loop import run
 from robot.recorder import Recorder
 from robot.spec import load_spec
 from robot.types import Tick
-from teleop.cockpit_operator import BrowserOperator
+from teleop.attention import Attention
 from teleop.drive import Drive
 from teleop.operator import Event
 from teleop.scripted import Scripted, Segment
@@ -111,7 +111,7 @@ def test_the_address_is_told_with_its_token(tmp_path: Path, capsys: pytest.Captu
     with open_cockpit(who, tmp_path) as cockpit:
         assert cockpit is not None
         assert f"open {cockpit.url}" in capsys.readouterr().err
-        assert isinstance(make_operator(who, 1, 1.0, 0, cockpit), BrowserOperator)
+        assert isinstance(make_operator(who, 1, 1.0, 0, cockpit), Attention)
 
 
 def test_a_command_without_a_page_names_another_way() -> None:

@@ -33,8 +33,8 @@ from robot.image import Image
 from robot.spec import load_spec
 from robot.types import Action, Source, Tick
 from sim.truth import Truth
+from teleop.attention import Attention
 from teleop.drive import Drive
-from teleop.operator import Merged
 from teleop.scripted import Scripted, Segment
 from teleop.session import Session, SessionStatus
 from teleop.session_states import State
@@ -245,7 +245,7 @@ def test_re_arming_gives_the_gate_a_persons_consent() -> None:
 
 def test_operators_are_made_by_name() -> None:
     assert isinstance(make_operator(OperatorOptions(("scripted",)), 1, 2.0, 0), Scripted)
-    assert isinstance(make_operator(OperatorOptions(("scripted", "gamepad")), 1, 2.0, 0), Merged)
+    assert isinstance(make_operator(OperatorOptions(("scripted", "gamepad")), 1, 2.0, 0), Attention)
     assert OperatorOptions(("scripted",)).clock is None
     assert isinstance(OperatorOptions(("scripted", "gamepad")).clock, MonotonicClock)
     with pytest.raises(OperatorError, match="nobody drives"):

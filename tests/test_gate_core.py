@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from robot.calibration import Calibration
 from robot.errors import SpecError
+from robot.gate_config import gate_config
 from robot.gate_core import (
     BOOT,
     DAMP,
@@ -22,26 +23,22 @@ from robot.gate_core import (
     HEALTHY,
     HOLD_LIMIT,
     IDLE,
+    PERSON_HOLD,
     SINK,
-    Event,
-    Fault,
-    Leave,
-    State,
-    Write,
     clamp,
     deadline,
     step,
     waiting,
 )
 from robot.gate_core import STILL as STILL_SECONDS
-from robot.gate_messages import Ack, Arm, Command, Config, Stop, check
+from robot.gate_messages import Ack, Arm, Command, Config, Stop, StopKind, check
+from robot.gate_state import Event, Fault, Leave, State, Write
 from robot.limits import clamp as reference_clamp
-from robot.pupper import _config
 from robot.pupper_wire import Telemetry
 from robot.spec import load_spec
 
 SPEC = load_spec()
-CONFIG = _config(SPEC, "port", Calibration.identity(SPEC))
+CONFIG = gate_config(SPEC, "port", Calibration.identity(SPEC))
 REST = tuple(SPEC.rest.tolist())
 STAND = tuple(SPEC.stand.tolist())
 STILL = (0.0,) * 12
@@ -418,6 +415,69 @@ def test_the_driver_can_ask_for_a_soft_stop() -> None:
     assert bench.state.cause == "because"
 
 
+def test_a_person_s_stop_is_held_at_once_and_damped_a_tenth_of_a_second_later() -> None:
+    bench = driving()
+    assert bench.do(Stop("STOP", "person")) == [Write("target", bench.state.target)]
+    assert (bench.state.phase, bench.state.latched, bench.state.cause) == ("soft_stop", True, "STOP")
+    bench.live(PERSON_HOLD + 0.01)
+    assert bench.state.phase == "damped"
+    assert DAMP in bench.writes
+
+
+def test_a_person_s_stop_hurries_a_soft_stop_that_has_begun() -> None:
+    bench = driving()
+    bench.do(Stop("fault"))
+    bench.live(0.02)
+    bench.do(Stop("STOP", "person"))
+    bench.live(PERSON_HOLD + 0.02)
+    assert (bench.state.phase, bench.state.cause) == ("damped", "fault")
+
+
+def test_a_person_s_stop_latches_a_robot_that_sank_by_itself() -> None:
+    bench = armed()
+    bench.live(HOLD_LIMIT + 1)
+    assert not bench.state.latched
+    bench.do(Stop("STOP", "person"))
+    assert "latched: STOP" in bench.arm(person=False)
+
+
+def test_a_person_s_stop_before_arming_idles_the_robot_and_only_a_person_arms_it() -> None:
+    bench = ready()
+    assert bench.do(Stop("STOP", "person")) == [IDLE] * FLUSH
+    assert "latched: STOP" in bench.arm(person=False)
+    assert bench.arm() == ""
+
+
+def test_a_person_s_stop_during_homing_idles_the_robot_which_must_home_again() -> None:
+    bench = Bench()
+    for tick in range(100):
+        bench.now += 0.02
+        bench.frame((0.01 * tick, *REST[1:]), ts=2000.0 + 20 * tick)
+    assert bench.do(Stop("STOP", "person")) == [IDLE] * FLUSH
+    for tick in range(1200):
+        bench.now += 0.02
+        bench.frame(REST, ts=4000.0 + 20 * tick)
+    assert not bench.state.ready, "long after it would have booted"
+    assert "power-cycled" in bench.arm()
+    bench.do(Fault("rebooted", homed=False))
+    for tick in range(100):
+        bench.now += 0.02
+        bench.frame(REST, ts=100.0 + 20 * tick)
+    assert bench.arm() == ""
+
+
+def test_a_person_s_stop_before_any_telemetry_idles_whatever_is_there() -> None:
+    assert Bench().do(Stop("STOP", "person")) == [IDLE] * FLUSH
+
+
+def test_a_planned_stop_is_not_latched() -> None:
+    bench = driving()
+    bench.do(Stop("", "planned"))
+    bench.live(1.0)
+    assert (bench.state.phase, bench.state.latched, bench.state.stops) == ("damped", False, 0)
+    assert bench.arm(person=False) == ""
+
+
 def test_a_stop_means_nothing_to_a_gate_that_was_never_armed() -> None:
     bench = ready()
     bench.do(Stop("because"))
@@ -448,6 +508,17 @@ def test_a_reboot_means_homing_again_before_anything_is_written() -> None:
     bench.live(1.2)
     assert bench.writes[:FLUSH] == [DAMP] * FLUSH
     assert bench.arm() == ""
+
+
+def test_a_robot_that_kept_its_power_is_damped_at_the_first_frame_after_the_port_returned() -> None:
+    bench = driving()
+    bench.do(Fault("unplugged", homed=False))
+    bench.now += 3
+    bench.do()
+    assert bench.writes == []
+    bench.frame(STAND)
+    assert bench.writes == [DAMP] * FLUSH
+    assert bench.state.latched
 
 
 def test_a_fault_of_the_firmware_alone_needs_no_homing() -> None:
@@ -494,14 +565,45 @@ def test_leaving_before_arming_cuts_the_current_at_once() -> None:
 def test_leaving_during_homing_writes_nothing() -> None:
     bench = Bench()
     assert bench.do(Leave("bye")) == []
-    assert bench.state.phase == "off"
+    assert (bench.state.phase, bench.state.ended) == ("disarmed", True)
 
 
-def test_leaving_without_a_port_does_not_wait() -> None:
+def test_leaving_without_a_port_waits_until_the_robot_can_be_reached() -> None:
     bench = driving()
     bench.do(Fault("unplugged", homed=False))
-    assert bench.do(Leave("bye")) == []
-    assert bench.state.phase == "off"
+    for _ in range(100):
+        bench.now += 0.1
+        assert bench.do(Leave("bye")) == []
+    assert (bench.state.phase, bench.state.ended) == ("damped", False)
+    assert deadline(bench.state, CONFIG) > bench.now
+    bench.frame(STAND)
+    assert bench.writes == [DAMP] * FLUSH
+    bench.live(SINK - 0.1, STAND)
+    assert not bench.state.ended
+    bench.live(0.2, STAND)
+    assert (bench.state.phase, bench.state.ended) == ("off", True)
+    assert bench.writes[-3:] == [IDLE] * 3
+
+
+def test_off_is_taken_back_when_the_port_went_away_before_it_was_written() -> None:
+    bench = driving()
+    bench.do(Leave("bye"))
+    bench.live(0.36 + SINK)
+    assert bench.state.ended
+    bench.do(Fault("unplugged", homed=False))
+    assert (bench.state.phase, bench.state.ended) == ("damped", False)
+    bench.do(Leave("bye"))
+    bench.frame()
+    bench.live(SINK + 0.1)
+    assert bench.state.ended
+
+
+def test_off_stays_off() -> None:
+    bench = ready()
+    bench.do(Leave("bye"))
+    for event in (Leave("again"), Stop("STOP", "person"), Fault("ERROR")):
+        assert bench.do(event) == []
+        assert bench.state.phase == "off"
 
 
 # --- deadlines and settings -------------------------------------------------------------------------------------
@@ -524,7 +626,8 @@ def test_the_deadline_is_exactly_when_something_happens() -> None:
 
 def test_the_figures_are_the_documented_ones() -> None:
     assert (CONFIG.hold_after, CONFIG.damp_after, CONFIG.ttl, CONFIG.stale) == (0.15, 0.5, 0.1, 0.1)
-    assert (FLUSH, BOOT, STILL_SECONDS, HEALTHY, HOLD_LIMIT, SINK) == (30, 20_000, 1.0, 1.0, 30.0, 1.0)
+    assert (FLUSH, BOOT, STILL_SECONDS, HEALTHY, HOLD_LIMIT, SINK) == (30, 20_000, 1.0, 1.0, 5.0, 1.0)
+    assert PERSON_HOLD == 0.1
     assert State().seq == 0
 
 
@@ -582,7 +685,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert all(
                 low <= angle <= high for angle, low, high in zip(target, CONFIG.lower, CONFIG.upper, strict=True)
             )
-        if new:
+        if new and not (isinstance(event, Stop) and event.kind == "person" and before.phase == "disarmed"):
             assert before.ready or state.ready
         if isinstance(event, Command) and state.phase == "armed":
             for first, second in pairwise([before.target, *targets]):
@@ -594,7 +697,12 @@ class AnyOrder(RuleBasedStateMachine):
             assert event.person
         if before.phase == "off":
             assert new == []
-            assert state.phase == "off"
+            assert state.phase == ("damped" if isinstance(event, Fault) and not event.homed else "off")
+        if before.latched and not state.latched:
+            assert isinstance(event, Arm)
+            assert event.person
+        if not before.ended and state.ended:
+            assert IDLE in new or before.phase == "disarmed"
 
     def do(self, event: Event) -> None:
         before = self.bench.state
@@ -643,9 +751,9 @@ class AnyOrder(RuleBasedStateMachine):
     def fault(self, homed: bool) -> None:
         self.do(Fault("fault", homed))
 
-    @rule()
-    def stop(self) -> None:
-        self.do(Stop("stop"))
+    @rule(kind=st.sampled_from(["soft", "person", "planned"]))
+    def stop(self, kind: StopKind) -> None:
+        self.do(Stop("" if kind == "planned" else "stop", kind))
 
     @rule()
     def leave(self) -> None:
@@ -666,7 +774,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def a_stop_that_nobody_planned_is_latched(self) -> None:
         state = self.bench.state
-        assert state.latched or state.phase != "soft_stop" or "held for" in state.cause
+        assert state.latched or state.phase != "soft_stop" or "held for" in state.cause or not state.cause
         assert not (state.latched and state.phase == "armed")
         assert not state.latched or state.cause
 

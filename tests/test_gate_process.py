@@ -23,9 +23,9 @@ from robot import gate as gate_module
 from robot import gate_core
 from robot.calibration import Calibration
 from robot.gate import Gate, open_line
+from robot.gate_config import gate_config
 from robot.gate_link import COMMAND
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
-from robot.pupper import _config
 from robot.serial_line import SerialLine
 from robot.spec import load_spec
 
@@ -36,7 +36,7 @@ DAMPED = {"kp": 0.0, "kd": SPEC.gains.kd, "max_current": SPEC.gains.max_current}
 
 
 def config(path: str | Path, **change: object) -> Config:
-    return replace(_config(SPEC, str(path), Calibration.identity(SPEC)), **change)
+    return replace(gate_config(SPEC, str(path), Calibration.identity(SPEC)), **change)
 
 
 class Driver:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,12 +20,12 @@ from firmware import REST, Firmware, wait_for
 from msgspec.structs import replace
 
 from launch.priority import first_in_line
-from robot import gate_link, pupper
+from robot import gate_link, posture, pupper
 from robot.calibration import Calibration
 from robot.errors import GateLatched, PortError, RobotError
 from robot.fake import NoLog
-from robot.gate_link import GateLink, _why_unopened
-from robot.gate_messages import Unopened
+from robot.gate_link import GateLink, Link, _why_unopened
+from robot.gate_messages import Arm, Command, Unopened
 from robot.image import Image
 from robot.loop import run
 from robot.pupper import Pupper
@@ -59,8 +60,8 @@ sys.exit(gate.main(int(sys.argv[1])))
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand up, get ready and sink in a tenth of the time; nothing here has mass."""
-    monkeypatch.setattr(pupper, "RAMP", 0.3)
-    monkeypatch.setattr(pupper, "SETTLE", 0.1)
+    for name in ("RAMP", "SETTLE", "STOP", "CALM", "LOWER"):
+        monkeypatch.setattr(posture, name, 0.1 if name == "SETTLE" else 0.3)
     monkeypatch.setattr(gate_link, "COMMAND", (sys.executable, "-c", BRISK_GATE))
 
 
@@ -179,7 +180,7 @@ def test_reset_ramps_from_where_the_robot_lies_to_the_stand_pose(firmware: Firmw
     with standing(firmware) as robot:
         sent = firmware.sent("pos")
         times, targets = [when for when, _ in sent], np.array([target for _, target in sent])
-        assert times[-1] - times[0] >= pupper.RAMP
+        assert times[-1] - times[0] >= posture.RAMP
         np.testing.assert_allclose(targets[0], REST, atol=1e-6)
         np.testing.assert_allclose(targets[-1], SPEC.stand, atol=1e-6)
         assert np.abs(np.diff(targets, axis=0)).max() < 0.15
@@ -226,7 +227,7 @@ def test_what_is_measured_is_calibrated_on_the_way_in_and_out(firmware: Firmware
         imu_mount=((0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
         gyro_bias=(0.1, 0.2, 0.3),
     )
-    firmware.imu = (0.5, 0.0, 2.0, 0.4, 0.4, 0.4)
+    firmware.imu = (0.2, 0.0, 2.0, 0.4, 0.4, 0.4)
     firmware.optional = {"cur": [1.0] * 12}
     image = Image.blank(1.0, 16, 16)
     with Pupper(
@@ -235,7 +236,7 @@ def test_what_is_measured_is_calibrated_on_the_way_in_and_out(firmware: Firmware
         obs = robot.observe()
         np.testing.assert_allclose(obs.joint_pos, np.array(signs) * REST + 0.02, atol=1e-6)
         np.testing.assert_allclose(obs.joint_effort, 0.18 * np.array(signs), atol=1e-6)
-        np.testing.assert_allclose(obs.gravity, [np.sin(0.5), 0.0, -np.cos(0.5)], atol=1e-6)
+        np.testing.assert_allclose(obs.gravity, [np.sin(0.2), 0.0, -np.cos(0.2)], atol=1e-6)
         np.testing.assert_allclose(obs.gyro, [-0.2, 0.3, 0.1], atol=1e-6)
         assert obs.images == {"head": image}
         robot.reset()
@@ -321,19 +322,44 @@ def test_a_gate_that_does_not_answer_is_held_for_and_one_that_dies_is_an_error(f
 
 
 @pytest.mark.usefixtures("brisk")
-def test_after_a_late_answer_hold_means_what_the_gate_really_sent(
+def test_a_command_whose_answer_would_come_too_late_does_not_go_out(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with standing(firmware) as robot:
         robot.observe()
-        aim = SPEC.stand + 0.1
         with monkeypatch.context() as impatient:
             impatient.setattr(pupper, "ANSWER", 0.0)
-            assert robot.send(Action(aim)).source == "hold"
-        wait_for(lambda: abs(np.array(robot.gate.target) - aim).max() < 1e-6)
+            sent = robot.send(Action(SPEC.stand + 0.1))
+        assert sent.source == "hold"
+        np.testing.assert_allclose(sent.joint_pos, SPEC.stand, atol=1e-9)
+        time.sleep(0.1)
+        np.testing.assert_allclose(firmware.target, SPEC.stand, atol=1e-6)
+
+
+class Distracted:
+    """A gate whose answers are never heard."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._link, name)
+
+    def ask(self, question: Arm | Command, timeout: float) -> None:
+        self._link.ask(question, timeout)
+
+
+@pytest.mark.usefixtures("brisk")
+def test_where_an_answer_is_missed_the_gates_report_says_what_went_out(firmware: Firmware) -> None:
+    with standing(firmware) as robot:
         robot.observe()
-        sent = robot.send(Action(SPEC.stand, source="hold"))
+        aim = SPEC.stand + 0.1
+        robot._link = cast(Link, Distracted(robot._gate))
+        sent = robot.send(Action(aim))
+        assert sent.source == "policy"
         np.testing.assert_allclose(sent.joint_pos, aim, atol=1e-9)
+        robot.observe()
+        np.testing.assert_allclose(robot.send(Action(SPEC.stand, source="hold")).joint_pos, aim, atol=1e-9)
 
 
 @pytest.mark.usefixtures("brisk")
@@ -453,7 +479,7 @@ def test_a_gate_that_does_not_end_is_killed(firmware: Firmware, monkeypatch: pyt
 
 CONTROL = """
 import sys
-from robot import gate_link, pupper
+from robot import gate_link, posture, pupper
 from robot.fake import NoLog
 from robot.loop import run
 from robot.spec import load_spec
@@ -463,7 +489,7 @@ class Stand:
     def reset(self): pass
     def act(self, obs): return Action(load_spec().stand)
 
-pupper.RAMP = pupper.SETTLE = 0.2
+posture.RAMP = posture.SETTLE = posture.LOWER = 0.2
 gate_link.COMMAND = (sys.executable, "-c", sys.argv[2])
 with pupper.Pupper(load_spec(), sys.argv[1]) as robot:
     robot.reset()

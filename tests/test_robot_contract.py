@@ -22,17 +22,31 @@ Open = Callable[[Spec], contextlib.AbstractContextManager[Robot]]
 SPEC = load_spec()
 
 
+TWINS: list[Twin | TwinProcess] = []
+"""Those that are open, for hands to set them upright."""
+
+
 @contextlib.contextmanager
 def twin(spec: Spec) -> Iterator[Robot]:
     with TwinProcess() as process, Pupper(spec, process.port) as robot, first_in_line(-10):
+        TWINS[:] = [process]
         yield robot
+        TWINS.clear()
+
+
+@contextlib.contextmanager
+def virtual(spec: Spec) -> Iterator[Robot]:
+    with lockstep(spec, twin := Twin()) as robot:
+        TWINS[:] = [twin]
+        yield robot
+        TWINS.clear()
 
 
 ROBOTS: dict[str, Open] = {
     "fake": FakeRobot,
     "bullet": SimPupper,
     "twin": twin,
-    "lockstep": lambda spec: lockstep(spec, Twin()),
+    "lockstep": virtual,
 }
 
 
@@ -42,11 +56,19 @@ def robot(request: pytest.FixtureRequest) -> Iterator[Robot]:
         yield opened
 
 
+def ready(robot: Robot) -> None:
+    """Set upright, where the test before threw it over, and stood up."""
+    if isinstance(robot, Pupper):
+        robot.stop("hands on")
+        robot.rearm()
+    for twin in TWINS:
+        twin.place()
+    robot.reset()
+
+
 def settled(robot: Robot) -> Observation:
     """The observation after standing still for half a second."""
-    if isinstance(robot, Pupper):
-        robot.rearm()
-    robot.reset()
+    ready(robot)
     for _ in range(10):
         robot.observe()
         robot.send(Action(SPEC.stand))
@@ -138,7 +160,15 @@ def test_the_loop_runs_on_it(robot: Robot) -> None:
         def act(self, obs: Observation) -> Action:
             return Action(SPEC.stand)
 
-    robot.reset()
+    ready(robot)
     log = NoLog()
     assert run(robot, Still(), log, ticks=20) == 20
     assert log.count == 20
+
+
+def test_it_lies_down_and_stands_up_again(robot: Robot) -> None:
+    settled(robot)
+    robot.rest()
+    assert np.abs(robot.observe().joint_pos - SPEC.rest).max() < 0.3
+    robot.reset()
+    assert np.abs(robot.observe().joint_pos - SPEC.stand).max() < 0.2
