@@ -15,7 +15,7 @@ from robot.camera import open_camera
 from robot.child import LONGEST, python_command, socket_folder
 from robot.errors import PortError, RobotError
 from robot.gate_link import GateLink
-from robot.pupper import _config
+from robot.gate_config import gate_config
 from robot.spec import CameraSpec, load_spec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,7 +68,7 @@ def test_a_child_leaves_no_bytecode_where_we_leave_none(monkeypatch: pytest.Monk
 
 def test_gate_and_camera_start_in_a_folder_with_the_same_names(foreign: Path) -> None:
     spec = load_spec()
-    gate = GateLink(_config(spec, str(foreign / "port"), Calibration.identity(spec)))
+    gate = GateLink(gate_config(spec, str(foreign / "port"), Calibration.identity(spec)))
     try:
         with pytest.raises(PortError, match="there is no port"):
             for _ in range(100):
