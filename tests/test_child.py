@@ -14,8 +14,8 @@ from robot.calibration import Calibration
 from robot.camera import open_camera
 from robot.child import LONGEST, python_command, socket_folder
 from robot.errors import PortError, RobotError
-from robot.gate_link import GateLink
 from robot.gate_config import gate_config
+from robot.gate_link import GateLink
 from robot.spec import CameraSpec, load_spec
 
 ROOT = Path(__file__).resolve().parent.parent
