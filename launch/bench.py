@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-import tyro
 from msgspec import Meta
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from launch.bench_takeover import BenchTakeover
 from launch.checked import Count, Seconds, checked
 from launch.chromium import missing
 from launch.deploy import terminable
+from launch.options import subcommand
 from launch.output import console, emit
 from policies.shipped import WALK
 
@@ -232,7 +232,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
 
 def main(args: list[str]) -> int:
     """Measure and print."""
-    chosen: Bench = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash bench", args=args, description=__doc__)
+    chosen: Bench = subcommand(COMMANDS, "leash bench", args, __doc__)
     with terminable():
         figures = checked(chosen).measure()
     if chosen.json:

@@ -20,6 +20,7 @@ from policies.remote import RemotePolicy
 from robot.child import python_command, socket_folder
 from robot.clock import MonotonicClock
 from robot.errors import PolicyError
+from robot.extras import require
 from robot.spec import Spec, load_spec
 from robot.types import Policy
 
@@ -74,6 +75,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
         raise PolicyError(
             f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
         )
+    require("torch")
     return _needs_imu(read_manifest(Path(name)), name, options)
 
 
@@ -88,6 +90,7 @@ def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
     """
     if gait == "trot":
         return False
+    require("torch")
     manifest = read_manifest(Path(gait))
     check_gait(manifest, gait, load_spec(load_plan(options.robot, options.plan).spec))
     return _needs_imu(manifest, gait, options)
@@ -132,6 +135,7 @@ def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[str]:
         raise PolicyError(
             f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
         )
+    require("torch")
     with socket_folder("leash-") as folder:
         endpoint = f"ipc://{folder}/policy"
         serve = [*python_command(SERVE), "serve", name, "--endpoint", endpoint, "--gait", gait]

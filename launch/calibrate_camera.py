@@ -30,6 +30,7 @@ from launch.camera_frames import Frame, frames
 from launch.camera_stands import Stood, robot_stances
 from launch.checked import Count, Seconds, checked
 from launch.deploy import terminable
+from launch.options import parsed
 from launch.output import console, emit
 from launch.robots import RobotOptions, camera_sources
 from robot.calibration import Calibration
@@ -100,7 +101,7 @@ class CalibrateCamera:
 
 def main(args: list[str]) -> int:
     """Write the board, or calibrate; nothing is written unless everything went well."""
-    config = checked(tyro.cli(CalibrateCamera, prog="leash calibrate camera", args=args))
+    config = checked(parsed(CalibrateCamera, "leash calibrate camera", args))
     board = Board(config.columns, config.rows, config.square_mm / 1e3)
     if config.board is not None:
         write_sheet(board, config.board, config.paper)

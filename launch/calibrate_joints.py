@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import tyro
-
 from calibration.joints import calibrate_by_stops, calibrate_joints
 from launch.calibrate_session import MachineOptions, calibrate
 from launch.checked import checked
+from launch.options import parsed
 
 READY = """The legs will unfold upward and feel for the floor, softly (3 A), for 45 s.
 Lay the robot on its belly, legs folded, on a flat hard floor with a leg's length free all round. Hands off."""
@@ -26,7 +25,7 @@ class CalibrateJoints(MachineOptions):
 
 def main(args: Sequence[str]) -> int:
     """Find the zeros."""
-    options = checked(tyro.cli(CalibrateJoints, prog="leash calibrate joints", args=args))
+    options = checked(parsed(CalibrateJoints, "leash calibrate joints", args))
     if options.against == "stops":
         return calibrate(options, STOPS, calibrate_by_stops)
     return calibrate(options, READY, calibrate_joints)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
-import tyro
 from rich.table import Table
 
 from calibration.camera_sway import film_sway, time_camera
@@ -20,6 +19,7 @@ from launch.calibrate_eye import kept_eye, with_timing
 from launch.calibrate_motors import READY
 from launch.calibrate_session import MachineOptions, calibrate
 from launch.checked import checked
+from launch.options import parsed
 from launch.output import console
 from launch.plan import load_plan
 from launch.policy_trips import policy_trips
@@ -119,7 +119,7 @@ def _table(figures: dict[str, float]) -> Table:
 
 def main(args: Sequence[str]) -> int:
     """Find the delays."""
-    options = checked(tyro.cli(CalibrateLatency, prog="leash calibrate latency", args=args))
+    options = checked(parsed(CalibrateLatency, "leash calibrate latency", args))
     if options.board and not options.camera:
         raise UsageError("--board is for a camera; give --camera head=/dev/video0 as well")
     if options.camera_latency_ms is not None and not options.board:

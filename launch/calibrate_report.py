@@ -12,6 +12,7 @@ from calibration.legs import leg_name
 from launch.calibrate_replay import Course, Seen, before_and_after, joint_rmse, tilt_rmse, turn_rmse
 from launch.calibration_store import choose
 from launch.checked import checked
+from launch.options import parsed
 from launch.output import console, emit
 from robot.calibration import Calibration
 from robot.episode import Episode, read_episode
@@ -47,7 +48,7 @@ class ReplayReport:
 
 def main(args: list[str]) -> int:
     """Replay twice, compare, and write the page."""
-    config = checked(tyro.cli(ReplayReport, prog="leash calibrate report", args=args))
+    config = checked(parsed(ReplayReport, "leash calibrate report", args))
     spec = load_spec()
     calibration = choose(config.calibration, spec)
     episode = read_episode(config.episode)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-import tyro
 from msgspec import Meta
 from rich.progress import track
 
@@ -15,6 +14,7 @@ from launch.brain import local_policy
 from launch.calibrate_camera_selftest import camera_selftest
 from launch.calibrate_trial import trial
 from launch.checked import Count, checked
+from launch.options import parsed
 from launch.output import console, emit
 from policies.shipped import WALK
 from robot.errors import CalibrationError
@@ -112,7 +112,7 @@ def summary(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def main(args: list[str]) -> int:
     """Print the figures; the exit code is 1 when a machine could not be calibrated."""
-    config = checked(tyro.cli(SelfTest, prog="leash calibrate selftest", args=args))
+    config = checked(parsed(SelfTest, "leash calibrate selftest", args))
     figures = measure(config)
     for name, value in figures.items():
         shown = f"{value:.4g}" if isinstance(value, float) else value

@@ -19,6 +19,7 @@ from launch.calibrate_dynamics import write_dynamics
 from launch.calibrate_guide import GuideOptions, guided
 from launch.calibration_store import refuse_foreign, serial_number, store_of
 from launch.deploy import terminable
+from launch.options import parsed
 from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
@@ -155,4 +156,4 @@ def parse(title: str, args: list[str]) -> MachineOptions:
     """The options of one procedure."""
     from launch.checked import checked
 
-    return checked(tyro.cli(MachineOptions, prog=f"leash calibrate {title}", args=args))
+    return checked(parsed(MachineOptions, f"leash calibrate {title}", args))

@@ -12,6 +12,7 @@ from rich.table import Table
 from launch.calibrate_session import Name
 from launch.calibration_store import Store
 from launch.checked import checked
+from launch.options import parsed
 from launch.output import console, emit
 from robot.calibration import Calibration
 from robot.errors import CalibrationError
@@ -63,7 +64,7 @@ class History(Kept):
 
 def show(args: list[str]) -> int:
     """Print one calibration."""
-    config = checked(tyro.cli(Show, prog="leash calibrate show", args=args))
+    config = checked(parsed(Show, "leash calibrate show", args))
     store = config.opened()
     calibration = store.history()[-1] if config.version is None else store.version(config.version)
     table = Table("what", "value")
@@ -77,7 +78,7 @@ def show(args: list[str]) -> int:
 
 def diff(args: list[str]) -> int:
     """Print what changed."""
-    config = checked(tyro.cli(Diff, prog="leash calibrate diff", args=args))
+    config = checked(parsed(Diff, "leash calibrate diff", args))
     store = config.opened()
     if len(store.paths) < 2:
         raise CalibrationError(f"{config.machine} has one calibration only; there is nothing to compare it with")
@@ -102,7 +103,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list
 
 def history(args: list[str]) -> int:
     """Print a line for each version."""
-    config = checked(tyro.cli(History, prog="leash calibrate history", args=args))
+    config = checked(parsed(History, "leash calibrate history", args))
     every = config.opened().history()
     table = Table("version", "date", "hash", "parent", "largest zero deg", "motors", "cameras")
     for one in every:

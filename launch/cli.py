@@ -1,10 +1,10 @@
-"""The `leash` command: a table of commands, each in a file of its own that is imported only when asked for."""
+"""The `leash` command: a table of commands, each in a file of its own that is imported only when asked for.
 
-import importlib
+Exit codes: 0 done; 1 done, and the result is bad (a check failed, a recording is damaged or was lost); 2 refused or
+failed, and one line says why; 130, 143 and 129 ended by Ctrl-C, SIGTERM and a closed terminal; 141 nobody reads on.
+"""
+
 import sys
-
-from launch.output import emit
-from robot.errors import LeashError
 
 COMMANDS = {
     "demo": "everything at once on the twin: drive, record, clone, and drive with the clone",
@@ -28,7 +28,11 @@ COMMANDS = {
 def usage() -> str:
     """What `leash --help` prints."""
     rows = "\n".join(f"  {name:<11}{summary}" for name, summary in COMMANDS.items())
-    return f"usage: leash COMMAND [options]\n\n{rows}\n\n`leash COMMAND --help` tells the rest."
+    return f"""usage: leash COMMAND [options]
+
+{rows}
+
+`leash COMMAND --help` tells the rest, `leash --version` which version this is. Begin with `leash demo`."""
 
 
 def chosen(name: str, args: list[str]) -> tuple[str, list[str]]:
@@ -43,25 +47,50 @@ def chosen(name: str, args: list[str]) -> tuple[str, list[str]]:
 
 
 def main() -> int:
-    """Run the command on the command line; a LeashError is one line and exit code 2."""
-    name, args = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    """Run the command on the command line; whatever ends it, what a person sees is at most one line about it."""
+    try:
+        from launch import startup
+
+        return startup.guarded(run, sys.argv[1:])
+    except KeyboardInterrupt:  # while the line above was still being imported
+        return 130
+
+
+def run(words: list[str]) -> int:
+    """Find the command and run it. Raises LeashError."""
+    from robot.errors import UsageError
+
+    name, args = (words[0], words[1:]) if words else ("--help", [])
     if name in {"--help", "-h", "help"}:
         print(usage())
         return 0
+    if name in {"--version", "-V", "version"}:
+        print(f"leash {version()}")
+        return 0
     if name not in COMMANDS:
-        print(f"leash: no command is called {name!r}; known are {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
-    try:
-        module, rest = chosen(name, args)
+        from robot.settings import hint
+
+        raise UsageError(f"no command is called {name!r}; {hint(name, COMMANDS)}")
+    import importlib
+
+    from launch import extras
+
+    module, rest = chosen(name, args)
+    with extras.help_without() if wants_help(rest) else extras.named(name):
         code: int = importlib.import_module(f"launch.{module}").main(rest)
-    except LeashError as error:
-        print(f"leash {name}: {error}", file=sys.stderr)
-        if "--json" in args:
-            emit({"error": str(error)})
-        return 2
-    except KeyboardInterrupt:
-        return 130
     return code
+
+
+def wants_help(args: list[str]) -> bool:
+    """Whether the command will only explain itself."""
+    return "--help" in args or "-h" in args
+
+
+def version() -> str:
+    """The installed version."""
+    from importlib import metadata
+
+    return metadata.version("leash")
 
 
 if __name__ == "__main__":

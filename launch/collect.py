@@ -11,6 +11,7 @@ from launch.checked import checked
 from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, Script, make_operator
+from launch.options import parsed
 from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
@@ -49,7 +50,7 @@ class Collect:
 
 def main(args: list[str]) -> int:
     """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
-    config = checked(tyro.cli(Collect, prog="leash collect", args=args))
+    config = checked(parsed(Collect, "leash collect", args))
     figures = collect(config)
     if config.json:
         emit(figures)

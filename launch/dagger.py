@@ -18,6 +18,7 @@ from launch.dagger_rounds import Rounds, RoundsConfig
 from launch.dagger_teacher import Scripted, Teacher
 from launch.deploy import terminable
 from launch.operators import OperatorOptions
+from launch.options import parsed
 from launch.output import console, emit
 from launch.track_pool import TrackPool
 from launch.track_score import attempts
@@ -61,7 +62,7 @@ class Dagger:
 
 def main(args: list[str]) -> int:
     """Run all rounds, then print the table; a finished run is printed again."""
-    config = checked(tyro.cli(Dagger, prog="leash dagger", args=args))
+    config = checked(parsed(Dagger, "leash dagger", args))
     figures = learn(config)
     if config.json:
         emit(figures)

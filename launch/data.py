@@ -15,6 +15,7 @@ from launch.data_plot import plot
 from launch.data_replay import ReplayEpisode
 from launch.data_summary import describe, find_episodes, summarize
 from launch.data_table import table
+from launch.options import subcommand
 from launch.output import console, emit
 from robot.episode import read_episode
 from robot.episode_folder import locked
@@ -168,7 +169,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def main(args: list[str]) -> int:
     """Do what was asked; 1 when a recording is damaged."""
-    chosen = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="leash data", args=args, description=__doc__)
+    chosen = subcommand(COMMANDS, "leash data", args, __doc__)
     code: int = chosen.run()
     return code
 

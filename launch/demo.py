@@ -16,6 +16,7 @@ from launch.checked import Count, Seconds, Speed, checked
 from launch.demo_report import Story, Walk, write_report
 from launch.demo_twin import correct, demonstrate, walk
 from launch.deploy import terminable
+from launch.options import parsed
 from launch.output import console, emit, plain
 from launch.report import BLUE, GREEN, ORANGE, VIOLET
 from launch.train import TrainBc, clone
@@ -83,7 +84,7 @@ class Demo:
 
 def main(args: list[str]) -> int:
     """Run the demo and say where its report is."""
-    config = checked(tyro.cli(Demo, prog="leash demo", args=args))
+    config = checked(parsed(Demo, "leash demo", args))
     clear(config.folder)
     with terminable():
         figures = tell(config)

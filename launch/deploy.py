@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import tyro
@@ -14,10 +13,12 @@ from launch.brain import Brain, needs_imu, open_brain
 from launch.checked import Command, Seconds, checked
 from launch.lateness import Lateness
 from launch.logs import Logs
+from launch.options import parsed
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
+from launch.startup import interrupt
 from robot.episode_info import Reason
 from robot.loop import run
 from robot.recorder import Recorder
@@ -47,7 +48,7 @@ class Deploy:
 
 def main(args: list[str]) -> int:
     """Drive until the time is up, the robot is stopped, or somebody presses Ctrl-C."""
-    config = checked(tyro.cli(Deploy, prog="leash deploy", args=args))
+    config = checked(parsed(Deploy, "leash deploy", args))
     imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
@@ -120,10 +121,6 @@ def stopped(tick: Tick) -> bool:
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block the way Ctrl-C does: by unwinding it."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield

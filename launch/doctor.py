@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import tyro
 
 from launch import doctor_computer, doctor_robot, doctor_telemetry
 from launch.calibrate_session import Name
@@ -17,6 +16,7 @@ from launch.deploy import terminable
 from launch.doctor_finding import Finding, Findings, as_json, table
 from launch.doctor_telemetry import Heard
 from launch.lateness import Lateness
+from launch.options import parsed
 from launch.output import console, emit
 from launch.plan import Plan, load_plan
 from launch.priority import first_in_line
@@ -69,7 +69,7 @@ class Doctor:
 
 def main(args: list[str]) -> int:
     """Run every check that applies; 1 when one failed, else 0, with or without warnings."""
-    config = checked(tyro.cli(Doctor, prog="leash doctor", args=args))
+    config = checked(parsed(Doctor, "leash doctor", args))
     config = replace(config, robot="pupper") if config.robot == "none" and config.port else config
     findings: list[Finding] = []
     with terminable(), console.status("looking") as status:

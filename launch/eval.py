@@ -16,6 +16,7 @@ from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
 from launch.evaluate import Trial, evaluate, summary
 from launch.grid_options import GridOptions
+from launch.options import parsed
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
@@ -61,7 +62,7 @@ class Eval:
 
 def main(args: list[str]) -> int:
     """Evaluate and print; exit code 0 whatever the figures say."""
-    config = checked(tyro.cli(Eval, prog="leash eval", args=args))
+    config = checked(parsed(Eval, "leash eval", args))
     if config.settle >= config.length:
         raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.length}; give a smaller one")
     if config.robot.robot == "pupper":

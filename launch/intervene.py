@@ -17,6 +17,7 @@ from launch.cockpit import Panel, open_cockpit
 from launch.collect import short
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, make_operator
+from launch.options import parsed
 from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
@@ -156,7 +157,7 @@ def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:
 
 def main(args: list[str]) -> int:
     """Go on until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
-    config = checked(tyro.cli(Intervene, prog="leash intervene", args=args))
+    config = checked(parsed(Intervene, "leash intervene", args))
     figures = intervene(config)
     if config.json:
         emit(figures)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from launch.options import subcommand
 from launch.output import console, emit
 from policies.keys import ALLOWED, SERVER, new_keys
 
@@ -23,7 +22,7 @@ class New:
 
 def main(args: list[str]) -> int:
     """Make keys and say what belongs where."""
-    config = tyro.extras.subcommand_cli_from_dict({"new": New}, prog="leash keys", args=args)
+    config = subcommand({"new": New}, "leash keys", args)
     made = new_keys(config.folder, config.name)
     console.print("\n".join(f"made {path}" for path in made), highlight=False)
     console.print(_advice(config), highlight=False)

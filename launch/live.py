@@ -32,6 +32,7 @@ from launch.live_school import Apart, Between, School
 from launch.live_sense import Velocity, make_sense
 from launch.live_tally import Tally
 from launch.operators import OperatorOptions, make_operator
+from launch.options import parsed
 from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
@@ -44,6 +45,7 @@ from policies.manifest import check_fits
 from policies.replay import Replay
 from policies.sac_checkpoint import Checkpoint, check_same, load_checkpoint
 from robot.errors import PolicyError, UsageError
+from robot.extras import require
 from robot.spec import load_spec
 from robot.types import Log, Policy
 from teleop.cockpit_link import Cockpit, CockpitOptions
@@ -92,7 +94,8 @@ class TrainLive:
 
 def main(args: list[str]) -> int:
     """Learn until the time is over, the robot is stopped for good, or somebody presses Ctrl-C."""
-    config = checked(tyro.cli(TrainLive, prog="leash train sac", args=args))
+    config = checked(parsed(TrainLive, "leash train sac", args))
+    require("torch", "tensorboard")
     with terminable():
         figures = learn_live(config)
     if config.json:

@@ -11,7 +11,9 @@ from typing import Annotated
 import tyro
 
 from launch.brain import SCRIPTED, check_below
+from launch.options import parsed
 from launch.output import console
+from launch.startup import note
 from policies.keys import server_keys
 from policies.manifest import describe
 from policies.server import Served, serve
@@ -37,7 +39,7 @@ class Serve:
 
 def main(args: list[str]) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    config = tyro.cli(Serve, prog="leash serve", args=args)
+    config = parsed(Serve, "leash serve", args)
     stop = _stop_at_signals()
     served = offer(config.policy, config.spec, config.gait)
     keys = server_keys(config.keys) if config.keys is not None else None
@@ -67,6 +69,7 @@ def _stop_at_signals() -> threading.Event:
     stop = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
+        note(number)
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -11,6 +11,7 @@ from rich.progress import track
 from launch.checked import checked
 from launch.grid_cases import Case, axes, case
 from launch.grid_options import Commands
+from launch.options import subcommand
 from launch.output import console, emit, emit_to
 from launch.sim_sheet import sheet
 from launch.tables import table
@@ -42,7 +43,7 @@ class Show:
 
 def main(args: list[str]) -> int:
     """Draw, render, and tell."""
-    config = checked(tyro.extras.subcommand_cli_from_dict({"show": Show}, prog="leash sim", args=args))
+    config = checked(subcommand({"show": Show}, "leash sim", args))
     ranges = table(config.ranges)
     cases = [case(ranges, Commands(), config.seed, number) for number in range(config.draws)]
     rows = [axes(drawn, ranges) for drawn in cases]

@@ -18,6 +18,7 @@ from launch.collect import short
 from launch.demos import OUTCOMES, Learnable, recordings
 from launch.deploy import terminable
 from launch.learned_with import marked
+from launch.options import subcommand
 from launch.output import console, emit
 from launch.stopping import STOPPED, stoppable
 from launch.train_sac import TrainSac, learn
@@ -62,7 +63,7 @@ class TrainBc:
 def main(args: list[str]) -> int:
     """Train, save, and say how well it went."""
     commands: dict[str, Callable[..., TrainBc | TrainSac]] = {"bc": TrainBc, "sac": TrainSac}
-    config = checked(tyro.extras.subcommand_cli_from_dict(commands, prog="leash train", args=args))
+    config = checked(subcommand(commands, "leash train", args))
     if isinstance(config, TrainSac):
         return _sac(config)
     figures = cloned(config)

@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from launch.options import parsed
 from launch.output import console, emit
+from launch.startup import interrupt
 from robot.errors import RobotError
 from sim.firmware import Variant
 from sim.twin import TwinConfig, TwinProcess
@@ -39,8 +39,8 @@ class Config:
 
 def main(args: list[str]) -> int:
     """Run a twin until SIGINT or SIGTERM."""
-    config = tyro.cli(Config, prog="leash twin", args=args)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config = parsed(Config, "leash twin", args)
+    signal.signal(signal.SIGTERM, interrupt)
     wanted = TwinConfig(
         dynamics=config.dynamics,
         seed=config.seed,

@@ -8,21 +8,32 @@ from types import ModuleType
 
 
 def _import_quietly() -> ModuleType:
-    """Import pybullet while C's standard output goes to standard error.
+    """Import pybullet while what C prints goes nowhere.
 
-    Note: the greeting waits in C's own buffer until the process ends, so it would follow the last line that a command
-    prints, which is the one that programs parse.
+    Note: the greeting goes to standard error in some builds, to standard output in others, where it waits in C's own
+    buffer. Commands print through descriptors of their own (`launch.startup`), so nothing that another of their threads
+    prints meanwhile is lost.
     """
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
+    _flush()
+    saved = [os.dup(1), os.dup(2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        module = importlib.import_module("pybullet")
-        ctypes.CDLL(None).fflush(None)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        return importlib.import_module("pybullet")
     finally:
-        os.dup2(saved, 1)
-        os.close(saved)
-    return module
+        _flush()
+        for number, before in enumerate(saved, 1):
+            os.dup2(before, number)
+        for number in (*saved, nowhere):
+            os.close(number)
+
+
+def _flush() -> None:
+    """Write out what Python and C keep."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    ctypes.CDLL(None).fflush(None)
 
 
 pybullet: ModuleType = _import_quietly()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from robot.extras import require
 from robot.types import Array
 from sim.firmware import Variant
 from sim.truth import Truth
@@ -48,6 +49,7 @@ class TwinProcess:
         """URLs of the camera streams, by name."""
 
     def __enter__(self) -> Self:
+        require("mujoco")
         self._shared = SharedState.create()
         self._body = Child("sim.twin_server", self._shared.descriptor)
         self._children = [self._body]

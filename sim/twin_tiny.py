@@ -2,10 +2,10 @@
 
 import mujoco
 import numpy as np
-import pybullet
 
 from robot.image import Pixels
 from robot.types import Array
+from sim.bullet import pybullet
 from sim.twin_scene import CHASE, View, build_scene
 
 WIDTH, HEIGHT = 160, 120

@@ -250,7 +250,7 @@ def test_a_signal_ends_the_server_process_cleanly(number: signal.Signals, tmp_pa
         RemotePolicy(endpoint, SPEC, patience=60.0).close()
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, errors
+        assert process.returncode == 128 + number, errors
         assert "Traceback" not in errors
 
 

@@ -1,0 +1,105 @@
+"""Without the extras: every command explains itself, and says at once which extra it needs."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from forked import Ran, forked
+
+from launch.calibrate import PROCEDURES
+from launch.cli import COMMANDS
+from policies.shipped import WALK
+from robot.errors import UsageError
+from robot.extras import BY_PACKAGE, missing, require
+
+BLOCKER = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {sorted(BY_PACKAGE)}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+NESTED = ["train bc", "train sac", "train sac --robot twin", "bench sac", "bench server", "data show", "keys new"]
+HELP = [*COMMANDS, *NESTED, *(f"calibrate {name}" for name in PROCEDURES)]
+NEEDING = {
+    "demo": "train,sim",
+    "dagger": "sim,train",
+    "train sac": "sim,train",
+    "train sac --robot twin": "train",
+    "sim show": "sim,train",
+    "bench all": "train,sim",
+    "twin": "sim",
+    "doctor --robot twin": "sim",
+    "deploy trot --robot sim": "sim",
+    "deploy trot --robot twin": "sim",
+    "eval trot --grid train": "sim",
+    f"deploy {WALK} --robot pupper --port /dev/nothing": "train",
+    f"serve {WALK}": "train",
+    f"collect data --operator scripted --policy {WALK}": "train",
+    f"intervene {WALK} data --operator scripted": "train",
+    "collect data --operator browser": "teleop",
+    "calibrate joints": "calibrate",
+}
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    """What commands say on a computer on which only plain leash is installed."""
+    folder = tmp_path_factory.mktemp("core")
+    (folder / "sitecustomize.py").write_text(BLOCKER)
+    lines = [*(f"{words} --help" for words in HELP), *NEEDING]
+    ran = forked([line.split() for line in lines], folder, os.environ | {"PYTHONPATH": str(folder)})
+    return dict(zip(lines, ran, strict=True))
+
+
+@pytest.mark.parametrize("words", HELP)
+def test_every_command_explains_itself_without_any_extra(core: dict[str, Ran], words: str) -> None:
+    ran = core[f"{words} --help"]
+    assert (ran.code, ran.err) == (0, "")
+    assert len(ran.out) > 200
+
+
+@pytest.mark.parametrize(("words", "extras"), NEEDING.items())
+def test_a_command_says_at_once_which_extra_it_needs(core: dict[str, Ran], words: str, extras: str) -> None:
+    ran = core[words]
+    assert f"pip install 'leash[{extras}]'" in ran.err
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+def test_what_is_there_is_not_missing() -> None:
+    require("torch", "pybullet", "json")
+    assert missing("json", "torch") == []
+
+
+def test_what_is_not_there_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BY_PACKAGE, "no_such_package", "sim")
+    monkeypatch.setitem(BY_PACKAGE, "no_such_package_either", "train")
+    with pytest.raises(
+        UsageError, match=r"needs the sim extra \(no_such_package is not installed\): pip install 'leash"
+    ):
+        require("no_such_package")
+    with pytest.raises(UsageError, match=r"sim and train extras \(no_such_package, no_such_package_either are not"):
+        require("json", "no_such_package", "no_such_package_either")
+
+
+def test_a_package_that_refuses_to_be_found_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blocker:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Blocker()])
+    assert missing("no_such_package") == ["no_such_package"]
+
+
+def test_the_extras_are_those_of_the_project_file() -> None:
+    project = Path(__file__).parent.parent.joinpath("pyproject.toml").read_text()
+    for package, extra in BY_PACKAGE.items():
+        listed = re.search(rf"^{extra} = \[(.*?)\]$", project, re.DOTALL | re.MULTILINE)
+        known = {"pybullet_data": "pybullet", "stable_baselines3": "stable-baselines3"}.get(package, package)
+        assert listed is not None and known in listed[1], package
