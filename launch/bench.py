@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
+import tyro
 from msgspec import Meta
 from rich.table import Table
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from robot.errors import UsageError
 from robot.extras import BY_PACKAGE, missing, needs
@@ -59,10 +60,11 @@ class _Anything(type):
     def __getitem__(cls, key: object) -> type:
         return cls
 
-    def __or__(cls, other: object) -> object:  # type: ignore[override]
+    def __or__(cls, other: object) -> Any:  # noqa: ANN401
         return cls
 
-    __ror__ = __or__
+    def __ror__(cls, other: object) -> Any:  # noqa: ANN401
+        return cls
 
 
 def _thing(name: str) -> type:
@@ -70,7 +72,7 @@ def _thing(name: str) -> type:
 
 
 class _HollowModule(ModuleType):
-    __path__: Sequence[str] = ()
+    __path__: MutableSequence[str] = []  # noqa: RUF012
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):

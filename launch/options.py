@@ -25,7 +25,8 @@ def parsed(kind: type[T], prog: str, args: Sequence[str]) -> T:
 def subcommand(kinds: Mapping[str, Callable[..., T]], prog: str, args: Sequence[str], about: str = "") -> T:
     """The options of one of several subcommands. Raises UsageError; exits after --help."""
     read = partial(tyro.extras.subcommand_cli_from_dict, dict(kinds), prog=prog, args=args, description=about or None)
-    return _read(read, prog, args)
+    chosen: T = _read(read, prog, args)
+    return chosen
 
 
 def _read(read: Callable[[], T], prog: str, args: Sequence[str]) -> T:

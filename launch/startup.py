@@ -83,18 +83,19 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    out, err = sys.stdout.encoding, sys.stderr.encoding
     if sys.stdout is sys.__stdout__:
-        sys.stdout, sys.stderr = _own(sys.stdout), _own(sys.stderr)
+        sys.stdout, sys.stderr = _own(1, out), _own(2, err)
         os.dup2(2, 1)
 
 
-def _own(stream: TextIO) -> TextIO:
+def _own(number: int, encoding: str) -> TextIO:
     """The same stream by a descriptor that only this command's own words go to.
 
     Libraries and child processes that print get standard error, so that standard output holds the result alone; a
     library that greets can be silenced without silencing us (`sim.bullet`).
     """
-    return open(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace", buffering=1)  # noqa: PTH123
+    return open(os.dup(number), "w", encoding=encoding, errors="replace", buffering=1)  # noqa: PTH123
 
 
 def _listen() -> None:
