@@ -21,9 +21,9 @@ received: list[int] = []
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A signal handler: unwind as Ctrl-C does, and remember which signal it was."""
+    """A signal handler: unwind as Ctrl-C does, and remember which signal it was; another than Ctrl-C is named."""
     note(number)
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(*([] if number == signal.SIGINT else [signal.Signals(number).name]))
 
 
 def note(number: int) -> None:
