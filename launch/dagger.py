@@ -11,7 +11,7 @@ import msgspec
 import tyro
 from rich.table import Table
 
-from launch.checked import checked
+from launch.checked import Count, checked
 from launch.dagger_ledger import COLUMNS, Row, cells
 from launch.dagger_person import Person
 from launch.dagger_rounds import Rounds, RoundsConfig
@@ -20,6 +20,7 @@ from launch.deploy import terminable
 from launch.operators import OperatorOptions
 from launch.options import parsed
 from launch.output import console, emit
+from launch.stopping import STOPPED
 from launch.track_pool import TrackPool
 from launch.track_score import attempts
 from robot.episode import load_dataset
@@ -27,6 +28,7 @@ from robot.errors import UsageError
 from robot.spec import Spec, load_spec
 from robot.types import Policy
 
+SPARE = min(2, os.cpu_count() or 1)
 DRAWN = 6
 """Unseen tracks that the report shows."""
 
@@ -54,7 +56,7 @@ class Dagger:
     """Also train on as many plain demonstrations of the scripted operator, and score that."""
     quick: bool = False
     """A few short rounds that show how it works and prove nothing."""
-    workers: int = min(2, os.cpu_count() or 1)
+    workers: Count = SPARE
     """Processes that score policies."""
     json: bool = False
     """Print one JSON object on the last line."""
@@ -66,35 +68,40 @@ def main(args: list[str]) -> int:
     figures = learn(config)
     if config.json:
         emit(figures)
-    return 0
+    return 0 if figures["finished"] or config.who.live else STOPPED
 
 
 def learn(config: Dagger) -> dict[str, Any]:
     """Run all rounds; their rows as `rounds`, the comparison as `plain`, and the files that were written.
 
-    A person may end earlier; then there is only what is finished. Raises UsageError for options that contradict.
+    A person may end earlier, and so may Ctrl-C; then there is only what is finished. Raises UsageError for options
+    that contradict.
     """
     refuse(config)
     run = shortened(config.run) if config.quick else config.run
-    rows: list[Row] = []
     figures: dict[str, Any] = {"task": config.task, "method": run.method, "plain": None, "finished": False}
-    with terminable(), contextlib.ExitStack() as stack:
+    rows: list[Row] = []
+    with terminable():
+        try:
+            return figures | _played(config, run, rows)
+        except KeyboardInterrupt:
+            console.print(f"ended in round {len(rows)}; the same command goes on, from {config.out}", highlight=False)
+            return figures | {"rounds": [msgspec.structs.asdict(row) for row in rows]}
+
+
+def _played(config: Dagger, run: RoundsConfig, rows: list[Row]) -> dict[str, Any]:
+    """Run all rounds, whose rows are added to `rows`; the figures. Raises KeyboardInterrupt."""
+    with contextlib.ExitStack() as stack:
         teacher = stack.enter_context(opened(config))
         pool = stack.enter_context(TrackPool(config.workers, config.gait))
         rounds = Rounds(config.out, run, pool, note, teacher)
-        try:
-            rows.extend(told(row) for row in rounds.play())
-            plain = rounds.compare() if config.compare and not config.who.live else None
-            with teacher.working("writing the report"):
-                page = reported(config, rounds, pool, rows, plain)
-        except KeyboardInterrupt:
-            if not config.who.live:
-                raise
-            console.print("ended; the same command goes on from here")
-            return figures | {"rounds": [msgspec.structs.asdict(row) for row in rows]}
+        rows.extend(told(row) for row in rounds.play())
+        plain = rounds.compare() if config.compare and not config.who.live else None
+        with teacher.working("writing the report"):
+            page = reported(config, rounds, pool, rows, plain)
     console.print(table(rows, plain))
     last = rows[-1]
-    return figures | {
+    return {
         "rounds": [msgspec.structs.asdict(row) for row in rows],
         "plain": None if plain is None else msgspec.structs.asdict(plain),
         "success": last.success,

@@ -10,6 +10,8 @@ import msgspec
 from robot.errors import EpisodeError
 
 NAME = "run.json"
+LATER: dict[str, Any] = {"outcomes": ["success", "unlabelled"]}
+"""Options that runs of earlier versions did not have, and what they amount to."""
 COLUMNS = ("round", "success", "interval", "progress", "driven", "switches/min", "person s", "in all s", "ticks")
 
 
@@ -75,15 +77,14 @@ class Ledger:
         """Go on with the run in this folder. Raises EpisodeError when it was asked for something else."""
         self._path = folder / NAME
         asked = msgspec.json.decode(msgspec.json.encode(asked))
-        folder.mkdir(parents=True, exist_ok=True)
+        self._make(folder)
         found = self._read()
         self.book = found or Book(asked)
         if found is None:
             self._write(self.book)
-        if self.book.asked != asked:
-            raise EpisodeError(
-                f"{folder} holds another run ({_difference(self.book.asked, asked)}); choose another --out"
-            )
+        theirs = {**LATER, **self.book.asked}
+        if theirs != {**LATER, **asked}:
+            raise EpisodeError(f"{folder} holds another run ({_difference(theirs, asked)}); choose another --out")
 
     def add(self, row: Row) -> None:
         """Keep a finished round."""
@@ -101,13 +102,24 @@ class Ledger:
         except (OSError, msgspec.MsgspecError) as error:
             raise EpisodeError(f"cannot go on from {self._path}: {error}; choose another --out") from None
 
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EpisodeError(f"cannot write to {folder}: {error.strerror}; choose another --out") from None
+
     def _write(self, book: Book) -> None:
         part = self._path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(book)))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path)
+        try:
+            with part.open("wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(book)))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._path)
+        except OSError as error:
+            raise EpisodeError(
+                f"cannot write {self._path}: {error.strerror}; make room, or choose another --out"
+            ) from None
         self.book = book
 
 

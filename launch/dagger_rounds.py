@@ -1,24 +1,27 @@
 """The rounds of DAgger on tracks: collect, weigh, train, score. All of it is on disk, so a run can be resumed."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
-from msgspec import to_builtins
+from msgspec import Meta, to_builtins
 
+from launch.checked import Count
 from launch.dagger_ledger import Ledger, Row
 from launch.dagger_teacher import Lesson, Method, Note, Scripted, Teacher
+from launch.demos import OUTCOMES, Learnable, Recordings, selected, unique
 from launch.learned_with import marked
+from launch.stopping import checkpoint_of, stoppable
 from launch.track_pool import TrackPool
-from launch.track_score import attempts, score
+from launch.track_score import KEPT, attempts, score, training_seeds
 from policies.checkpoint import read_manifest, read_weights, save_policy
 from policies.convnet import shapes
 from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh
-from policies.interrupted import Control
+from policies.interrupted import Begun, Control, Interrupted, begun, load_interrupted, save_interrupted
 from policies.loading import load_pixels
 from policies.pixels import config_of
 from policies.pixels_training import HELD_BELOW, PixelsTraining, WarmStart, train_pixels
@@ -37,21 +40,23 @@ class RoundsConfig:
     method: Method = "hg"
     """hg: a person watches and takes over when the robot strays. thrifty: the policy also asks for help when it doubts.
     classic: person and policy take turns, and the person says at every tick what they would do."""
-    rounds: int = 5
+    rounds: Annotated[int, Meta(ge=0, lt=PLAIN)] = 5
     """Rounds after the demonstrations, at most."""
-    demonstrations: int = 20
+    demonstrations: Count = 20
     """Tracks that the person drives at first."""
-    episodes: Annotated[int, tyro.conf.arg(help="Tracks driven under supervision in each round.")] = 24
-    tracks: int = 50
+    episodes: Annotated[Count, tyro.conf.arg(help="Tracks driven under supervision in each round.")] = 24
+    tracks: Annotated[int, Meta(ge=1, le=KEPT)] = 50
     """Unseen tracks on which each round's policy drives alone."""
-    ask: float = 0.1
+    ask: Annotated[float, Meta(ge=0, le=1)] = 0.1
     """Part of the time in which thrifty's policy shall ask for help."""
-    refine: int = 800
+    refine: Count = 800
     """Gradient steps in each round; the demonstrations get `--training.steps`."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     training: PixelsTraining = field(default_factory=PixelsTraining)
     weighting: Weighting = field(default_factory=Weighting)
     stop: StopRule = field(default_factory=StopRule)
+    outcomes: tuple[Learnable, ...] = OUTCOMES
+    """Outcomes that are learned from; in rounds of classic also failures, where the expert says what was right."""
 
 
 class Rounds:
@@ -102,28 +107,42 @@ class Rounds:
         """Collect under the last round's policy, learn from everything, and score."""
         started = time.monotonic()
         count = self.config.episodes if number else self.config.demonstrations
-        fresh = self._teacher.teach(self._lesson(number, count))
-        before = [episode for earlier in range(number) for episode in load_dataset(self.data(earlier))]
+        cost = supervision(self._teacher.teach(self._lesson(number, count)))
+        episodes = self._learned(range(number + 1))
         steps = self.config.refine if number else self.config.training.steps
-        self._train(number, [*before, *fresh], steps, self._warm_start(number - 1) if number else None)
+        self._train(number, episodes, steps, self._warm_start(number - 1) if number else None)
         spent = sum(row.human_s for row in self.ledger.book.rounds)
-        return self._score(number, [*before, *fresh], supervision(fresh), spent, started)
+        return self._score(number, episodes, cost, spent, started)
 
     def _plain(self, last: Row) -> Row:
         """Demonstrate on more tracks until there are as many ticks as the last round learned from."""
         started = time.monotonic()
-        first = load_dataset(self.data(0))
+        first = self._learned([0])
         have = ticks_of(first)
         mean = have / len(first)
         more = max(1, round((last.ticks - have) / mean))
-        extra = self._teacher.teach(Lesson(self.data(PLAIN), self._seeds(PLAIN, more), "demonstrations"))
+        self._teacher.teach(Lesson(self.data(PLAIN), self._seeds(PLAIN, more), "demonstrations"))
+        episodes = self._learned([0, PLAIN])
         steps = self.config.training.steps + last.round * self.config.refine
-        self._train(PLAIN, [*first, *extra], steps, None)
-        return self._score(PLAIN, [*first, *extra], supervision([*first, *extra]), 0.0, started)
+        self._train(PLAIN, episodes, steps, None)
+        return self._score(PLAIN, episodes, supervision(episodes), 0.0, started)
 
-    def _seeds(self, number: int, count: int) -> range:
-        first = self.config.seed * 10_000 + number * 100
-        return range(first, first + count)
+    def _seeds(self, number: int, count: int) -> tuple[int, ...]:
+        """Those of a round: no other round's, and none that policies are tried on, whatever the run's seed."""
+        room = max(100, self.config.demonstrations, self.config.episodes)
+        return training_seeds((self.config.seed * 100 + number) * room, count)
+
+    def _learned(self, numbers: Iterable[int]) -> list[Episode]:
+        """What is learned from of the recordings of these rounds. Raises EpisodeError when there is none of a round."""
+        parts = [selected([self.data(number)], self._outcomes(number)) for number in numbers]
+        episodes = [episode for part in parts for episode in part.episodes]
+        found = unique(Recordings(episodes, [one for part in parts for one in part.left_out]))
+        self._note(found.told())
+        return found.episodes
+
+    def _outcomes(self, number: int) -> Sequence[Learnable]:
+        advised = self.config.method == "classic" and number not in {0, PLAIN}
+        return tuple({**dict.fromkeys(self.config.outcomes), "failure": None}) if advised else self.config.outcomes
 
     def _lesson(self, number: int, count: int) -> Lesson:
         """What the teacher is to do in a round."""
@@ -153,17 +172,28 @@ class Rounds:
             return
         weights = weigh(episodes, self._weighting)
 
-        def report(step: int, loss: float) -> None:
-            done(step / steps)
-            if step % 100 == 0 or step == steps:
-                self._note(f"{self.policy(number).name}: step {step} of {steps}, loss {loss:.4f}")
+        held = checkpoint_of(self.policy(number))
+        config = replace(self.config.training, steps=steps)
+        with self._teacher.working(f"training {_named(number)}") as done, stoppable() as asked:
 
-        with self._teacher.working(f"training {_named(number)}") as done:
-            trained = train_pixels(
-                episodes, episodes[0].spec, self.config.training, weights=weights, start=start, steps=steps,
-                control=Control(report),
-            )  # fmt: skip
+            def report(step: int, loss: float) -> None:
+                try:
+                    done(step / steps)
+                except KeyboardInterrupt:  # the person at the page asked for the end
+                    asked.set()
+                if step % 100 == 0 or step == steps:
+                    self._note(f"{self.policy(number).name}: step {step} of {steps}, loss {loss:.4f}")
+
+            control = Control(report, asked.is_set, _resumed(held, begun(config, episodes, weights)))
+            trained = train_pixels(episodes, episodes[0].spec, config, weights=weights, start=start, control=control)
+        if trained.interrupted is not None:
+            save_interrupted(held, trained.interrupted)
+            self._note(f"{self.policy(number).name}: stopped at step {trained.interrupted.facts.step} of {steps}")
+            raise KeyboardInterrupt
         save_policy(self.policy(number), marked(trained.manifest, episodes), trained.weights)
+        held.unlink(missing_ok=True)
+        if asked.is_set():
+            raise KeyboardInterrupt
 
     @property
     def _weighting(self) -> Weighting:
@@ -188,6 +218,14 @@ class Rounds:
             ticks=ticks_of(episodes),
             seconds=time.monotonic() - started,
         )
+
+
+def _resumed(held: Path, now: Begun) -> Interrupted | None:
+    """The training that was interrupted here, if it was begun with the same; else it begins anew."""
+    if not held.exists():
+        return None
+    found = load_interrupted(held)
+    return found if found.facts.begun == now else None
 
 
 def _named(number: int) -> str:

@@ -1,6 +1,6 @@
 """Who teaches in the rounds of DAgger: what every teacher is asked for, and the scripted one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ class Lesson:
 
     folder: Path
     """Where the recordings go."""
-    seeds: range
+    seeds: Sequence[int]
     """Of the tracks to drive."""
     title: str
     method: Method = "hg"
@@ -63,8 +63,7 @@ class Scripted:
 
     def teach(self, lesson: Lesson) -> list[Episode]:
         """Drive the tracks that are not yet driven, as fast as the machine can."""
-        seeds = lesson.seeds
-        return collect(lesson.folder, seeds.start, _supervise(lesson), len(seeds), self._note, self._gait)
+        return collect(lesson.folder, lesson.seeds, _supervise(lesson), self._note, self._gait)
 
     def working(self, what: str) -> AbstractContextManager[Report]:
         """A bar at the terminal."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,13 +54,22 @@ def recordings(data: Sequence[Path], outcomes: Sequence[Learnable] = OUTCOMES) -
 
     Raises EpisodeError when there are none, or they are of several bodies.
     """
-    chosen = unique(_read(_files(data), outcomes))
-    if not chosen.episodes:
-        raise EpisodeError(_nothing(data, chosen.left_out, outcomes))
-    _agree(chosen.episodes)
+    with bar("reading recordings") as done:
+        chosen = selected(data, outcomes, done)
     for line in _unusable(chosen.left_out):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(chosen.told(), highlight=False, soft_wrap=True)
+    return chosen
+
+
+def selected(
+    data: Sequence[Path], outcomes: Sequence[Learnable], done: Callable[[float], None] = lambda part: None
+) -> Recordings:
+    """The same, said nowhere; `done` hears what part is read, 0..1."""
+    chosen = unique(_read(_files(data), outcomes, done))
+    if not chosen.episodes:
+        raise EpisodeError(_nothing(data, chosen.left_out, outcomes))
+    _agree(chosen.episodes)
     return chosen
 
 
@@ -118,15 +127,14 @@ def _files(data: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _read(files: Sequence[Path], outcomes: Sequence[Learnable]) -> Recordings:
-    """Test and read one file after another, under a bar."""
+def _read(files: Sequence[Path], outcomes: Sequence[Learnable], done: Callable[[float], None]) -> Recordings:
+    """Test and read one file after another."""
     found = Recordings([], [])
-    with bar("reading recordings") as done:
-        for number, file in enumerate(files, 1):
-            one = select_episodes(file, outcomes=outcomes)
-            found.episodes.extend(one.episodes)
-            found.left_out.extend(one.left_out)
-            done(number / len(files))
+    for number, file in enumerate(files, 1):
+        one = select_episodes(file, outcomes=outcomes)
+        found.episodes.extend(one.episodes)
+        found.left_out.extend(one.left_out)
+        done(number / len(files))
     return found
 
 

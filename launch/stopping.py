@@ -4,10 +4,16 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 STOPPED = 130
 """Exit code of a command that was interrupted, as shells have it for Ctrl-C."""
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Where the training of a policy is kept while it is interrupted."""
+    return out.with_name(f"{out.stem}.checkpoint.safetensors")
 
 
 @contextlib.contextmanager

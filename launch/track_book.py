@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from robot.episode import list_episodes, read_episode
+from robot.episode import Episode, list_episodes, read_episode
 from robot.episode_info import Outcome, Reason
 from robot.errors import EpisodeError
 from robot.recorder import Recorder
@@ -21,8 +21,16 @@ def recorded(folder: Path) -> dict[int, Entry]:
     for path in list_episodes(folder) if folder.exists() else []:
         with contextlib.suppress(EpisodeError):
             episode = read_episode(path)
-            entries[episode.start.index] = int(episode.start.info["track"]), episode.outcome
+            entries[episode.start.index] = _track(episode), episode.outcome
     return entries
+
+
+def _track(episode: Episode) -> int:
+    """The seed of the track that was driven. Raises EpisodeError."""
+    said = episode.start.info.get("track", "")
+    if not said.isdecimal():
+        raise EpisodeError(f"{episode.path} was not recorded on a track; move it elsewhere")
+    return int(said)
 
 
 def kept(entries: Mapping[int, Entry]) -> set[int]:

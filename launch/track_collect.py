@@ -1,12 +1,12 @@
 """Recording runs on tracks, one episode file a track, as the robot's own recordings are made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from launch.track import Arena, MakeGait
+from launch.track_book import recorded
 from policies.gait import Trot
-from robot.episode import Episode, list_episodes, load_dataset
-from robot.episode_folder import next_index
+from robot.episode import Episode, load_dataset
 from robot.episode_info import Reason
 from robot.errors import EpisodeError
 from robot.recorder import Recorder
@@ -19,29 +19,36 @@ Supervise = Callable[[Arena, Track], Policy]
 
 def collect(
     folder: Path,
-    first_seed: int,
+    seeds: Sequence[int],
     supervise: Supervise,
-    count: int,
     note: Callable[[str], None],
     gait: MakeGait = Trot,
 ) -> list[Episode]:
-    """Drive and record tracks of consecutive seeds until there are `count` episodes; return them all.
+    """Drive and record the tracks of these seeds that the folder has no finished recording of; return all recordings.
 
-    Goes on where an earlier, interrupted call ended. Raises EpisodeError when a tick was lost.
+    Raises EpisodeError when a tick was lost.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    driven = {seed for seed, outcome in recorded(folder).values() if outcome in {"success", "failure"}}
     with Arena(gait=gait) as arena, Recorder(folder, arena.spec, info={"task": "track"}) as recorder:
-        while len(list_episodes(folder)) < count:
-            track = draw_track(first_seed + next_index(folder))
-            ran = record(arena, track, supervise(arena, track), recorder)
-            note(f"{folder.name}: track {track.seed} {ran}")
+        for seed in seeds:
+            if seed not in driven:
+                track = draw_track(seed)
+                note(f"{folder.name}: track {seed} {record(arena, track, supervise(arena, track), recorder)}")
     return load_dataset(folder)
 
 
 def record(arena: Arena, track: Track, upper: Policy, recorder: Recorder) -> str:
-    """Drive one track and wait until it is safe on disk; how it went. Raises EpisodeError when a tick was lost."""
+    """Drive one track and wait until it is safe on disk; how it went. Raises EpisodeError when a tick was lost.
+
+    One that is interrupted is discarded; it comes again.
+    """
     recorder.begin({"track": str(track.seed)})
-    ran = arena.drive(track, upper, recorder)
+    try:
+        ran = arena.drive(track, upper, recorder)
+    except KeyboardInterrupt:
+        recorder.end("discarded", "interrupted")
+        raise
     reasons: dict[Verdict, Reason] = {"completed": "success", "late": "timeout"}
     recorder.end(
         "success" if ran.verdict == "completed" else "failure", reasons.get(ran.verdict, "failure"), ran.verdict

@@ -11,7 +11,14 @@ from launch.track_pool import TrackPool
 from policies.dagger import wilson
 
 UNSEEN = 900_000
-"""Seeds from here on are for tracks that nobody learns from."""
+"""Where the seeds of the tracks begin that nobody learns from."""
+KEPT = 100_000
+"""How many seeds are kept for those."""
+
+
+def training_seeds(first: int, count: int) -> tuple[int, ...]:
+    """So many seeds of tracks to learn from; `first` only chooses among those, for the others are stepped over."""
+    return tuple(seed if seed < UNSEEN else seed + KEPT for seed in range(first, first + count))
 
 
 @dataclass(frozen=True)

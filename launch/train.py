@@ -20,7 +20,7 @@ from launch.deploy import terminable
 from launch.learned_with import marked
 from launch.options import subcommand
 from launch.output import console, emit
-from launch.stopping import STOPPED, stoppable
+from launch.stopping import STOPPED, checkpoint_of, stoppable
 from launch.train_sac import TrainSac, learn
 from policies.bc import BcConfig, Progress, Trained, train
 from policies.checkpoint import check_writable, read_manifest, save_policy
@@ -120,11 +120,6 @@ def cloned(config: TrainBc) -> dict[str, Any]:
         "interrupted": trained.interrupted is not None,
         **trained.figures,
     }
-
-
-def checkpoint_of(out: Path) -> Path:
-    """Where the training of a policy is kept while it is interrupted."""
-    return out.with_name(f"{out.stem}.checkpoint.safetensors")
 
 
 def _trained(config: TrainBc, episodes: Sequence[Episode], resume: Interrupted | None) -> Trained:

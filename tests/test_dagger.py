@@ -1,32 +1,39 @@
 """DAgger: whose tick counts how much, when it is over, and a whole run that can be interrupted."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recordings import blind_spec, fill, start, ticks
+from test_pixels import record
 
-from launch.dagger import Dagger, learn, shortened, table
+from launch.dagger import Dagger, learn, main, shortened, table
 from launch.dagger_ledger import Ledger, Row
 from launch.dagger_rounds import PLAIN, Rounds, RoundsConfig
-from launch.dagger_teacher import Method
+from launch.dagger_teacher import Lesson, Method
+from launch.stopping import checkpoint_of
 from launch.track import Arena
+from launch.track_book import recorded
 from launch.track_collect import collect
 from launch.track_pool import TrackPool
-from launch.track_score import UNSEEN
+from launch.track_score import KEPT, UNSEEN
 from launch.train import TrainBc, asking, weights
 from policies.bc import BcConfig
+from policies.checkpoint import read_manifest
 from policies.dagger import Role, StopRule, Weighting, beta, leading_up, roles, supervision, takeovers, weigh, wilson
 from policies.pixels_training import PixelsTraining
 from policies.sight import PixelsConfig
 from robot.episode import Episode, load_dataset, read_episode
 from robot.episode_info import End
+from robot.episode_labels import add_label
 from robot.episode_write import EpisodeWriter
-from robot.errors import EpisodeError
+from robot.errors import EpisodeError, UsageError
 from robot.types import Action, Observation, Policy, Source
 from sim.track import Track
 from teleop.help import FITTED
@@ -193,24 +200,24 @@ def test_a_supervised_run_is_recorded_with_both_proposals_and_goes_on(tmp_path: 
         return arena.watched(track, Wanderer())
 
     for count in (1, 2, 2):
-        data = collect(tmp_path / "data", 40, supervise, count, notes.append)
+        data = collect(tmp_path / "data", range(40, 40 + count), supervise, notes.append)
         assert len(data) == count
     assert len(notes) == 2, "what was there is not driven again"
-    recorded = data[0]
-    driving = recorded.wanted.source == 0
-    assert np.isin(recorded.wanted.source, (0, 1)).all() and 0.1 < driving.mean() < 0.9
-    assert np.isfinite(recorded.policy.command).all(), "what the policy would have done is always kept"
-    assert recorded.policy.command[~driving, 2] == pytest.approx(0.25)
-    assert ((recorded.human.source == 1) == ~driving).all(), "the person says something exactly while they drive"
-    assert (recorded.image_index("head") >= 0).all()
-    assert {Role.CORRECTION, Role.OWN} <= set(roles(recorded).tolist())
+    first = data[0]
+    driving = first.wanted.source == 0
+    assert np.isin(first.wanted.source, (0, 1)).all() and 0.1 < driving.mean() < 0.9
+    assert np.isfinite(first.policy.command).all(), "what the policy would have done is always kept"
+    assert first.policy.command[~driving, 2] == pytest.approx(0.25)
+    assert ((first.human.source == 1) == ~driving).all(), "the person says something exactly while they drive"
+    assert (first.image_index("head") >= 0).all()
+    assert {Role.CORRECTION, Role.OWN} <= set(roles(first).tolist())
 
 
 def test_an_alternating_person_speaks_at_every_tick(tmp_path: Path) -> None:
     def supervise(arena: Arena, track: Track) -> Policy:
         return arena.alternated(track, Wanderer(), 0.5)
 
-    data = collect(tmp_path / "data", 60, supervise, 1, lambda line: None)
+    data = collect(tmp_path / "data", [60], supervise, lambda line: None)
     assert (data[0].human.source == 1).all() and np.isfinite(data[0].human.command).all()
     assert set(roles(data[0]).tolist()) == {Role.CORRECTION}
 
@@ -240,6 +247,135 @@ def test_a_run_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
     assert len(load_dataset(rounds.data(PLAIN))) >= 1
     seeds = {episode.start.info["track"] for number in (0, 1, PLAIN) for episode in load_dataset(rounds.data(number))}
     assert len(seeds) >= 4 and all(int(seed) < UNSEEN for seed in seeds)
+
+
+def rounds_of(config: RoundsConfig, folder: Path) -> Rounds:
+    """Rounds that are asked for their parts, and play none."""
+    return Rounds(folder, config, pool=None, note=lambda line: None)  # type: ignore[arg-type]
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.one_of(st.integers(0, 200), st.integers(0, 2**63 - 1)),
+    demonstrations=st.integers(1, 300),
+    episodes=st.integers(1, 300),
+    more=st.integers(1, 20_000),
+)
+def test_no_run_learns_from_a_track_that_it_is_tried_on(
+    seed: int, demonstrations: int, episodes: int, more: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = RoundsConfig(seed=seed, demonstrations=demonstrations, episodes=episodes)
+    rounds = rounds_of(config, tmp_path_factory.mktemp("run"))
+    driven = [*rounds._seeds(0, demonstrations), *rounds._seeds(1, episodes), *rounds._seeds(98, episodes)]
+    driven += rounds._seeds(PLAIN, more)
+    assert len(set(driven)) == demonstrations + 2 * episodes + more
+    assert not any(UNSEEN <= track < UNSEEN + KEPT for track in driven)
+
+
+def test_the_usual_seeds_are_what_they_were(tmp_path: Path) -> None:
+    assert rounds_of(RoundsConfig(seed=3), tmp_path)._seeds(2, 2) == (30_200, 30_201)
+
+
+def test_a_run_of_an_earlier_version_opens_with_what_it_did_not_know(tmp_path: Path) -> None:
+    asked = {"seed": 0}
+    Ledger(tmp_path, asked).add(ROW)
+    assert Ledger(tmp_path, {**asked, "outcomes": ("success", "unlabelled")}).book.rounds == (ROW,)
+    with pytest.raises(EpisodeError, match="outcomes"):
+        Ledger(tmp_path, {**asked, "outcomes": ("success", "failure")})
+
+
+def test_a_run_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EpisodeError, match="cannot write to .*file/run: Not a directory; choose another --out"):
+        Ledger(tmp_path / "file" / "run", {})
+
+
+def test_failures_are_learned_from_where_an_expert_advised(tmp_path: Path) -> None:
+    hg, classic = RoundsConfig(), RoundsConfig(method="classic")
+    assert "failure" not in rounds_of(hg, tmp_path / "hg")._outcomes(1)
+    rounds = rounds_of(classic, tmp_path / "classic")
+    assert ["failure" in rounds._outcomes(number) for number in (0, 1, PLAIN)] == [False, True, False]
+
+
+def test_failed_demonstrations_are_left_out_of_a_round(tmp_path: Path) -> None:
+    rounds = rounds_of(RoundsConfig(), tmp_path)
+    rounds.data(0).mkdir()
+    for index in range(2):
+        episode(rounds.data(0), "d" * 10 * (index + 1), index)
+    add_label(rounds.data(0) / "episode_000001.mcap", "failure")
+    assert [len(one) for one in rounds._learned([0])] == [10]
+
+
+def test_an_interrupted_track_is_discarded_and_driven_again(tmp_path: Path) -> None:
+    ticks = iter(range(10))
+
+    class Interrupting(Wanderer):
+        def act(self, obs: Observation) -> Action:
+            if next(ticks, None) == 9:
+                raise KeyboardInterrupt
+            return super().act(obs)
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
+    assert recorded(tmp_path) == {0: (50, "discarded")}
+    collect(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
+    assert recorded(tmp_path)[1][0] == 50
+
+
+class Ending:
+    """Fits `Teacher`: somebody who asks for the end at a step of the training."""
+
+    asked: Mapping[str, str] = {}
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def teach(self, lesson: Lesson) -> list[Episode]:
+        raise NotImplementedError
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[Callable[[float], None]]:
+        def report(part: float) -> None:
+            if part >= self.step / TINY.training.steps:
+                raise KeyboardInterrupt
+
+        yield report
+
+
+def test_the_training_of_a_round_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    data = [read_episode(record(tmp_path / "data", index)) for index in range(3)]
+    made = []
+    for folder, stops in (("whole", ()), ("cut", (2,))):
+        rounds = rounds_of(TINY, tmp_path / folder)
+        for step in stops:
+            rounds._teacher = Ending(step)
+            with pytest.raises(KeyboardInterrupt):
+                rounds._train(0, data, TINY.training.steps, None)
+            assert not rounds.policy(0).exists() and checkpoint_of(rounds.policy(0)).exists()
+        rounds._teacher = Ending(10**6)
+        rounds._train(0, data, TINY.training.steps, None)
+        assert not checkpoint_of(rounds.policy(0)).exists()
+        made.append(read_manifest(rounds.policy(0)))
+    assert made[0] == made[1]
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_ends_with_another_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("launch.dagger._played", interrupt)
+    assert main(["--operator", "scripted", "--out", str(tmp_path), "--json"]) == 130
+    printed = capsys.readouterr()
+    assert "ended in round 0; the same command goes on" in printed.err
+    assert msgspec.json.decode(printed.out)["finished"] is False
+
+
+@pytest.mark.parametrize("option", [("--workers", "0"), ("--tracks", "0"), ("--rounds", "99"), ("--seed", "-1")])
+def test_numbers_out_of_bounds_are_one_line(option: tuple[str, str]) -> None:
+    with pytest.raises(UsageError, match=" ".join(option)):
+        main([*option])
 
 
 @pytest.mark.slow

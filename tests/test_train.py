@@ -15,7 +15,8 @@ from recordings import fill, flip, start
 from walks import BLIND, demonstration, recorded
 
 from launch import bench_server, train
-from launch.train import TrainBc, checkpoint_of, clone
+from launch.stopping import checkpoint_of
+from launch.train import TrainBc, clone
 from policies import bc
 from policies.checkpoint import read_manifest
 from policies.clone import load
