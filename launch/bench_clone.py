@@ -12,6 +12,7 @@ from launch.demo_twin import demonstrate
 from launch.eval import Eval
 from launch.eval import measure as evaluate
 from launch.robots import RobotOptions
+from launch.track_score import UNSEEN
 from launch.train import TrainBc, clone
 from policies.bc import BcConfig
 
@@ -50,6 +51,6 @@ def measure(config: BenchClone) -> dict[str, Any]:
 
 
 def score(policy: str, config: BenchClone) -> dict[str, float | int]:
-    """One policy's evaluation on the twin."""
-    robot = RobotOptions(robot="twin", seed=config.seed)
+    """One policy's evaluation on the twin, whose noise no demonstration had."""
+    robot = RobotOptions(robot="twin", seed=UNSEEN + config.seed)
     return evaluate(Eval(policy, robot=robot, command=(config.speed, 0.0, 0.0), episodes=config.episodes))

@@ -117,10 +117,11 @@ def tell(config: Demo) -> dict[str, Any]:
     supervised = correct(config.policy, config.corrections, config.takeovers, config.seconds, config.seed)
     again = clone(TrainBc((config.recordings, config.corrections), config.corrected, BcConfig(seed=config.seed)))
     console.rule("4/5  demonstrator, clone, corrected clone and the gait that comes with leash walk the same way")
-    demonstrator = walk("trot", "demonstrator", ORANGE, config.walks, config.speed)
-    cloned = walk(str(config.policy), "clone", BLUE, config.walks, config.speed)
-    corrected = walk(str(config.corrected), "corrected", GREEN, config.walks, config.speed)
-    shipped = walk(str(WALK), "shipped gait", VIOLET, config.walks, config.speed)
+    same = config.walks, config.speed, config.seed
+    demonstrator = walk("trot", "demonstrator", ORANGE, *same)
+    cloned = walk(str(config.policy), "clone", BLUE, *same)
+    corrected = walk(str(config.corrected), "corrected", GREEN, *same)
+    shipped = walk(str(WALK), "shipped gait", VIOLET, *same)
     console.rule("5/5  the report")
     video = config.folder / "walk.mp4"
     write_video(video, film(demonstrator, cloned, shipped), VIDEO_RATE)

@@ -15,6 +15,7 @@ from launch.output import console
 from launch.priority import first_in_line
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.steer import Steer
+from launch.track_score import UNSEEN
 from robot.types import Array, Tick
 from sim.twin import TwinProcess
 
@@ -55,9 +56,9 @@ def correct(policy: Path, folder: Path, episodes: int, seconds: float, seed: int
     return intervene(Intervene(str(policy), folder, robot, who, episodes=episodes, seconds=seconds, task="walk"))
 
 
-def walk(policy: str, name: str, color: str, walks: int, speed: float) -> Walk:
-    """Let a policy walk straight ahead on a fresh twin, several times."""
-    result, options = Walk(name, color), RobotOptions(robot="twin")
+def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int) -> Walk:
+    """Let a policy walk straight ahead on a fresh twin, several times, with noise that no demonstration had."""
+    result, options = Walk(name, color), RobotOptions(robot="twin", seed=UNSEEN + seed)
     with (
         open_robot(options, needs_imu=needs_imu(policy, options)) as opened,
         open_brain(policy, opened.spec, opened.plan) as brain,

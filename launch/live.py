@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from launch.brain import open_brain
 from launch.checked import checked
 from launch.collect import short
-from launch.demos import imitable
+from launch.demos import OUTCOMES, Learnable, imitable
 from launch.deploy import terminable
 from launch.learned_with import check_calibration, named
 from launch.live_driver import Apprentice, Explorer, Teacher, body_of
@@ -78,6 +78,8 @@ class TrainLive:
     """A policy to begin from, a file or `trot`: it walks first, is imitated, then improved upon."""
     demos: tuple[Path, ...] = ()
     """Recordings to imitate as well: folders of episodes, or episode files."""
+    outcomes: tuple[Learnable, ...] = OUTCOMES
+    """Outcomes of `--demos` that are imitated."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Robot time to learn for, instead of the plan's."""
     velocity: Velocity | None = None
@@ -120,7 +122,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
     body = body_of(plan, spec)
-    recorded = imitable(config.demos, spec, plan.features, body.box, body.newest) if resume is None else None
+    demos = () if resume is not None else config.demos
+    recorded = imitable(demos, spec, plan.features, body.box, body.newest, config.outcomes)
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         rows = columns_of(plan, spec)

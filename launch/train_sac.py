@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from launch.checked import Count
-from launch.demos import Recorded, imitable
+from launch.demos import OUTCOMES, Learnable, Recorded, imitable
 from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
 from policies.checkpoint import read_manifest
@@ -52,6 +52,8 @@ class TrainSac:
     """A cloned policy to begin from: it demonstrates in the training's world, is imitated, then improved upon."""
     demos: tuple[Path, ...] = ()
     """Recordings to imitate as well: folders of episodes, or episode files."""
+    outcomes: tuple[Learnable, ...] = OUTCOMES
+    """Outcomes of `--demos` that are imitated."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Wall clock to train for, instead of the plan's."""
     seed: Annotated[int, Meta(ge=0)] | None = None
@@ -87,7 +89,7 @@ def learn(config: TrainSac) -> dict[str, Any]:
         check_same(checkpoint, resume.standing, plan, FREE)
     prepare(config.out, checkpoint, fresh=resume is None)
     gallery = Gallery(plan, spec, config.out)
-    work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config.demos, plan, spec))
+    work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config, plan, spec))
     try:
         if resume is not None:
             gallery.best = resume.standing.best
@@ -128,12 +130,13 @@ def planned(config: TrainSac) -> SacPlan:
     return replace(plan, minutes=config.minutes or plan.minutes, seed=plan.seed if config.seed is None else config.seed)
 
 
-def recorded(demos: Sequence[Path], plan: SacPlan, spec: Spec) -> Recorded:
+def recorded(config: TrainSac, plan: SacPlan, spec: Spec) -> Recorded:
     """What recordings teach. Raises PolicyError when they reach out of the action box."""
     from sim.env import blend
 
     box = np.tile(plan.walk.box, len(spec.joints) // 3)
-    return imitable(demos, spec, plan.features, box, blend(plan.walk.filter_hz, spec.period))
+    newest = blend(plan.walk.filter_hz, spec.period)
+    return imitable(config.demos, spec, plan.features, box, newest, config.outcomes)
 
 
 def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
