@@ -13,7 +13,7 @@ from msgspec import Meta, to_builtins
 from launch.checked import Count
 from launch.dagger_ledger import Ledger, Row
 from launch.dagger_teacher import Lesson, Method, Note, Scripted, Teacher
-from launch.demos import OUTCOMES, Learnable, Recordings, selected, unique
+from launch.demos import OUTCOMES, Learnable, selected
 from launch.learned_with import marked
 from launch.stopping import checkpoint_of, stoppable
 from launch.track_pool import TrackPool
@@ -25,7 +25,7 @@ from policies.interrupted import Begun, Control, Interrupted, begun, load_interr
 from policies.loading import load_pixels
 from policies.pixels import config_of
 from policies.pixels_training import HELD_BELOW, PixelsTraining, WarmStart, train_pixels
-from robot.episode import Episode, load_dataset
+from robot.episode import Episode, list_episodes, load_dataset
 from robot.types import Array
 from teleop.help import Limits, refit
 
@@ -133,10 +133,9 @@ class Rounds:
         return training_seeds((self.config.seed * 100 + number) * room, count)
 
     def _learned(self, numbers: Iterable[int]) -> list[Episode]:
-        """What is learned from of the recordings of these rounds. Raises EpisodeError when there is none of a round."""
-        parts = [selected([self.data(number)], self._outcomes(number)) for number in numbers]
-        episodes = [episode for part in parts for episode in part.episodes]
-        found = unique(Recordings(episodes, [one for part in parts for one in part.left_out]))
+        """What is learned from of the recordings of these rounds. Raises EpisodeError when that is nothing."""
+        files = [(file, self._outcomes(number)) for number in numbers for file in list_episodes(self.data(number))]
+        found = selected(files, str(self.folder))
         self._note(found.told())
         return found.episodes
 

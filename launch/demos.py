@@ -12,7 +12,6 @@ import numpy as np
 from launch.dagger_work import bar
 from launch.output import console
 from policies.features import FeatureConfig
-from policies.holdout import identity
 from policies.sac_actor import Float32
 from policies.sac_recorded import recorded
 from robot.episode import Episode
@@ -54,8 +53,9 @@ def recordings(data: Sequence[Path], outcomes: Sequence[Learnable] = OUTCOMES) -
 
     Raises EpisodeError when there are none, or they are of several bodies.
     """
+    files = [(file, outcomes) for file in _files(data)]
     with bar("reading recordings") as done:
-        chosen = selected(data, outcomes, done)
+        chosen = selected(files, ", ".join(map(str, data)), done)
     for line in _unusable(chosen.left_out):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(chosen.told(), highlight=False, soft_wrap=True)
@@ -63,12 +63,21 @@ def recordings(data: Sequence[Path], outcomes: Sequence[Learnable] = OUTCOMES) -
 
 
 def selected(
-    data: Sequence[Path], outcomes: Sequence[Learnable], done: Callable[[float], None] = lambda part: None
+    files: Sequence[tuple[Path, Sequence[Learnable]]], where: str, done: Callable[[float], None] = lambda part: None
 ) -> Recordings:
-    """The same, said nowhere; `done` hears what part is read, 0..1."""
-    chosen = unique(_read(_files(data), outcomes, done))
+    """The same of files and the outcomes that are learned from in each, said nowhere; `where` they lie is for errors.
+
+    `done` hears what part is read, 0..1.
+    """
+    found = Recordings([], [])
+    for number, (file, outcomes) in enumerate(files, 1):
+        one = select_episodes(file, outcomes=outcomes)
+        found.episodes.extend(one.episodes)
+        found.left_out.extend(one.left_out)
+        done(number / len(files))
+    chosen = unique(found)
     if not chosen.episodes:
-        raise EpisodeError(_nothing(data, chosen.left_out, outcomes))
+        raise EpisodeError(_nothing(where, chosen.left_out, files[0][1]))
     _agree(chosen.episodes)
     return chosen
 
@@ -78,8 +87,8 @@ def unique(found: Recordings) -> Recordings:
     first: dict[str, Episode] = {}
     copies = []
     for episode in found.episodes:
-        if first.setdefault(identity(episode), episode) is not episode:
-            copies.append(LeftOut(episode.path, f"a copy of {first[identity(episode)].path}"))
+        if first.setdefault(episode.digest, episode) is not episode:
+            copies.append(LeftOut(episode.path, f"a copy of {first[episode.digest].path}"))
     return Recordings(list(first.values()), [*found.left_out, *copies])
 
 
@@ -127,17 +136,6 @@ def _files(data: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _read(files: Sequence[Path], outcomes: Sequence[Learnable], done: Callable[[float], None]) -> Recordings:
-    """Test and read one file after another."""
-    found = Recordings([], [])
-    for number, file in enumerate(files, 1):
-        one = select_episodes(file, outcomes=outcomes)
-        found.episodes.extend(one.episodes)
-        found.left_out.extend(one.left_out)
-        done(number / len(files))
-    return found
-
-
 def _agree(episodes: Sequence[Episode]) -> None:
     """Raise EpisodeError unless all are of one body; a policy fits one."""
     first = episodes[0]
@@ -150,9 +148,8 @@ def _agree(episodes: Sequence[Episode]) -> None:
             )
 
 
-def _nothing(data: Sequence[Path], left_out: Sequence[LeftOut], outcomes: Sequence[Learnable]) -> str:
+def _nothing(where: str, left_out: Sequence[LeftOut], outcomes: Sequence[Learnable]) -> str:
     """Why there is nothing to learn from, and what to do."""
-    where = ", ".join(map(str, data))
     others = sorted({name for one in left_out for name in _outcome(one.reason)} - {"discarded"})
     if others:
         remedy = f"give --outcomes {' '.join([*outcomes, *others])} to learn from them, or `leash data label` them"
