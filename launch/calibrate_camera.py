@@ -33,6 +33,7 @@ from launch.deploy import terminable
 from launch.options import parsed
 from launch.output import console, emit
 from launch.robots import RobotOptions, camera_sources
+from launch.standing import nobody
 from robot.calibration import Calibration
 from robot.errors import CalibrationError, CameraError, UsageError
 from robot.image import Pixels
@@ -206,7 +207,8 @@ def _mount(
             )
         return mount_from_known_board(collected.views[0], lens, Pose(FLAT, corner))
     guide.say("leaning before the board; hands off")
-    stood = bench.stood or robot_stances(config.robot, config.name, config.stances)
+    agree = nobody if config.yes else guide.agrees if config.guide.page else None
+    stood = bench.stood or robot_stances(config.robot, config.name, config.stances, guide.brake, agree)
     seen = [(joints, finder.find(picture, f"stance {number}")) for number, (joints, picture) in enumerate(stood)]
     good = [(joints, view) for joints, view in seen if len(view) >= 12]
     console.print(f"the board was seen from {len(good)} of {len(seen)} stances", highlight=False)

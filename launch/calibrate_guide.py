@@ -22,15 +22,18 @@ from launch.output import console
 from robot.errors import CalibrationError, UsageError
 from robot.image import Image, Pixels
 from robot.types import Source
+from teleop.brake import Brake
 from teleop.cockpit_link import LOOPBACK, Cockpit
 from teleop.cockpit_wire import Asked, Body, Frame, Sample, Status, View
 from teleop.operator import Event
 
 DONE = frozenset({Event.START, Event.SUCCESS})
-ABORT = frozenset({Event.ESTOP, Event.QUIT})
 ANSWER = "Press Success (or Enter) when that is done; STOP ends it, and nothing moves."
-BEAT = 0.1
-"""Between two views of the page [s], which takes a loop for hung that shows none for half a second."""
+HEARING, SHOWN = 0.02, 5
+"""The page is heard this often [s], and shown a view every so many times: it takes a loop for hung that shows none for
+half a second."""
+BEAT = HEARING * SHOWN
+"""Between two views [s]."""
 
 BODY = Body("calibration", 1 / BEAT, (), ())
 EMPTY = Sample(0.0, 0.0, math.nan, "hold", (), (), (math.nan,) * 3, math.nan, math.nan, math.nan)
@@ -42,7 +45,7 @@ class GuideOptions:
     """Where a person is guided, besides the terminal."""
 
     page: bool = False
-    """Guide at a page in the browser, too: it shows each step, Success confirms it, STOP ends the calibration."""
+    """Guide at a page in the browser, too: it shows each step, Success confirms it, STOP stops the robot at once."""
     page_host: str = LOOPBACK
     """Address at which --page is served. Leave it at loopback and come by `ssh -L` from other machines."""
     page_port: int | None = None
@@ -55,6 +58,8 @@ class Guide:
     def __init__(self, cockpit: Cockpit | None = None) -> None:
         """The cockpit is opened by its owner, who leaves it alone while this is entered."""
         self._cockpit = cockpit
+        self.brake = Brake()
+        """Pulled by STOP at the page; whoever opens the robot hangs it on."""
         self._status = Status(state="busy", policy="calibration")
         self._pictures: deque[tuple[str, Image]] = deque(maxlen=1)
         self._done, self._over = threading.Event(), threading.Event()
@@ -88,6 +93,17 @@ class Guide:
             raise UsageError("not ready; nothing was moved")
         self.say("")
 
+    def agrees(self, cause: str) -> bool:
+        """Fits `Agree`: ask at the page whether to go on after a stop, whose cause it shows."""
+        if self._cockpit is None:
+            return False
+        console.print(f"{cause}\nsee to the robot; Success at the page lets it stand up again", highlight=False)
+        self._tell(f"{cause}\nSee to the robot. Success lets it stand up again; STOP ends it.", "asked")
+        while not self._done.wait(BEAT) and not self.brake.cause:
+            pass
+        self.say("")
+        return not self.brake.cause
+
     def show(self, name: str, pixels: Pixels, text: str) -> None:
         """Show a camera's picture (h, w, 3) and what to do before it; `enough` hears the answer."""
         if self._cockpit is not None:
@@ -115,18 +131,30 @@ class Guide:
     def _serve(self) -> None:
         """Note: nobody but this thread uses the cockpit."""
         for number in itertools.count():
-            if self._cockpit is None or self._over.wait(BEAT):
+            if self._cockpit is None or self._over.wait(HEARING):
                 return
             for message in self._cockpit.heard():
                 if isinstance(message, Asked):
                     self._hear(message.event)
-            self._cockpit.show(self._view(number, watched=bool(self._cockpit.pages)))
+            if number % SHOWN == 0:
+                self._cockpit.show(self._view(number // SHOWN, watched=bool(self._cockpit.pages)))
 
     def _hear(self, event: Event) -> None:
-        """What stops it comes to the procedure as Ctrl-C does, once, so that it cannot disturb its own unwinding."""
+        """A stop goes to the motors, and ends the procedure at its next tick. Where no robot is open it comes to the
+        procedure as Ctrl-C does, and so does End.
+        """
         if event in DONE and self._status.state == "asked":
             self._done.set()
-        elif event in ABORT and not self.aborted:
+        elif event is Event.ESTOP:
+            self.brake.pull("a person pressed STOP at the page")
+            if not self.brake.holds:
+                self._abort()
+        elif event is Event.QUIT:
+            self._abort()
+
+    def _abort(self) -> None:
+        """Once, so that it cannot disturb its own unwinding."""
+        if not self.aborted:
             self.aborted = True
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 

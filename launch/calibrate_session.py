@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from calibration.charuco_board import Board
 from calibration.sitting import Sitting
+from launch.attended import attended
 from launch.calibrate_dynamics import write_dynamics
 from launch.calibrate_guide import GuideOptions, guided
 from launch.calibration_store import refuse_foreign, serial_number, store_of
@@ -26,9 +27,10 @@ from launch.priority import first_in_line
 from launch.robots import camera_sources, told_camera
 from robot.calibration import Calibration, load_calibration
 from robot.camera import open_camera
-from robot.errors import CameraError, PortError, UsageError
+from robot.errors import CameraError, GateLatched, PortError, UsageError
 from robot.pupper import Eye, Pupper
 from robot.spec import Spec, load_spec
+from teleop.brake import Brake
 
 NICE = -10
 """As the control loop."""
@@ -81,6 +83,7 @@ def calibrate(
         with (
             _eyes(camera_sources(cameras, attached), spec) as eyes,
             first_in_line(NICE),
+            attended(guide.brake) as person,
             console.status("") as status,
         ):
 
@@ -89,8 +92,9 @@ def calibrate(
                 guide.say(text)
 
             say("opening the robot")
-            opener = functools.partial(_open, port, eyes)
+            opener = functools.partial(_opened, port, eyes, person.brake)
             found, figures = procedure(Sitting(spec, given, opener, say))
+            person.brake.check()
     path = store.save(replace(found, serial=serial))
     if found.motors:
         write_dynamics(load_calibration(path, spec), path)
@@ -98,8 +102,20 @@ def calibrate(
     return 0
 
 
-def _open(port: str, eyes: Mapping[str, Eye], spec: Spec, calibration: Calibration) -> Pupper:
-    return Pupper(spec, port, calibration=calibration, cameras=eyes)
+@contextlib.contextmanager
+def _opened(port: str, eyes: Mapping[str, Eye], brake: Brake, spec: Spec, calibration: Calibration) -> Iterator[Pupper]:
+    """The robot, until a person stops it; it lies down at the end.
+
+    Raises GateLatched when it could not: the next step would open it, and let it stand up, without a person.
+    """
+    robot = Pupper(spec, port, calibration=calibration, cameras=eyes)
+    robot.watch = brake.watch
+    with brake.on(robot.stop), robot:
+        yield robot
+        robot.rest()
+        brake.check()
+        if robot.gate.latched:
+            raise GateLatched(f"the gate stopped the robot: {robot.gate.cause}; see to it, then start again")
 
 
 @contextlib.contextmanager

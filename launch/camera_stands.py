@@ -8,13 +8,15 @@ from rich.progress import track
 
 from calibration.camera_stances import UPRIGHT, stances, way
 from calibration.legs import legs_of
+from launch.attended import attended
 from launch.output import console
 from launch.priority import first_in_line
-from launch.robots import RobotOptions, open_robot
-from launch.standing import stand
+from launch.robots import Opened, RobotOptions, open_robot
+from launch.standing import Agree, stand
 from robot.errors import CalibrationError, GateLatched
 from robot.image import Pixels
-from robot.types import Action, Array, Observation, Robot
+from robot.types import Action, Array, Observation
+from teleop.brake import Brake
 
 Stood = tuple[Array, Pixels]
 """Joints (12,) as they are read [rad], and the picture (h, w, 3)."""
@@ -22,30 +24,47 @@ STILL = 0.15
 """A joint faster than this is not at rest [rad/s]."""
 
 
-def robot_stances(options: RobotOptions, name: str, count: int) -> list[Stood]:
+def robot_stances(
+    options: RobotOptions, name: str, count: int, brake: Brake | None = None, agree: Agree | None = None
+) -> list[Stood]:
     """Stand up, take one stance after the other, return what was seen in each. Raises CalibrationError, GateLatched.
+
+    `brake` is pulled by whoever else may stop the robot, `agree` asks whether to go on after a stop; without it, the
+    terminal does.
 
     Note: pictures are only kept here; whoever looks at them while the robot stands makes the gate wait for commands.
     """
     options = options if options.camera else replace(options, camera=("on",))
     seen: list[Observation] = []
-    with open_robot(options) as opened, first_in_line(opened.plan.processes.control.nice):
-        stand(opened)
+    with (
+        attended(brake) as person,
+        # Note: while it homes, the brake is already watched, and a stop must not come as Ctrl-C instead
+        person.brake.on(lambda cause: None),
+        open_robot(options, watch=person.watch) as opened,
+        person.brake.on(opened.stop),
+        first_in_line(opened.plan.processes.control.nice),
+    ):
+        stand(opened, agree or person.agrees)
         console.print("the robot leans before the board; hands off, and do not move the board", highlight=False)
         legs, at = legs_of(opened.spec), UPRIGHT
         for lean in track([*stances(opened.spec, legs, count), UPRIGHT], "stances", console=console, transient=True):
-            seen += _go(opened.robot, way(at, lean, opened.spec, legs))
+            seen += _go(opened, way(at, lean, opened.spec, legs), person.brake)
             at = lean
+        opened.robot.rest()
+    person.brake.check()
     return [(obs.joint_pos, _picture(obs, name)) for obs in seen]
 
 
-def _go(robot: Robot, targets: Sequence[Array]) -> list[Observation]:
+def _go(opened: Opened, targets: Sequence[Array], brake: Brake) -> list[Observation]:
     """Follow the targets and come to rest; what was seen then, or nothing when the joints are not still."""
     seen: list[Observation] = []
     for target in targets:
-        obs = robot.observe()
-        if robot.send(Action(target)).source == "safety":
-            raise GateLatched("the gate stopped the robot while it leaned; see to the robot, then start again")
+        brake.check()
+        obs = opened.robot.observe()
+        if opened.robot.send(Action(target)).source == "safety":
+            brake.check()
+            cause = opened.stopped() or "it did not say why"
+            raise GateLatched(f"the gate stopped the robot while it leaned: {cause}; see to it, then start again")
         seen = [*seen, obs][-6:]
     speed = max(float(np.abs(obs.joint_vel).max()) for obs in seen)
     mean = np.mean([obs.joint_pos for obs in seen], axis=0)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 import numpy as np
 import tyro
 
+from launch.attended import attended
 from launch.deploy import stopped, terminable
 from launch.lateness import Lateness
 from launch.logs import Logs
@@ -17,6 +18,7 @@ from robot.episode import Episode, read_episode
 from robot.loop import run
 from robot.replay import Replay
 from robot.types import Tick
+from teleop.brake import Stoppable
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,20 @@ class ReplayEpisode:
     def run(self) -> int:
         """Replay, and compare with the recording."""
         episode = read_episode(self.path)
-        with terminable(), open_robot(self.robot, realtime=True) as opened:
+        with (
+            terminable(),
+            attended() as person,
+            open_robot(self.robot, realtime=True, watch=person.watch) as opened,
+            person.brake.on(opened.stop),
+        ):
             policy = Replay(episode, opened.spec)
-            console.print(f"replays {len(policy)} ticks of {self.path} on {self.robot.robot}; Ctrl-C stops softly")
+            console.print(f"replays {len(policy)} ticks of {self.path} on {self.robot.robot}")
             opened.robot.reset()
             lateness, likeness = Lateness(opened.spec.period), Likeness(episode)
             with first_in_line(opened.plan.processes.control.nice):
-                run(opened.robot, policy, Logs(lateness, likeness), ticks=len(policy), done=stopped)
+                logs, replayed = Logs(lateness, likeness), Stoppable(policy, person.watch)
+                run(opened.robot, replayed, logs, ticks=len(policy), done=stopped)
+                opened.robot.rest()
             figures = {**likeness.figures(), **lateness.figures(), "gate_stops": opened.gate_stops()}
         console.print(" · ".join(f"{key} {value:.4g}" for key, value in figures.items()))
         if self.json:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from launch.attended import attended
 from launch.brain import Brain, needs_imu, open_brain
 from launch.checked import Command, Seconds, checked
 from launch.lateness import Lateness
@@ -23,6 +24,7 @@ from robot.episode_info import Reason
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Log, Tick
+from teleop.brake import Brake, Stoppable
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ def main(args: list[str]) -> int:
     imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
-        open_robot(config.robot, needs_imu=imu, realtime=True) as opened,
+        attended() as person,
+        open_robot(config.robot, needs_imu=imu, realtime=True, watch=person.watch) as opened,
+        person.brake.on(opened.stop),
         open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
     ):
-        console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}; Ctrl-C stops softly")
-        figures = drive(opened, brain, config)
+        console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}")
+        figures = drive(opened, brain, config, person.brake)
     if config.json:
         emit(figures)
     else:
@@ -66,12 +70,14 @@ def main(args: list[str]) -> int:
     return 1 if figures["stopped"] or figures.get("dropped") or figures.get("cut_short") else 0
 
 
-def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int | str]:
-    """Stand up, drive, and return the figures of the run; `stopped` says why it was stopped, if it was.
+def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = None) -> dict[str, float | int | str]:
+    """Stand up, drive, lie down, and return the figures of the run; `stopped` says why it was stopped, if it was, by a
+    person who pulled the brake among others.
 
     With a recording, also what `taped` says of it.
     """
-    policy = brain.told(config.command)
+    brake = brake or Brake()
+    policy = Stoppable(brain.told(config.command), brake.watch)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     with contextlib.ExitStack() as stack:
@@ -82,10 +88,12 @@ def drive(opened: Opened, brain: Brain, config: Deploy) -> dict[str, float | int
         count = None
         with contextlib.suppress(KeyboardInterrupt):
             count = run(opened.robot, policy, log, ticks=ticks, done=stopped)
-        # Before the recorder closes, since without commands the gate soon stops, as it must.
-        stops, why = opened.gate_stops(), cause(opened, brain)
         if tape:
-            tape.why = _ending(count, ticks, why)
+            ending = _ending(count, ticks, cause(opened, brain))
+            tape.why = ("stopped", brake.cause) if brake.cause else ending
+        # Note: before the recorder closes, since without commands the gate soon stops, as it must
+        opened.robot.rest()
+        stops, why = opened.gate_stops(), cause(opened, brain)
     kept = taped(tape.recorder) if tape else {}
     return {**lateness.figures(), "gate_stops": stops, "stopped": why, **kept}
 

@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 
 from launch import doctor_computer, doctor_robot, doctor_telemetry
+from launch.attended import attended
 from launch.calibrate_session import Name
 from launch.calibration_store import store_of
 from launch.checked import Seconds, checked
-from launch.deploy import terminable
+from launch.deploy import stopped, terminable
 from launch.doctor_finding import Finding, Findings, as_json, table
 from launch.doctor_telemetry import Heard
 from launch.lateness import Lateness
@@ -21,7 +22,7 @@ from launch.output import console, emit
 from launch.plan import Plan, load_plan
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, camera_sources, open_robot
-from launch.standing import stand
+from launch.standing import TRIES, Agree, stand
 from policies.gait import Stand
 from robot.calibration import Calibration
 from robot.clock import missed_slots
@@ -29,6 +30,7 @@ from robot.errors import CameraError, LeashError
 from robot.loop import run
 from robot.spec import Spec, load_spec
 from sim.firmware import Variant
+from teleop.brake import Stoppable
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,24 @@ def _hold(config: Doctor, port: str, spec: Spec) -> tuple[Sequence[float], int]:
     """Lateness of each tick while the robot stands still, and how often the gate stopped it. Raises LeashError."""
     options = RobotOptions(robot="pupper", port=port, calibration=config.calibration)
     lateness = Lateness(spec.period)
-    with open_robot(options) as opened:
-        stand(opened)
-        run(opened.robot, Stand(spec), lateness, ticks=round(config.seconds * spec.rate))
+    with (
+        attended() as person,
+        open_robot(options, watch=person.watch) as opened,
+        person.brake.on(opened.stop),
+    ):
+        stand(opened, person.agrees if config.robot == "pupper" else _patient())
+        policy = Stoppable(Stand(spec), person.watch)
+        run(opened.robot, policy, lateness, ticks=round(config.seconds * spec.rate), done=stopped)
         stops = opened.gate_stops()
+        opened.robot.rest()
+    person.brake.check()
     return lateness.late.tolist(), stops
+
+
+def _patient() -> Agree:
+    """What is answered for a twin, which a busy computer may keep from standing up a few times."""
+    answers = iter([True] * (TRIES - 1))
+    return lambda _: next(answers, False)
 
 
 def _watch(config: Doctor, port: str, spec: Spec) -> tuple[Sequence[float], int]:

@@ -11,6 +11,7 @@ from msgspec import Meta
 from rich.progress import track
 from rich.table import Table
 
+from launch.attended import attended
 from launch.brain import needs_imu, open_brain, steers
 from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
@@ -21,6 +22,7 @@ from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
 from robot.errors import PolicyError, RobotError, UsageError
+from teleop.brake import Stoppable
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,16 @@ def measure(config: Eval) -> dict[str, float | int]:
     imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
-        open_robot(config.robot, needs_imu=imu) as opened,
+        attended() as person,
+        open_robot(config.robot, needs_imu=imu, watch=person.watch) as opened,
+        person.brake.on(opened.stop),
         open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):
-        scores = evaluate(opened, brain.told(config.asked), trial)
+        scores = evaluate(opened, Stoppable(brain.told(config.asked), person.watch), trial, person.brake.check)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
+        opened.robot.rest()
         return summary(done, opened.gate_stops())
 
 

@@ -1,6 +1,6 @@
 """Runs a policy for several episodes on a simulated robot and scores each from the truth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,19 @@ class Trial:
     """Seconds at the start of each episode that the means leave out."""
 
 
-def evaluate(opened: Opened, policy: Policy, trial: Trial) -> Iterator[dict[str, float]]:
-    """Yield the score of one episode after another; the robot is stood up again whenever it fell."""
+def evaluate(
+    opened: Opened, policy: Policy, trial: Trial, check: Callable[[], None] = lambda: None
+) -> Iterator[dict[str, float]]:
+    """Yield the score of one episode after another; the robot is stood up again whenever it fell.
+
+    `check` raises once a person stopped the robot, who then shall not be overruled.
+    """
     if opened.referee is None:
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     for _ in range(trial.episodes):
-        yield episode(opened, opened.referee, policy, trial)
+        score = episode(opened, opened.referee, policy, trial)
+        check()
+        yield score
 
 
 def episode(opened: Opened, referee: Referee, policy: Policy, trial: Trial) -> dict[str, float]:

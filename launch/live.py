@@ -17,8 +17,10 @@ from msgspec import Meta
 from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn
 
+from launch.attended import attended
 from launch.brain import open_brain
 from launch.checked import checked
+from launch.cockpit import open_cockpit
 from launch.collect import short
 from launch.demos import OUTCOMES, Learnable, imitable
 from launch.deploy import terminable
@@ -48,7 +50,8 @@ from robot.errors import PolicyError, UsageError
 from robot.extras import require
 from robot.spec import load_spec
 from robot.types import Log, Policy
-from teleop.cockpit_link import Cockpit, CockpitOptions
+from teleop.attention import Attention
+from teleop.brake import Brake
 from teleop.drive import Drive
 from teleop.operator import Operator
 from teleop.scripted import interventions
@@ -144,8 +147,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         memory = Memory(online, shown)
         memory.steps = resume.standing.steps[0] if resume else 0
         try:
-            with _opened(config) as opened:
-                figures = _practise(config, plan, opened, memory, (actor, average), school, resume)
+            with _people(config, plan) as people, _opened(config, people.brake) as opened:
+                figures = _practise(config, plan, (opened, people), memory, (actor, average), school, resume)
         finally:
             school.end()
     wall = (time.monotonic() - began) / 60
@@ -164,27 +167,54 @@ def planned(config: TrainLive) -> LivePlan:
     return replace(plan, minutes=config.minutes or plan.minutes, seed=config.robot.seed or plan.seed)
 
 
+@dataclass(frozen=True)
+class People:
+    """Who is at the robot."""
+
+    brake: Brake
+    operator: Operator | None = None
+
+
 @contextlib.contextmanager
-def _opened(config: TrainLive) -> Iterator[Opened]:
+def _people(config: TrainLive, plan: LivePlan) -> Iterator[People]:
+    """The operator, if there is one, and whoever sits at the terminal; any of them stops the robot at any moment."""
+    brake = Brake()
+    with contextlib.ExitStack() as stack:
+        if not config.lockstep and "keyboard" not in config.who.operator:
+            stack.enter_context(attended(brake))
+        if not config.who.operator:
+            yield People(brake)
+            return
+        cockpit = stack.enter_context(open_cockpit(config.who, config.out))
+        size = 1, plan.minutes * 60, plan.seed
+        operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
+        if isinstance(operator, Attention):
+            stack.enter_context(operator.attending(brake.pull))
+        yield People(brake, operator)
+
+
+@contextlib.contextmanager
+def _opened(config: TrainLive, brake: Brake) -> Iterator[Opened]:
     if config.lockstep:
         from launch.live_robot import lockstep_robot
 
         with lockstep_robot(config.robot) as opened:
             yield opened
         return
-    with open_robot(config.robot, needs_imu=True, realtime=True) as opened:
+    with open_robot(config.robot, needs_imu=True, realtime=True, watch=brake.watch) as opened, brake.on(opened.stop):
         yield opened
 
 
 def _practise(
     config: TrainLive,
     plan: LivePlan,
-    opened: Opened,
+    at: tuple[Opened, People],
     memory: Memory,
     boxes: tuple[Mailbox, Mailbox],
     school: School,
     resume: Checkpoint | None,
 ) -> dict[str, Any]:
+    opened, people = at
     spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
     body, before = body_of(plan, spec), resume.standing.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
@@ -193,18 +223,20 @@ def _practise(
         mind = explorer if resume or not config.start else Teacher(body, _teacher(config, opened, stack), rng)
         truth = opened.referee.truth if opened.referee else None
         apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
-        decides, others = _supervised(config, plan, opened, apprentice, stack)
+        decides, others = _supervised(config, opened, apprentice, people)
         tally = Tally(spec.period)
         report = stack.enter_context(_progress(plan))
         practice = Practice(
-            plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others
-        )
+            plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others,
+            people.brake,
+        )  # fmt: skip
         if not config.lockstep:
             stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        figures: dict[str, Any] = {}
         with contextlib.suppress(KeyboardInterrupt):
             figures = practise(practice)
-            return {**figures, **_counted(practice)}
-        return {"robot_minutes": practice.minutes, "falls": tally.falls, **_counted(practice)}
+        opened.robot.rest()
+        return {"robot_minutes": practice.minutes, "falls": tally.falls, **figures, **_counted(practice)}
 
 
 def _counted(practice: Practice) -> dict[str, Any]:
@@ -235,18 +267,12 @@ def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> 
 
 
 def _supervised(
-    config: TrainLive, plan: LivePlan, opened: Opened, apprentice: Apprentice, stack: contextlib.ExitStack
+    config: TrainLive, opened: Opened, apprentice: Apprentice, people: People
 ) -> tuple[Policy, tuple[Log, ...]]:
     """The apprentice, and the person who may take over, if there is one."""
-    if not config.who.operator:
+    if people.operator is None:
         return apprentice, ()
-    cockpit = None
-    if "browser" in config.who.operator:
-        cockpit = stack.enter_context(Cockpit(CockpitOptions(config.out, config.who.page_host, config.who.page_port)))
-        console.print(f"open [link]{cockpit.url}[/link]", soft_wrap=True, highlight=False)
-    size = 1, plan.minutes * 60, plan.seed
-    operator: Operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
-    drive = Drive(operator, Trot(opened.spec), clock=config.who.clock, lost=config.who.lost)
+    drive = Drive(people.operator, Trot(opened.spec), clock=config.who.clock, lost=config.who.lost)
     takeover = Takeover(apprentice, drive, opened.spec, TakeoverConfig(release=True))
     return takeover, (takeover,)
 

@@ -10,6 +10,8 @@ TRIES = 3
 """How often a robot tries before a person is called."""
 UPRIGHT = -0.75
 """Gravity along the body's z below which the legs are under it."""
+LEVEL = -0.966
+"""The same below which it may stand up: a robot that leans more is refused."""
 FOLD, SWING, PUSH = 16, 8, 8
 """Ticks for folding the legs, swinging them over the back, and pushing with them."""
 
@@ -52,7 +54,10 @@ def swung(spec: Spec, *, left: bool, right: bool) -> Array:
 
 
 def get_up(robot: Robot, log: Log) -> None:
-    """Try once to stand, from any pose; `robot.reset` does the standing. Raises RobotError when it cannot drive."""
+    """Try once to stand, from any pose; `robot.reset` does the standing, of a robot that lies level.
+
+    Raises RobotError when it cannot drive.
+    """
     spec = robot.spec
     start = np.array(robot.observe().joint_pos).clip(spec.lower, spec.upper)
     moves = Moves(start, (fold(spec), FOLD))
@@ -63,4 +68,5 @@ def get_up(robot: Robot, log: Log) -> None:
         side, both = swung(spec, left=left, right=not left), swung(spec, left=True, right=True)
         moves = Moves(moves.end, (side, SWING), (side, PUSH), (both, SWING), (both, PUSH), (fold(spec), FOLD))
         run(robot, moves, log, ticks=moves.ticks)
-    robot.reset()
+    if moves.seen.gravity[2] <= LEVEL:
+        robot.reset()

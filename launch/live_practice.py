@@ -15,9 +15,10 @@ from launch.live_tally import Tally
 from launch.logs import Logs
 from launch.robots import Opened
 from policies.mailbox import Mailbox
-from robot.errors import GateLatched, RobotError
+from robot.errors import GateLatched, RearmRefused, RobotError
 from robot.loop import run
 from robot.types import Log, Policy, Tick
+from teleop.brake import Brake, Stoppable
 
 NOTED = 20
 """Ticks between two notes to the learner."""
@@ -43,6 +44,10 @@ class Practice:
     before: float = 0.0
     """Robot minutes spent before a resumption."""
     others: tuple[Log, ...] = ()
+    brake: Brake = field(default_factory=Brake)
+    """Pulled by a person who stops the robot, which ends the practice."""
+    asked: bool = False
+    """Whether the last tick asked for a soft stop."""
     judging: bool = False
     taught: dict[str, float] = field(default_factory=dict)
     """How well the teacher walked."""
@@ -84,14 +89,15 @@ class Practice:
         robot = self.opened.robot
 
         def over(tick: Tick) -> bool:
+            self.asked = tick.wanted.source == "safety"
             return self.apprentice.fell or tick.sent.source == "safety" or until()
 
         logs = Logs(self.tally, self.apprentice, self, self.school, *self.others)
         while not until():
             self.apprentice.begin()
-            run(robot, self.decides, logs, done=over)
+            run(robot, Stoppable(self.decides, self.brake.watch), logs, done=over)
             self.memory.forget()
-            if cause := self.opened.stopped():
+            if cause := self.brake.cause or self.opened.stopped():
                 self._help(cause)
             elif self.apprentice.fell:
                 self.tally.falls += 1
@@ -101,7 +107,7 @@ class Practice:
         """Stand up where the robot is. Raises RobotError when it was stopped for good."""
         try:
             self.opened.robot.reset()
-        except GateLatched as error:
+        except (GateLatched, RearmRefused) as error:
             self._help(str(error))
 
     def _recover(self) -> None:
@@ -113,14 +119,16 @@ class Practice:
                 sense.reset()
                 if not fallen(obs, sense.step(obs)):
                     return
-        except GateLatched:
+        except (GateLatched, RearmRefused):
             pass
         self._help(self.opened.stopped() or f"it fell and did not get up in {TRIES} tries")
 
     def _help(self, cause: str) -> None:
-        """A person sets the robot on its feet; a simulated robot has somebody who plays that person."""
-        referee = self.opened.referee
-        if referee is None or not getattr(referee, "alive", True) or "asked for" in cause:
+        """A person sets the robot on its feet; a simulated one has somebody who plays that person, unless the stop was
+        asked for. Raises RobotError.
+        """
+        referee, asked = self.opened.referee, self.asked or bool(self.brake.cause)
+        if referee is None or not getattr(referee, "alive", True) or asked:
             raise RobotError(f"the robot stopped: {cause}; see to it, then --resume goes on from the checkpoint")
         self.tally.helped += 1
         referee.place()

@@ -1,8 +1,14 @@
 """Standing a robot up for a measurement: a simulated one without ado, a machine only as far as a person agrees."""
 
+import itertools
+from collections.abc import Callable
+
 from launch.output import console
 from launch.robots import Opened, Referee
 from robot.errors import GateLatched, RearmRefused, Stopped
+
+Agree = Callable[[str], bool]
+"""Asks a person whether to go on after a stop, whose cause it is told."""
 
 TRIES = 5
 """On a busy computer the gate may stop a robot that stands up; a simulated one is tried so often."""
@@ -16,11 +22,16 @@ def fallen(opened: Opened) -> bool:
     return opened.referee is not None and opened.referee.truth().fallen
 
 
-def stand(opened: Opened) -> None:
+def nobody(_: str) -> bool:
+    """An `Agree` where nobody is asked."""
+    return False
+
+
+def stand(opened: Opened, agree: Agree = nobody) -> None:
     """Stand a robot up. A simulated one is set on its feet first, and tried again; a machine that the gate stopped, or
-    stops, stays stopped. Raises GateLatched and RearmRefused.
+    stops, stays stopped until a person agrees to go on. Raises GateLatched and RearmRefused.
     """
-    for left in reversed(range(TRIES if opened.referee else 1)):
+    for tried in itertools.count(1):
         if opened.referee is not None:
             place(opened.referee)
             opened.rearm()
@@ -29,11 +40,14 @@ def stand(opened: Opened) -> None:
         except Stopped:
             raise
         except (GateLatched, RearmRefused) as error:
-            if not left:
-                raise
-            console.print(f"{error}", highlight=False)
+            cause = str(error)
         else:
             return
+        if opened.referee is not None and tried < TRIES:
+            console.print(cause, highlight=False)
+        elif opened.referee is not None or not agree(cause):
+            raise GateLatched(cause if "start again" in cause else f"{cause}; see to the robot, then start again")
+        opened.rearm()
 
 
 def place(referee: Referee) -> None:

@@ -158,13 +158,18 @@ class Pupper:
     def rest(self) -> None:
         """Stop the motion, lie down and let go of the joints; nothing is done to a robot that was stopped.
 
-        A person's stop, or the gate's, ends it at once.
+        A person's stop, the gate's, or another Ctrl-C, ends it at once.
         """
         if self.gate.phase != "armed":
             return
-        with contextlib.suppress(GateLatched):
+        try:
             self._follow(lying_down(self._held(), self._spec), "lay down")
             self._gate.stop("", "planned")
+        except GateLatched:
+            pass
+        except KeyboardInterrupt:
+            self._gate.stop("Ctrl-C while the robot lay down", "person")
+            raise
 
     def rearm(self) -> None:
         """A person's consent, once, to go on after the gate has stopped the robot; the next `reset` uses it."""

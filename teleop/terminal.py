@@ -111,9 +111,12 @@ def _reported(parameters: str, final: str) -> list[Key]:
 class Terminal:
     """A terminal between `__enter__` and `__exit__`: no echo, no line editing, key by key."""
 
-    def __init__(self, fd: int | None = None) -> None:
-        """Raises OperatorError when the descriptor (by default standard input) is no terminal."""
-        self._fd = STDIN if fd is None else fd
+    def __init__(self, fd: int | None = None, *, protocol: bool = True) -> None:
+        """`protocol` asks for the kitty keyboard protocol, in which Ctrl-C is a key like others.
+
+        Raises OperatorError when the descriptor (by default standard input) is no terminal.
+        """
+        self._fd, self._protocol = STDIN if fd is None else fd, protocol
         if not os.isatty(self._fd):
             raise OperatorError("the keyboard needs a terminal on standard input; use ssh -t, or another --operator")
         self.lost = False
@@ -122,7 +125,7 @@ class Terminal:
     def __enter__(self) -> Self:
         self._name = os.ttyname(self._fd)
         self._before = termios.tcgetattr(self._fd)
-        self._speaks = os.environ.get("TERM", "") not in SILENT
+        self._speaks = self._protocol and os.environ.get("TERM", "") not in SILENT
         saved = subprocess.run(["stty", "-g"], stdin=self._fd, capture_output=True, text=True, check=True).stdout
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, "sh", self._name, saved.strip(), POP.decode() if self._speaks else ""],

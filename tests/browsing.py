@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import pytest
 from websockets import Origin
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -139,6 +141,24 @@ class Address(Protocol):
     def url(self) -> str:
         """With its token."""
         ...
+
+
+@dataclass
+class Printed:
+    """Where the page is, as far as the terminal tells."""
+
+    url: str
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Wait for the page's address."""
+    told, deadline = "", time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        told += capsys.readouterr().err
+        if found := re.search(r"http://\S+/\s", told):
+            return Printed(found.group().strip())
+        time.sleep(0.02)
+    raise AssertionError(f"no address was printed: {told}")
 
 
 class Visitor:

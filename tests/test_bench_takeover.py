@@ -20,6 +20,7 @@ from robot.fake import FakeRobot
 from robot.recorder import Recorder
 from robot.spec import load_spec
 from robot.types import Action, Observation, Source, Tick
+from sim.truth import Truth
 from teleop.operator import LOST, Event
 from teleop.takeover import Takeover
 
@@ -91,14 +92,37 @@ class Wobbly(FakeRobot):
         super().reset()
 
 
-def test_a_robot_that_the_gate_stops_while_it_stands_up_is_asked_again_but_not_for_ever() -> None:
+class Upright:
+    """A referee of a robot that never leans."""
+
+    def truth(self) -> Truth:
+        up = np.array([0.0, 0.0, 0.16])
+        return Truth(0.0, up, np.zeros(3), np.zeros(3), np.array([0.0, 0.0, -1.0]), np.ones(4))
+
+    def place(self) -> None:
+        return None
+
+
+def test_a_simulated_robot_that_the_gate_stops_is_stood_up_again_but_not_for_ever() -> None:
     for times in (TRIES - 1, TRIES):
-        opened = Opened(Wobbly(times), SPEC, load_plan("sim"), Calibration.identity(SPEC))
+        opened = Opened(Wobbly(times), SPEC, load_plan("sim"), Calibration.identity(SPEC), Upright())
         if times < TRIES:
             stand(opened)
         else:
             with pytest.raises(GateLatched):
                 stand(opened)
+
+
+def test_a_machine_that_the_gate_stops_is_stood_up_again_as_long_as_a_person_agrees() -> None:
+    consents: list[str] = []
+    machine = Opened(Wobbly(3), SPEC, load_plan("sim"), Calibration.identity(SPEC))
+    opened = replace(machine, rearm=lambda: consents.append("re-armed"))
+    with pytest.raises(GateLatched, match="see to the robot, then start again"):
+        stand(opened)
+    with pytest.raises(GateLatched):
+        stand(opened, lambda cause: not consents)
+    assert len(consents) == 1
+    stand(opened, lambda cause: True)
 
 
 def ticked(source: Source, angle: float) -> Tick:

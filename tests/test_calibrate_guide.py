@@ -2,17 +2,15 @@
 
 import os
 import pty
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import PATIENCE, Visitor
+from browsing import PATIENCE, Visitor, printed
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
@@ -34,13 +32,6 @@ PAGE = GuideOptions(page=True, page_port=0)
 READY = "Lay the robot on its belly."
 
 
-@dataclass
-class Printed:
-    """Where the page is, as far as the terminal tells."""
-
-    url: str
-
-
 class Procedure:
     """Fits `Procedure`: says something and goes on as soon as it was seen."""
 
@@ -56,17 +47,6 @@ class Procedure:
 
 def machine(folder: Path, *, yes: bool = False) -> MachineOptions:
     return MachineOptions("pupper", "/dev/null", "desk", folder, yes=yes, guide=PAGE)
-
-
-def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    """Wait for the page's address."""
-    told, deadline = "", time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        told += capsys.readouterr().err
-        if found := re.search(r"http://\S+/\s", told):
-            return Printed(found.group().strip())
-        time.sleep(0.02)
-    raise AssertionError(f"no address was printed: {told}")
 
 
 def shows(visitor: Visitor, text: str, state: str) -> None:

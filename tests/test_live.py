@@ -145,7 +145,6 @@ def test_it_gets_up_from_its_back_its_side_and_its_nose(lying: tuple[float, ...]
         robot._clock.sleep_until(robot._clock.now() + 1.0)
         twin.firmware.attitude.settle(twin.body.imu()[1])
         assert twin.truth().fallen
-        robot.reset()
         for _ in range(3):
             get_up(robot, Lateness(SPEC.period))
             if not twin.truth().fallen:
