@@ -14,6 +14,7 @@ from launch.output import console
 from launch.rig import Rig
 from launch.standing import fallen
 from robot.errors import OperatorError
+from robot.fake import NoLog
 from robot.pupper import Pupper
 from robot.types import Log
 from teleop.cockpit_link import LOOPBACK, Cockpit, CockpitOptions
@@ -37,7 +38,8 @@ def open_cockpit(who: OperatorOptions, folder: Path) -> Iterator[Cockpit | None]
             raise OperatorError(f"the page needs the package {needed!r}: pip install 'leash[teleop]'")
     options = CockpitOptions(folder, who.page_host, who.page_port, KeyMap().remapped(who.keys))
     with Cockpit(options) as cockpit:
-        console.print(f"open [link]{cockpit.url}[/link]", soft_wrap=True, highlight=False)
+        for word, url in zip(("open", *["  or"] * len(cockpit.urls)), cockpit.urls, strict=False):
+            console.print(f"{word} [link]{url}[/link]", soft_wrap=True, highlight=False)
         if who.page_host != LOOPBACK:
             console.print("note: whoever can read this network's traffic can read that address and drive the robot")
         yield cockpit
@@ -50,15 +52,32 @@ class Panel:
     rig: Rig
     takeover: Callable[[], TakeoverStatus] | None = None
     """Who drives and why, where a policy and a person share the robot."""
+    stops: int = 0
+    """How often the robot was stopped so far."""
+    _stopped: bool = False
 
-    def log(self, cockpit: Cockpit | None) -> tuple[Log, ...]:
-        """The log that shows ticks on the page, or none without a page: `rig.run(views=Panel(rig).log(cockpit))`."""
-        return () if cockpit is None else (CockpitLog(cockpit, self.rig.opened.spec, self.status),)
+    @contextlib.contextmanager
+    def log(self, cockpit: Cockpit | None) -> Iterator[Log]:
+        """The log that shows ticks on the page: `with Panel(rig).log(cockpit) as page: rig.run(views=[page])`."""
+        if cockpit is None:
+            yield NoLog()
+            return
+        with CockpitLog(cockpit, self.rig.opened.spec, self.status) as log:
+            yield log
+        cockpit.ends(f"the session is over: {self.ending()}")
+
+    def ending(self) -> str:
+        """Why the session ended."""
+        status, enough = self.rig.session.status, self.rig.enough
+        if status.state == "done":
+            return "somebody pressed End"
+        return f"all {enough} episodes are recorded" if self.rig.complete else "it was ended in the terminal"
 
     def status(self) -> Status:
         """What a person must know now, besides the tick."""
         rig, session = self.rig, self.rig.session.status
         policy_time, policy_lost = answering(rig.brain)
+        self._count()
         return Status(
             state=session.state,
             index=session.index,
@@ -68,13 +87,15 @@ class Panel:
             enough=rig.enough,
             hint=rig.hint(),
             undo_left=session.undo_left,
-            warnings=tuple(dict.fromkeys((*session.warnings, *self._troubles()))),
+            warnings=tuple(dict.fromkeys((*self._troubles(), *session.warnings))),
             armed=rig.drive.armed,
             stopped=rig.drive.stopped,
             policy=rig.name,
             policy_time=policy_time,
             policy_lost=policy_lost,
-            gate_stops=rig.opened.gate_stops(),
+            stops=self.stops,
+            cause=self.cause() if rig.drive.stopped else "",
+            refused=rig.refusal if rig.drive.stopped else "",
             **self._shared(),
         )
 
@@ -91,22 +112,44 @@ class Panel:
             "request": now.request,
         }
 
-    def _troubles(self) -> Iterator[str]:
-        """What is wrong beside the session's own warnings."""
-        rig = self.rig
-        if rig.recorder is not None and (error := rig.recorder.status.error):
-            yield error
-        if rig.drive.stopped and rig.refusal:
-            yield rig.refusal
-        robot = rig.opened.robot
+    def _count(self) -> None:
+        """Count a stop once. Note: one that is re-armed in the same tick only sends the robot back to its start."""
+        stopped = self.rig.drive.stopped
+        self.stops += stopped and not self._stopped and not self.rig.drive.rearmed
+        self._stopped = stopped
+
+    def cause(self) -> str:
+        """Why the robot was stopped: what whoever stopped it said, else what can be seen."""
+        if said := self.rig.drive.cause or self.rig.drive.trouble:
+            return said
+        if fallen(self.rig.opened):
+            return "the robot fell over"
+        if policy := self._policy():
+            return policy
+        if self.rig.refusal:
+            return "the robot could not be made to stand"
+        robot = self.rig.opened.robot
         if isinstance(robot, Pupper) and (report := robot.gate).latched:
-            yield f"the gate stopped the robot: {report.cause}; {self._remedy}"
+            return f"the gate stopped the robot: {report.cause}"
+        return "the policy asked for a stop"
+
+    def _policy(self) -> str:
+        """What is wrong with the policy's server or inputs; empty when nothing is."""
+        return "" if self.rig.brain is None else self.rig.brain.trouble
+
+    def _troubles(self) -> Iterator[str]:
+        """What is wrong beside the session's own warnings; a stop's cause stands by itself."""
+        rig, robot = self.rig, self.rig.opened.robot
         if rig.drive.trouble:
             yield rig.drive.trouble
-        if rig.drive.stopped and fallen(rig.opened):
-            yield "the robot fell over; re-arming sets it on its feet"
-        if rig.brain is not None and rig.brain.trouble:
-            yield rig.brain.trouble
+        if isinstance(robot, Pupper) and (report := robot.gate).latched and not rig.drive.stopped:
+            yield f"the gate stopped the robot: {report.cause}; {self._remedy}"
+        if rig.drive.stopped:
+            yield self._remedy
+        if policy := self._policy():
+            yield policy
+        if rig.recorder is not None and (error := rig.recorder.status.error):
+            yield error
 
     @property
     def _remedy(self) -> str:

@@ -90,6 +90,6 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
             drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
             return drive, Noise(drive, config.disturb, seed=config.robot.seed)
 
-        with rigged(config, counts, wire, operator) as rig:
-            rig.run(views=Panel(rig).log(cockpit))
+        with rigged(config, counts, wire, operator) as rig, Panel(rig).log(cockpit) as page:
+            rig.run(views=[page])
         return {"folder": str(config.folder), **rig.figures()}

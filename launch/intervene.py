@@ -193,9 +193,10 @@ def intervene(config: Intervene) -> dict[str, object]:
             rigged(config, counts, partial(pair.wire, operator), operator, config.gait) as rig,
             Keeper(config.folder, rig.ids) as keeper,
             TakeoverLog(rig.session, pair.status, keeper) as log,
+            Panel(rig, pair.status).log(cockpit) as page,
         ):
             rig.request = pair.request
-            rig.run(log, pair.between(rig.session), views=Panel(rig, pair.status).log(cockpit))
+            rig.run(log, pair.between(rig.session), views=[page])
     figures = {"folder": str(config.folder), **rig.figures(), **log.figures(rig.opened.spec.period)}
     return figures | {"losses": [*rig.losses(), *keeper.lost]}
 

@@ -99,9 +99,7 @@ def _scripted(options: OperatorOptions, script: Script, size: tuple[int, float, 
 def _device(name: str, options: OperatorOptions) -> Operator:
     speeds = options.speeds
     if name == "gamepad":
-        pad = Gamepad(speeds=speeds)
-        console.print(keys("gamepad", pad.pad.table()))
-        return pad
+        return Gamepad(speeds=speeds, opened=lambda pad: console.print(keys(pad.name, pad.table())))
     keyboard = Keyboard(KeyMap().remapped(options.keys), speeds)
     console.print(keys("keyboard", keyboard.keymap.table()), HELP)
     return keyboard

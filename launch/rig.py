@@ -149,7 +149,8 @@ class Rig:
         """The session's; among its warnings a lost operator, a policy that does not decide, a call for help, a hint."""
         status = self.session.status
         trouble = self.brain.trouble if self.brain is not None else ""
-        said = (*filter(None, [self.drive.trouble, trouble, self.request(), self.hint()]), *status.warnings)
+        typing = self.drive.intent.typing
+        said = (*filter(None, [self.drive.trouble, trouble, typing, self.request(), self.hint()]), *status.warnings)
         return replace(status, warnings=said)
 
     def ready(self) -> None:

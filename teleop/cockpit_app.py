@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import mimetypes
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -20,15 +21,18 @@ from teleop.cockpit_page import LARGEST, decode_message
 
 FILES = Path(__file__).with_name("cockpit")
 
+GOING_AWAY = 1001
+"""WebSocket status: this end lets go of a page that fell silent."""
+
 MAY_SAY = 500
 """Messages that a page may send within a second."""
 
 
-def make_app(hub: Hub, host: str, token: str) -> ASGIApp:
-    """The application that serves the hub's pages to whoever has the token."""
+def make_app(hub: Hub, names: Iterable[str], token: str) -> ASGIApp:
+    """The application that serves the hub's pages to whoever has the token, under these names and our own addresses."""
     pages = Pages(hub)
     inside = Starlette(routes=[WebSocketRoute("/socket", pages.serve), Route("/{name:path}", file, methods=["GET"])])
-    return Door(inside, {host}, token)
+    return Door(inside, names, token)
 
 
 async def file(request: Request) -> Response:
@@ -66,6 +70,8 @@ class Pages:
         second, count = 0, 0
         while page in self._hub.pages:
             text = await socket.receive_text()
+            if page not in self._hub.pages:
+                return
             now = time.monotonic()
             second, count = (int(now), 0) if int(now) != second else (second, count + 1)
             try:
@@ -78,8 +84,10 @@ class Pages:
             self._hub.take(page, message, now)
 
     async def _send(self, socket: WebSocket, page: Page) -> None:
-        while True:
+        """Pass on what the hub has for the page; one that the hub let go of is hung up on, and may come back."""
+        while page in self._hub.pages:
             await page.outbox.stirred.wait()
             page.outbox.stirred.clear()
             for message in self._hub.messages(page, time.monotonic()):
                 await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+        await socket.close(GOING_AWAY)

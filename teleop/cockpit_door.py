@@ -1,11 +1,12 @@
 """Who may come in: checks the name, the origin and the token of every request before anything else sees it."""
 
+import ipaddress
 import secrets
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -39,12 +40,22 @@ def hostname(host: str) -> str:
         return ""
 
 
+def same_address(host: str, local: str) -> bool:
+    """Whether a name in a Host header is the very address at which the request arrived, and so one of our own."""
+    try:
+        named, ours = ipaddress.ip_address(host), ipaddress.ip_address(local.partition("%")[0])
+    except ValueError:
+        return False
+    return named in {ours, getattr(ours, "ipv4_mapped", None)}
+
+
 class Door:
     """An ASGI application around another.
 
     The token is the first part of the path: every file and the socket are asked for below it, and unlike a cookie it is
     not sent to other programs that listen on this machine. The name keeps out pages whose own name was pointed at
-    this address; the origin keeps out pages that know the address.
+    this address; the origin keeps out pages that know the address. A name is ours if it was given to us, and an address
+    if the request arrived at it.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], token: str) -> None:
@@ -61,17 +72,23 @@ class Door:
         if refusal := self._refusal(scope, headers):
             await _refuse(refusal, scope, receive, send)
             return
-        inside = {**scope, "path": scope["path"].removeprefix(f"/{self._token}")}
+        path = scope["path"].removeprefix(f"/{self._token}")
+        if not path and scope["type"] == "http":
+            # Without its last slash, the files that the page asks for would lie beside the token, not below it.
+            await RedirectResponse(f"/{self._token}/", 308, HEADERS)(scope, receive, send)
+            return
+        inside = {**scope, "path": path}
         await self._app(inside, receive, _guarded(send, headers["host"]))
 
     def _refusal(self, scope: Scope, headers: Headers) -> str:
         """Why not; empty when all is well."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if hostname(host) not in self._hosts:
+        name, (local, _) = hostname(host), scope.get("server") or ("", None)
+        if name not in self._hosts and not same_address(name, local):
             return f"this page is not called {host!r}; use the address that was printed, or --page-host"
         if origin != f"http://{host}" and (origin is not None or scope["type"] == "websocket"):
             return f"pages of {origin!r} may not come here"
-        given = scope["path"].split("/")[1]
+        given = scope["path"].removeprefix("/").partition("/")[0]
         if not secrets.compare_digest(given.encode(), self._token.encode()):
             return (
                 "the address lacks its token, or the token is of an earlier session; use the address that was printed"

@@ -66,6 +66,7 @@ class Hub:
         if page not in self.pages:
             return
         self.pages.remove(page)
+        page.outbox.stirred.set()
         self._lease.give(page.number)
         self._moved()
 
@@ -85,7 +86,9 @@ class Hub:
         return [page for page in self.pages if now - page.heard > SILENT]
 
     def take(self, page: Page, message: Message, now: float) -> None:
-        """A page said something."""
+        """A page said something; one that was let go of meanwhile is not heard, so that it cannot take the wheel."""
+        if page not in self.pages:
+            return
         page.heard = now
         match message:
             case Holding():
@@ -106,10 +109,10 @@ class Hub:
         views = [] if number is None else [self._described(page, number, now).decode()]
         return [*lines, *views, *page.outbox.next_frames()]
 
-    def farewell(self, text: str) -> None:
+    def farewell(self, text: str, *, failed: bool = False) -> None:
         """Say why no more will come."""
         for page in self.pages:
-            page.outbox.say(msgspec.json.encode({"kind": "bye", "text": text}))
+            page.outbox.say(msgspec.json.encode({"kind": "bye", "text": text, "failed": failed}))
 
     def _hold(self, page: Page, holding: Holding, now: float) -> None:
         page.clock.heard(holding.now / 1e3, now)

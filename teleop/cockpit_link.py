@@ -4,9 +4,7 @@ Nothing here waits. The page's address, with its token, stays the same for as lo
 """
 
 import contextlib
-import errno
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -18,12 +16,11 @@ import msgspec
 import zmq
 
 from robot.child import python_command, socket_folder
-from robot.errors import OperatorError
-from teleop.cockpit_wire import Audience, Setup, Upward, View, decode_upward, encode
+from teleop.cockpit_address import serve_at
+from teleop.cockpit_wire import Audience, Ending, Setup, Upward, View, decode_upward, encode
 from teleop.keymap import KeyMap
 
 LOOPBACK = "127.0.0.1"
-PORT = 8420
 PROGRAM = "from teleop.cockpit_server import main; main()"
 
 RESTART_AFTER = 1.0
@@ -58,6 +55,7 @@ class Cockpit:
         self._options = options
         self._token = secrets.token_urlsafe(24)
         self._opened = contextlib.ExitStack()
+        self._ending = Ending("the session is over")
         self.pages = 0
         """How many pages are open, as far as we have heard."""
         self.armed = False
@@ -66,7 +64,8 @@ class Cockpit:
     def __enter__(self) -> Self:
         """Raises OperatorError when the address cannot be bound."""
         with contextlib.ExitStack() as opened:
-            self._listener = opened.enter_context(listen(self._options.host, self._options.port))
+            self._place = serve_at(self._options.host, self._options.port)
+            self._listener = opened.enter_context(self._place.listener)
             ends = opened.enter_context(socket_folder("leash-cockpit-"))
             self._setup = self._described(ends)
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -79,15 +78,27 @@ class Cockpit:
             self._opened = opened.pop_all()
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self.ends(f"the session ended with {described(error)}", failed=True)
         self._end()
         self._opened.close()
 
     @property
     def url(self) -> str:
         """The page's address. Whoever knows it may watch, stop and drive the robot."""
-        host, port = self._listener.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/{self._token}/"
+        return self.urls[0]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All of its addresses; the first is the one to tell."""
+        port = self._listener.getsockname()[1]
+        hosts = (f"[{host}]" if ":" in host else host for host in self._place.hosts)
+        return tuple(f"http://{host}:{port}/{self._token}/" for host in hosts)
+
+    def ends(self, text: str, *, failed: bool = False) -> None:
+        """Note how the session ended; the pages are told when the cockpit is left."""
+        self._ending = Ending(text, failed)
 
     @property
     def pid(self) -> int:
@@ -116,7 +127,7 @@ class Cockpit:
         keys: Mapping[str, str] = self._options.keys.keys
         return Setup(
             listener=self._listener.fileno(),
-            host=self._options.host,
+            names=self._place.names,
             token=self._token,
             views=f"ipc://{ends}/views",
             hands=f"ipc://{ends}/hands",
@@ -145,6 +156,10 @@ class Cockpit:
                 self._lifeline.close()
 
     def _end(self) -> None:
+        if self._lifeline is not None:
+            with contextlib.suppress(OSError):
+                self._lifeline.write(msgspec.json.encode(self._ending))
+                self._lifeline.flush()
         self._hang_up()
         try:
             self._process.wait(FAREWELL)
@@ -153,15 +168,12 @@ class Cockpit:
             self._process.wait()
 
 
-def listen(host: str, port: int | None) -> socket.socket:
-    """A listening socket; without a port, one of our own choice. Raises OperatorError."""
-    try:
-        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, PORT if port is None else port), family=family)
-    except OSError as error:
-        if port is None and error.errno == errno.EADDRINUSE:
-            return listen(host, 0)
-        raise OperatorError(f"cannot serve the page on {host} port {port}: {error}; give another port") from None
+def described(error: BaseException) -> str:
+    """An ending for people: what went wrong, in one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "Ctrl-C in the terminal"
+    line = str(error).strip().split("\n")[0]
+    return f"an error: {line or type(error).__name__}"
 
 
 def _socket(

@@ -44,12 +44,16 @@ class CockpitLog:
         self._shown: dict[str, float] = {}
         self._past: tuple[Past, ...] = ()
         self._number = 0
+        self._last: View | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        return None
+        """Say that no more ticks come, though the program still has things to save."""
+        if self._last is not None:
+            status = replace(self._last.status, state="done", armed=False)
+            self._stage.show(replace(self._last, number=self._number + 1, status=status, frames=()))
 
     def add(self, tick: Tick) -> None:
         """Show one tick; never blocks."""
@@ -57,8 +61,8 @@ class CockpitLog:
         status = replace(status, armed=status.armed and self._stage.armed)
         self._past = remembered(self._past, status, tick.obs.time)
         self._number += 1
-        view = View(self._number, self._body, sample(tick), status, self._past, self._frames(tick))
-        self._stage.show(view)
+        self._last = View(self._number, self._body, sample(tick), status, self._past, self._frames(tick))
+        self._stage.show(self._last)
 
     def _frames(self, tick: Tick) -> tuple[Frame, ...]:
         if not self._stage.pages:

@@ -18,13 +18,16 @@ from teleop.cockpit_app import make_app
 from teleop.cockpit_disk import Disk
 from teleop.cockpit_hub import Hub
 from teleop.cockpit_page import LARGEST
-from teleop.cockpit_wire import Asked, Setup, Upward, decode_view, encode
+from teleop.cockpit_wire import Asked, Ending, Setup, Upward, decode_view, encode
 from teleop.gamepad import PadMap
 from teleop.keyboard import FASTER, SLOWEST
 from teleop.keymap import DIRECTIONS
+from teleop.pad_names import PRINTED
 
 BEAT = 0.5
 """Time between two beats of the hub [s]."""
+
+AGAIN = "to go on, start the command again and open the address that it prints"
 
 GOODBYE = 0.2
 """How long the pages may take to hear the farewell [s]."""
@@ -62,14 +65,14 @@ def controls(keys: dict[str, str]) -> dict[str, object]:
         "keys": keys,
         "directions": DIRECTIONS,
         "speeds": {"factor": FASTER, "slowest": SLOWEST},
-        "pad": {"deadman": pad.deadman, "events": pad.events},
+        "pad": {"deadman": pad.deadman, "events": pad.events, "names": PRINTED},
     }
 
 
 def configured(hub: Hub, setup: Setup) -> uvicorn.Config:
     """Quiet, small, and without compression, which JPEG does not need."""
     return uvicorn.Config(
-        make_app(hub, setup.host, setup.token),
+        make_app(hub, setup.names, setup.token),
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -120,7 +123,8 @@ async def until(lifeline: BinaryIO, hub: Hub, server: uvicorn.Server) -> None:
     """End the server when the lifeline ends, after a word to the pages."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), lifeline)
-    await reader.read()
-    hub.farewell("the session is over; start the command again and open the address that it prints")
+    last = await reader.read()
+    ending = msgspec.json.decode(last, type=Ending) if last else Ending("the program is gone", failed=True)
+    hub.farewell(f"{ending.text}; {AGAIN}", failed=ending.failed)
     await asyncio.sleep(GOODBYE)
     server.should_exit = True

@@ -78,8 +78,8 @@ class Status(msgspec.Struct, frozen=True):
     """What a person must know besides the ticks. Whoever composes a session fills in what applies to it."""
 
     state: str = "idle"
-    """Of the recording: idle, recording, stopped, done; busy where nothing can be recorded now, asked where a person
-    is to do what the hint says and to confirm it by `success`."""
+    """Of the recording: idle, recording, stopped; done once the loop has ended; busy where nothing can be recorded now,
+    asked where a person is to do what the hint says and to confirm it by `success`."""
     index: int | None = None
     """Number of the running or the last episode."""
     seconds: float = 0.0
@@ -116,8 +116,12 @@ class Status(msgspec.Struct, frozen=True):
     """Share of the answers that came too late; NaN where there is no server."""
     shared: bool = False
     """Whether a policy drives and a person may take over."""
-    gate_stops: int = 0
-    """How often the gate stopped the robot by itself."""
+    stops: int = 0
+    """How often the robot was stopped: by a person, the gate, a fall, or for want of an operator."""
+    cause: str = ""
+    """Why it was stopped; empty while it is not."""
+    refused: str = ""
+    """Why the last re-arm was refused; empty when it was not."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -178,8 +182,8 @@ class Setup(msgspec.Struct, frozen=True):
 
     listener: int
     """File descriptor of the listening socket."""
-    host: str
-    """The name or address under which it may be reached, besides loopback."""
+    names: tuple[str, ...]
+    """The names under which it may be reached, besides loopback and the addresses at which requests arrive."""
     token: str
     views: str
     """Endpoint where views arrive."""
@@ -190,6 +194,13 @@ class Setup(msgspec.Struct, frozen=True):
     keys: dict[str, str]
     """Key by action."""
     nice: int = 0
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the session ended: the last that the cockpit's process hears on its standard input."""
+
+    text: str
+    failed: bool = False
 
 
 Upward = Hands | Asked | Audience

@@ -75,6 +75,7 @@ class Drive:
         self._intent = Intent(-np.inf)
         self._stopped = self._rearmed = self._lost = False
         self._charged = math.inf
+        self._cause = ""
         self._target: Array | None = None
         self._walking_until = -np.inf
         self._read_at = -np.inf
@@ -121,8 +122,15 @@ class Drive:
         """Whether a person asked to go on after a stop; the robot must be made ready, then `reset`."""
         return self._rearmed
 
-    def stop(self) -> None:
+    @property
+    def cause(self) -> str:
+        """Why the robot is to be kept in its soft stop, where whoever stopped it said so; empty while it is not."""
+        return self._cause
+
+    def stop(self, cause: str = "") -> None:
         """Ask for a soft stop from the next tick on, as an e-stop does; for those who see a reason."""
+        if not self._stopped:
+            self._cause = cause
         self._stopped, self._rearmed = True, False
 
     def _silent(self) -> bool:
@@ -141,6 +149,7 @@ class Drive:
         self._walking_until = -np.inf
         if self._rearmed:
             self._stopped = self._rearmed = self._lost = False
+            self._cause = ""
             self._operator.disarm()
             self._operator.forget()
 
@@ -160,7 +169,7 @@ class Drive:
         """Stop and re-arm in the order they were asked; then stop for a person who was silent for too long."""
         for event in self._intent.events:
             if event is Event.ESTOP:
-                self.stop()
+                self.stop("somebody pressed STOP")
             elif event is Event.REARM:
                 self.rearm()
         if not self._stopped and self._silent():

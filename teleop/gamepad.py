@@ -16,35 +16,18 @@ import numpy as np
 
 from robot.errors import OperatorError
 from robot.types import Array
-from teleop import pad_events as codes
 from teleop.operator import Event, Intent
-from teleop.pad_events import PadDevice, PadState
+from teleop.pad_finder import RETRY, PadFinder
+from teleop.pad_names import CONTROLS, OTHERS, PRINTED, printed
+from teleop.pad_state import PadDevice, PadState
 from teleop.sticks import Feel, Speeds
 
 INPUT = Path("/dev/input")
 
-RETRY = 1.0
-"""A lost gamepad is looked for this often [s]."""
-
-NAMES: Mapping[str, int] = {
-    "a": codes.BTN_SOUTH,
-    "b": codes.BTN_EAST,
-    "x": codes.BTN_NORTH,
-    "y": codes.BTN_WEST,
-    "lb": codes.BTN_TL,
-    "rb": codes.BTN_TR,
-    "back": codes.BTN_SELECT,
-    "start": codes.BTN_START,
-    "home": codes.BTN_MODE,
-    "left stick": codes.BTN_THUMBL,
-    "right stick": codes.BTN_THUMBR,
-}
-"""Buttons by what an Xbox pad prints on them. Note: its x and y carry the codes that others call north and west."""
-
 
 @dataclass(frozen=True)
 class PadMap:
-    """Which button does what, by the names in `NAMES`."""
+    """Which button does what, by the names in `pad_names.CONTROLS`."""
 
     deadman: tuple[str, ...] = ("lb", "rb")
     """Holding any of these drives."""
@@ -64,18 +47,18 @@ class PadMap:
 
     def __post_init__(self) -> None:
         """Raises OperatorError for an unknown button, one with two duties, or a map without e-stop or dead-man."""
-        if unknown := [button for button in (*self.deadman, *self.events) if button not in NAMES]:
-            raise OperatorError(f"no button is called {unknown[0]!r}; known are {', '.join(NAMES)}")
+        if unknown := [button for button in (*self.deadman, *self.events) if button not in CONTROLS]:
+            raise OperatorError(f"no button is called {unknown[0]!r}; known are {', '.join(CONTROLS)}")
         if both := [button for button in self.deadman if button in self.events]:
             raise OperatorError(f"the button {both[0]!r} is both dead-man and {self.events[both[0]]}; change one")
         if not self.deadman or Event.ESTOP not in self.events.values():
             raise OperatorError("a gamepad needs a dead-man button and one for estop")
 
-    def table(self) -> list[tuple[str, str]]:
-        """Rows for the screen: button, what it does."""
-        held = (" or ".join(self.deadman), "hold to drive")
+    def table(self, names: Mapping[str, str] = PRINTED[OTHERS]) -> list[tuple[str, str]]:
+        """Rows for the screen: button, what it does; `names` is what is printed on each."""
+        held = (" or ".join(names[button] for button in self.deadman), "hold to drive")
         sticks = [("left stick", "forward, sideways"), ("right stick", "turn")]
-        return [held, *sticks, *((f"press {button}", str(event)) for button, event in self.events.items())]
+        return [held, *sticks, *((names[button], str(event)) for button, event in self.events.items())]
 
 
 def find_gamepad(name: str | None = None, folder: Path = INPUT) -> PadDevice:
@@ -99,74 +82,87 @@ class Gamepad:
         pad: PadMap | None = None,
         speeds: Speeds | None = None,
         feel: Feel | None = None,
+        *,
         quiet: float = 1.0,
+        retry: float = RETRY,
+        opened: Callable[["Gamepad"], object] | None = None,
     ) -> None:
-        """`opener` finds the pad, by name once it is known. `quiet` [s] is how long a driving pad may be silent."""
+        """`opener` finds the pad, by name once it is known; `opened` is called when it is there. `quiet` [s]: how long
+        a driving pad may be silent, `retry` [s] how often a lost one is looked for.
+        """
         self._opener = opener
         self.pad = pad or PadMap()
         self._speeds = speeds or Speeds()
         self._feel = feel or Feel()
         self._quiet = quiet
-        self._device: PadDevice | None = None
+        self._finder = PadFinder(opener, retry)
+        self._opened = opened
         self._state: PadState | None = None
-        self._name: str | None = None
-        self._life = self._tried = -math.inf
+        self._device: PadDevice | None = None
+        self._life = -math.inf
 
     def __enter__(self) -> Self:
         """Open the pad. Raises OperatorError when there is none."""
-        self._device = self._opener(None)
-        self._name = self._device.name
+        device = self._opener(None)
+        try:
+            self._state = PadState(device, -math.inf)
+        except OSError as error:
+            device.close()
+            raise OperatorError(f"the gamepad {device.name!r} went away: {error.strerror}; plug it in again") from None
+        self._device = device
+        if self._opened is not None:
+            self._opened(self)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._lose()
+        self._finder.close()
+        if self._state is not None:
+            self._state.device.close()
+        self._state = None
 
     @property
     def name(self) -> str:
         """What the pad calls itself."""
-        return self._name or "gamepad"
+        return self._device.name if self._device is not None else "gamepad"
 
     @property
     def connected(self) -> bool:
         """Whether the pad is there."""
-        return self._device is not None
+        return self._state is not None
+
+    def table(self) -> list[tuple[str, str]]:
+        """Rows for the screen: what is printed on each button, and what it does."""
+        return self.pad.table(printed(self._device.vendor if self._device is not None else 0))
 
     def read(self, now: float) -> Intent:
         """What the pad says now. An absent one repeats the time of its last sign of life."""
+        if self._state is None:
+            self._state = self._finder.take()
+        if self._state is None:
+            return Intent(self._life)
         try:
-            return self._read(self._present(now), now)
-        except (OSError, OperatorError):
-            self._lose()
+            return self._read(self._state, now)
+        except OSError:
+            self._lose(self._state)
             return Intent(self._life)
 
-    def _present(self, now: float) -> PadState:
-        """The pad's state; looks for a lost one now and then. Raises OSError or OperatorError while it is absent."""
-        if self._device is None:
-            if now - self._tried < RETRY:
-                raise OperatorError(f"{self.name} is not connected")
-            self._tried = now
-            self._device = self._opener(self._name)
-        if self._state is None:
-            self._state = PadState(self._device, now)
-        return self._state
-
     def _read(self, state: PadState, now: float) -> Intent:
-        names = {code: name for name, code in NAMES.items()}
-        pressed = [self.pad.events.get(names.get(code, "")) for code in state.update()]
-        events = tuple(event for event in pressed if event is not None)
-        engaged = any(NAMES[button] in state.down for button in self.pad.deadman)
+        if math.isinf(state.heard):
+            state.heard = now  # it has just been asked where everything is
+        events = tuple(self.pad.events[name] for name in state.update() if name in self.pad.events)
+        engaged = any(state.pressed(button) for button in self.pad.deadman)
         command = self._velocity(state)
         driving = engaged or bool(np.any(command))
         self._life = state.heard if driving and now - state.heard > self._quiet else now
         return Intent(self._life, command, engaged, events)
 
     def _velocity(self, state: PadState) -> Array:
-        """(3,) body velocity. Note: sticks read positive to the right and backward; pads without RX turn by Z."""
-        turn = codes.ABS_RX if codes.ABS_RX in state.axes else codes.ABS_Z
-        forward, left, spin = (-self._feel.shaped(state.deflection(code)) for code in (codes.ABS_Y, codes.ABS_X, turn))
+        """(3,) body velocity. Note: sticks read positive to the right and backward."""
+        axes = ("lefty", "leftx", "rightx")
+        forward, left, spin = (-self._feel.shaped(state.deflection(axis)) for axis in axes)
         return self._speeds.velocity(forward, left, spin)
 
-    def _lose(self) -> None:
-        if self._device is not None:
-            self._device.close()
-        self._device = self._state = None
+    def _lose(self, state: PadState) -> None:
+        state.device.close()
+        self._state = None
+        self._finder.look(state.device.name)

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from teleop.keymap import DIRECTIONS, SPEEDS, KeyMap, Row
+from teleop.note_line import NoteLine
 from teleop.operator import Event, Intent
 from teleop.sticks import Speeds
 from teleop.terminal import Key, KeyDecoder, Terminal, interrupt
@@ -24,7 +25,7 @@ SLOWEST = 0.2
 
 HELP = (
     "Hold a key to drive; let go to stop. Where the terminal only reports one key at a time, a single tap drives for "
-    "up to 0.7 s. Space is the e-stop."
+    "up to 0.7 s. Space or Escape is the e-stop, also while a note is typed."
 )
 
 
@@ -85,6 +86,9 @@ class Keyboard:
         self._terminal = Terminal(fd)
         self._decoder = KeyDecoder()
         self._held = HeldKeys(repeat)
+        self._repeat = repeat
+        self._line = NoteLine()
+        self._notes: list[str] = []
         self._scale = 1.0
         self._read: float | None = None
 
@@ -118,7 +122,9 @@ class Keyboard:
         rows = self._rows(now)
         forward, left, turn = np.sum([(0, 0, 0), *rows], axis=0)
         command = self._speeds.velocity(forward, left, turn) * self._scale
-        return Intent(typed_at if self._terminal.lost else now, command, bool(rows), tuple(events))
+        time = typed_at if self._terminal.lost else now
+        note, self._notes = " ".join(self._notes), []
+        return Intent(time, command, bool(rows), tuple(events), note, typing=self._line.shown)
 
     def _rows(self, now: float) -> list[Row]:
         actions = [self.keymap.action(name) or "" for name in self._held.held(now)]
@@ -129,11 +135,29 @@ class Keyboard:
         if key == Key("ctrl-c"):
             interrupt()
         action = self.keymap.action(key.name)
+        if self._line.typing and not (action == Event.ESTOP and len(key.name) > 1):
+            return self._typed(key)
         fresh = self._held.take(key, at, releases=self.releases)
         if action in set(Event):
-            again = action == Event.ESTOP and key.kind != "release"
-            return [Event(action)] if fresh or again else []
+            return self._asked(Event(action), key, fresh=fresh)
         if fresh and action in SPEEDS:
             factor = FASTER if action == "faster" else 1 / FASTER
             self._scale = float(np.clip(self._scale * factor, SLOWEST, 1.0))
         return []
+
+    def _asked(self, event: Event, key: Key, *, fresh: bool) -> list[Event]:
+        """What a key asks; a note waits for its text, and nothing is held meanwhile."""
+        if fresh and event is Event.NOTE:
+            self._line.begin()
+            self._held = HeldKeys(self._repeat)
+            return []
+        again = event is Event.ESTOP and key.kind != "release"
+        return [event] if fresh or again else []
+
+    def _typed(self, key: Key) -> list[Event]:
+        """Take a key as text; the event once there is a note."""
+        text = self._line.take(key)
+        if not text:
+            return []
+        self._notes.append(text)
+        return [Event.NOTE]

@@ -50,6 +50,16 @@ KEYS: Mapping[str, str] = {
 }
 
 
+STOP = "escape"
+"""Stops the robot as well as the key that the table has for it."""
+
+PLACES = str.maketrans(
+    "йцукенгшщзхъфывапролджэячсмитьбюіїєґ" + "ςερτυθιοπασδφγηξκλζχψωβνμ",
+    "qwertyuiop[]asdfghjkl;'zxcvbnm,.s]'\\" + "wertyuiopasdfghjklzxcvbnm",
+)
+"""What a US keyboard has in the place of a Cyrillic or Greek letter."""
+
+
 @dataclass(frozen=True)
 class KeyMap:
     """A key for each action."""
@@ -65,13 +75,18 @@ class KeyMap:
             raise OperatorError(f"no key is given for {missing[0]!r}; add {missing[0]}=KEY")
         taken: dict[str, str] = {}
         for action, key in self.keys.items():
+            if key == STOP:
+                raise OperatorError(f"the key {STOP!r} always stops the robot and cannot be {action!r}; give another")
             if key in taken:
                 raise OperatorError(f"the key {key!r} is given to both {taken[key]!r} and {action!r}; change one")
             taken[key] = action
 
     def action(self, key: str) -> str | None:
-        """What a key does, if anything."""
-        return next((action for action, its in self.keys.items() if its == key), None)
+        """What a key does, if anything; one of another alphabet does what a US keyboard has in its place."""
+        if key == STOP:
+            return Event.ESTOP
+        given = next((action for action, its in self.keys.items() if its == key), None)
+        return given or next((action for action, its in self.keys.items() if its == key.translate(PLACES)), None)
 
     def remapped(self, changes: Iterable[str]) -> "KeyMap":
         """The same with changes such as `stop=p`. Raises OperatorError."""
@@ -85,4 +100,4 @@ class KeyMap:
 
     def table(self) -> list[tuple[str, str]]:
         """Rows for the screen: key, action."""
-        return [(self.keys[action], action.replace("_", " ")) for action in ACTIONS]
+        return [(self.keys[action], action.replace("_", " ")) for action in ACTIONS] + [(STOP, "estop")]

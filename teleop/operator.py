@@ -54,6 +54,8 @@ class Intent:
     """The text of a NOTE, where the device can type."""
     lost_since: float = math.inf
     """When a device that drove, and was not let go, gave its last sign of life [s]; infinity while there is none."""
+    typing: str = ""
+    """A note that is being typed, as it is to be shown; empty while there is none."""
 
     def released(self) -> "Intent":
         """The same, with the dead-man let go and the sticks at rest; events are kept."""
@@ -177,13 +179,14 @@ class Merged:
         self._driver = _driver(self._driver, [intent.engaged for intent in intents])
         events = tuple(event for intent in intents for event in intent.events)
         note = " ".join(intent.note for intent in intents if intent.note)
+        typing = " ".join(intent.typing for intent in intents if intent.typing)
         if self._driver is not None:
             for operator in self._operators[: self._driver] + self._operators[self._driver + 1 :]:
                 operator.forget()
-            return replace(intents[self._driver], events=events, note=note, lost_since=math.inf)
+            return replace(intents[self._driver], events=events, note=note, typing=typing, lost_since=math.inf)
         alive = max((intent.time for intent in intents), default=-math.inf)
         lost_since = min((intent.lost_since for intent in intents), default=math.inf)
-        return Intent(alive, events=events, note=note, lost_since=lost_since)
+        return Intent(alive, events=events, note=note, typing=typing, lost_since=lost_since)
 
 
 def _driver(driver: int | None, engaged: Sequence[bool]) -> int | None:

@@ -9,26 +9,36 @@ import subprocess
 import sys
 import termios
 import tty
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from robot.errors import OperatorError
 
 STDIN = 0
 
-PUSH, QUERY, POP = b"\x1b[>11u", b"\x1b[?u", b"\x1b[<u"
-"""The kitty keyboard protocol: report presses, repeats and releases of every key; ask whether; as before.
+PUSH, QUERY, POP = b"\x1b[>31u", b"\x1b[?u", b"\x1b[<u"
+"""The kitty keyboard protocol: report presses, repeats and releases of every key, with what a US keyboard has in its
+place and the text that it types; ask whether; as before.
 
 Terminals without it ignore all three. https://sw.kovidgoyal.net/kitty/keyboard-protocol/
 """
 
-NAMES = {"\r": "enter", "\n": "enter", " ": "space", "\t": "tab", "\x7f": "backspace", "\b": "backspace"}
+NAMES = {
+    "\x1b": "escape",
+    "\r": "enter",
+    "\n": "enter",
+    " ": "space",
+    "\t": "tab",
+    "\x7f": "backspace",
+    "\b": "backspace",
+}
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 CONTROL = 4
 """Bit of the control key in the protocol's modifiers."""
 
 _TOKEN = re.compile(r"\x1b\[(?P<parameters>[0-?]*)[ -/]*(?P<final>[@-~])|\x1bO(?P<short>.)|(?P<plain>[^\x1b])")
 _LONGEST = 64
+ESCAPE = "\x1b"
 
 KEEPER = 'cat >/dev/null; stty -F "$1" "$2"; printf %s "$3" >"$1"'
 """Waits for our end of the pipe to close, be it by SIGKILL, and puts the terminal back."""
@@ -42,9 +52,11 @@ class Key:
     """Something that happened to a key."""
 
     name: str
-    """A lower-case character, or enter, space, tab, backspace, up, down, left, right, ctrl-<letter>."""
+    """A lower-case character, or enter, space, tab, backspace, escape, up, down, left, right, ctrl-<letter>."""
     kind: Literal["press", "repeat", "release"] = "press"
     """Terminals that only send characters say "press" for repeats too."""
+    text: str = field(default="", compare=False)
+    """What it types."""
 
 
 class KeyDecoder:
@@ -57,7 +69,10 @@ class KeyDecoder:
         """Whether the terminal said that it reports releases."""
 
     def feed(self, data: bytes) -> list[Key]:
-        """The keys in the next bytes."""
+        """The keys in the next bytes; none at all after a lone escape mean that it was the escape key."""
+        if not data and self._rest == ESCAPE:
+            self._rest = ""
+            return [Key("escape")]
         text = self._rest + self._decode.decode(data)
         keys: list[Key] = []
         at = 0
@@ -74,7 +89,7 @@ class KeyDecoder:
 
     def _keys(self, match: re.Match[str]) -> list[Key]:
         if plain := match["plain"]:
-            return [Key(_named(plain))]
+            return [Key(_named(plain), text=plain if plain.isprintable() else "")]
         if short := match["short"]:
             return [Key(ARROWS[short])] if short in ARROWS else []
         parameters, final = match["parameters"], match["final"]
@@ -86,7 +101,7 @@ class KeyDecoder:
 
 def _unfinished(text: str) -> bool:
     """Whether an escape may still become a key; the escape key itself, for one, begins nothing."""
-    return len(text) < _LONGEST and (text == "\x1b" or text.startswith(("\x1b[", "\x1bO")))
+    return len(text) < _LONGEST and (text == ESCAPE or text.startswith(("\x1b[", "\x1bO")))
 
 
 def _named(character: str) -> str:
@@ -102,10 +117,19 @@ def _reported(parameters: str, final: str) -> list[Key]:
     kinds: dict[int, Literal["press", "repeat", "release"]] = {1: "press", 2: "repeat", 3: "release"}
     if final in ARROWS:
         return [Key(ARROWS[final], kinds.get(kind, "press"))]
-    if final != "u" or not 0 < fields[0][0] < sys.maxunicode:
+    code = _placed(fields[0])
+    if final != "u" or not 0 < code < sys.maxunicode:
         return []
-    name = _named(chr(fields[0][0]))
-    return [Key(f"ctrl-{name}" if (modifiers - 1) & CONTROL else name, kinds.get(kind, "press"))]
+    name = _named(chr(code))
+    typed = [point for point in (fields[2] if len(fields) > 2 else []) if 31 < point < sys.maxunicode]
+    text = "".join(map(chr, typed)) or (chr(fields[0][0]) if 31 < fields[0][0] < sys.maxunicode else "")
+    return [Key(f"ctrl-{name}" if (modifiers - 1) & CONTROL else name, kinds.get(kind, "press"), text)]
+
+
+def _placed(codes: list[int]) -> int:
+    """The key itself, or the one that a US keyboard has in its place where it types no Latin letter."""
+    there = codes[2] if len(codes) > 2 else 0
+    return there if there and codes[0] > 127 else codes[0]
 
 
 class Terminal:

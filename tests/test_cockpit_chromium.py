@@ -265,9 +265,149 @@ def test_a_gamepad_that_freezes_or_vanishes_while_it_drives_is_let_go(shown: Sho
     assert released(shown.next(lambda tick: True))
 
 
+def test_a_pad_asks_only_of_the_page_in_front_but_stops_from_every_page(shown: Show, context: BrowserContext) -> None:
+    context.add_init_script(PAD)
+    front, behind = opened(context, shown), opened(context, shown)
+    behind.evaluate("document.hasFocus = () => false")
+    front.bring_to_front()
+    for page in (front, behind):
+        page.evaluate("document.hasFocus ||= () => true; press(0, true)")
+    shown.hears(Event.SUCCESS)
+    behind.evaluate("press(11, true)")
+    shown.hears(Event.ESTOP)
+    assert shown.events.count(Event.SUCCESS) == 1
+
+
+UNKNOWN = """
+window.pad = { index: 0, id: '054c-09cc-Odd Pad', connected: true, mapping: '', timestamp: 1,
+  axes: [0, 0, 0, 0, 0, 0], buttons: Array.from({ length: 13 }, () => ({ pressed: false, value: 0 })) };
+navigator.getGamepads = () => [window.pad];
+window.press = (index, pressed) => (window.pad.buttons[index] = { pressed, value: Number(pressed) });
+window.noise = setInterval(() => { window.pad.timestamp += 1; }, 10);
+"""
+
+
+def tapped(page: Page, button: int) -> None:
+    """Press a button of the pad and let it go, each for longer than the page takes to look."""
+    page.evaluate(f"press({button}, true)")
+    page.wait_for_timeout(60)
+    page.evaluate(f"press({button}, false)")
+    page.wait_for_timeout(60)
+
+
+def tilted(page: Page, axis: int, value: float, back: float = 0.0) -> None:
+    """Push a stick and let it spring back."""
+    page.evaluate(f"pad.axes[{axis}] = {value}")
+    page.wait_for_timeout(60)
+    page.evaluate(f"pad.axes[{axis}] = {back}")
+    page.wait_for_timeout(60)
+
+
+def test_a_pad_that_the_browser_does_not_know_does_nothing_and_the_page_says_so(
+    shown: Show, context: BrowserContext
+) -> None:
+    context.add_init_script(UNKNOWN)
+    page = opened(context, shown)
+    expect(page.locator("#pads")).to_contain_text("Odd Pad: this browser does not know its buttons, so it does nothing")
+    rested(shown)
+    for button in range(13):
+        tapped(page, button)
+    page.evaluate("pad.axes.fill(1); press(4, true)")
+    shown.next(lambda _: True)
+    page.wait_for_timeout(300)
+    assert shown.events == []
+    assert not any(map(driven, shown.ticks))
+    expect(page.locator("#note")).to_be_hidden()
+
+
+def test_a_pad_drives_once_a_person_has_mapped_it_and_stays_mapped(shown: Show, context: BrowserContext) -> None:
+    context.add_init_script(UNKNOWN)
+    page = opened(context, shown)
+    page.locator("#pads-map").click()
+    expect(page.locator("#mapper-text")).to_contain_text("hold to drive")
+    tapped(page, 5)
+    expect(page.locator("#mapper-text")).to_contain_text("STOP")
+    tapped(page, 5)
+    expect(page.locator("#mapper-text")).to_contain_text("STOP")
+    tapped(page, 12)
+    expect(page.locator("#mapper-text")).to_contain_text("forward")
+    page.evaluate("pad.axes[2] = -1")  # a trigger that said 0 until it was touched
+    page.wait_for_timeout(60)
+    tilted(page, 1, -1.0)
+    expect(page.locator("#mapper-text")).to_contain_text("to the left")
+    tilted(page, 0, -1.0)
+    tilted(page, 3, -0.9)
+    expect(page.locator("#mapper-text")).to_contain_text("Record")
+    tapped(page, 9)
+    while page.locator("#mapper").is_visible():
+        page.locator("#mapper-skip").click()
+    assert shown.events == []
+    page.reload()
+    expect(page.locator("#cameras canvas")).to_be_visible()
+    expect(page.locator("#pads")).to_be_hidden()
+    hold, let_go = "pad.axes[1] = -1; press(5, true)", "press(5, false); pad.axes[1] = 0"
+    held(shown, lambda: page.evaluate(hold), lambda: page.evaluate(let_go))
+    assert shown.ticks[-1].wanted.command[0] > 0
+    page.evaluate(let_go)
+    tapped(page, 9)
+    shown.hears(Event.START)
+    tapped(page, 12)
+    shown.hears(Event.ESTOP)
+
+
+def test_the_buttons_of_a_pad_are_named_as_they_are_printed(shown: Show, context: BrowserContext) -> None:
+    named = PAD.replace(
+        "connected: true", "connected: true, id: 'DualSense (STANDARD GAMEPAD Vendor: 054c Product: 0ce6)'"
+    )
+    context.add_init_script(named)
+    page = opened(context, shown)
+    shown.status = Status(armed=True)
+    page.locator("#help summary").click()
+    expect(page.locator("#pad-keys")).to_contain_text("DualSense")
+    expect(page.locator("#pad-keys")).to_contain_text("Squareundo")
+    expect(page.locator("#pad-keys")).to_contain_text("Trianglediscard")
+    expect(page.locator("#mode-why")).to_have_text("hold a key or L1 to drive")
+
+
+@pytest.mark.parametrize(("typed", "code", "event"), [("ч", "KeyX", Event.DISCARD), ("ψ", "KeyN", Event.FAIL)])
+def test_keys_count_by_their_place_whatever_they_type(
+    page: Page, shown: Show, typed: str, code: str, event: Event
+) -> None:
+    cdp = page.context.new_cdp_session(page)
+
+    def key(kind: str, typed: str, code: str) -> None:
+        cdp.send("Input.dispatchKeyEvent", {"type": kind, "key": typed, "code": code, "text": typed})
+
+    key("keyDown", typed, code)
+    key("keyUp", typed, code)
+    shown.hears(event)
+    held(shown, lambda: key("keyDown", "ц", "KeyW"), lambda: key("keyUp", "ц", "KeyW"))
+    assert shown.ticks[-1].wanted.command[0] > 0
+
+
+def test_a_stop_says_its_cause_first_and_what_to_do(page: Page, shown: Show) -> None:
+    page.keyboard.press("Space")
+    shown.status = Status(
+        stopped=True, cause="somebody pressed STOP", refused="it lies on its side", warnings=("late",)
+    )
+    expect(page.locator("#alert.bad")).to_have_text(
+        "somebody pressed STOP · re-arming was refused: it lies on its side · late"
+    )
+    expect(page.locator("#mode-why")).to_have_text("see to the robot, then press Re-arm")
+
+
+def test_after_the_last_episode_the_page_says_so(page: Page, shown: Show) -> None:
+    shown.status = Status(state="stopped", kept=4, enough=4, index=3, undo_left=21.5, outcome="success", armed=True)
+    expect(page.locator("#alert.info")).to_have_text(re.compile("All 4 episodes are recorded.*in 22 s"))
+    expect(page.locator("#mode-why")).to_have_text("judge the last episode, or press End")
+    shown.status = Status(state="done", kept=4, enough=4)
+    expect(page.locator("#alert.info")).to_contain_text("is being saved")
+
+
 def test_a_note_is_typed_while_the_robot_holds(page: Page, shown: Show) -> None:
     page.keyboard.press("m")
-    page.keyboard.type("it slipped on w and y")
+    page.keyboard.type("it_slipped_on_w_and_y")
+    expect(page.locator("#note-text")).to_have_value("it slipped on w and y")
     page.keyboard.press("Enter")
     shown.hears(Event.NOTE)
     assert shown.events == [Event.NOTE]
@@ -312,7 +452,7 @@ def test_the_age_of_a_picture_is_told_and_its_silence_too(tmp_path: Path, contex
         expect(page.locator("#cameras figcaption")).to_contain_text("no new picture for")
         expect(page.locator("#alert")).to_contain_text("No tick for")
     expect(page.locator("#mode-name")).to_have_text("SESSION OVER")
-    expect(page.locator("#alert")).to_contain_text("start the command again")
+    expect(page.locator("#alert.info")).to_contain_text("start the command again")
 
 
 def test_a_page_without_its_server_says_so_and_comes_back(page: Page, shown: Show) -> None:

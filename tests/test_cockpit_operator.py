@@ -210,6 +210,7 @@ def test_a_tick_is_shown_with_its_frames_untouched_and_each_frame_once() -> None
     with CockpitLog(stage, SPEC, Status) as log:
         for tick in (first, first, second):
             log.add(tick)
+    assert (stage.views[-1].status.state, stage.views.pop().frames) == ("done", ())
     assert [[frame.jpeg for frame in view.frames] for view in stage.views] == [
         [first.obs.images["head"].jpeg],
         [],

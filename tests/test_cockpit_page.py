@@ -269,7 +269,17 @@ def test_a_view_says_what_is_known_and_the_body_once(house: House) -> None:
 def test_the_farewell_says_why(house: House) -> None:
     page = house.hub.join(0.0)
     house.hub.farewell("that was it")
-    assert {"kind": "bye", "text": "that was it"} in house.sees(page)
+    assert {"kind": "bye", "text": "that was it", "failed": False} in house.sees(page)
+
+
+def test_a_page_that_was_let_go_of_is_not_heard_any_more(house: House) -> None:
+    page = house.hub.join(0.0)
+    house.hub.leave(page)
+    assert page.outbox.stirred.is_set()
+    assert house.says(page, Wheel("take")) == []
+    assert house.hub.join(1.0) and house.hub.beat(1.0) == []
+    other = house.hub.pages[0]
+    assert house.sees(other)[-1]["driver"] == "you"
 
 
 def test_the_disk_lasts_as_long_as_the_frames_are_small(tmp_path: Path) -> None:

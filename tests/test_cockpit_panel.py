@@ -83,6 +83,26 @@ def test_a_stop_for_a_silent_page_says_what_to_do(rig: Rig) -> None:
     assert status.warnings[0] in rig.status.warnings
 
 
+def test_the_cause_of_a_stop_is_told_and_stops_are_counted_once(rig: Rig) -> None:
+    panel = Panel(rig)
+    with FakeRobot(SPEC) as robot:
+        run(robot, rig.drive, NoLog(), done=lambda _: rig.drive.stopped)
+    assert [panel.status().stops for _ in range(3)] == [1, 1, 1]
+    assert panel.status().cause == "somebody pressed STOP"
+    rig.drive.rearm()
+    rig.drive.reset()
+    assert (panel.status().cause, panel.status().stopped) == ("", False)
+    rig.drive.stop()
+    assert (panel.status().cause, panel.status().stops) == ("the policy asked for a stop", 2)
+
+
+def test_going_back_to_the_start_of_a_track_is_no_stop(rig: Rig) -> None:
+    panel = Panel(rig)
+    rig.drive.stop()
+    rig.drive.rearm()
+    assert panel.status().stops == 0
+
+
 def test_trouble_with_the_disk_is_told(rig: Rig, tmp_path: Path) -> None:
     with Recorder(tmp_path, SPEC, room=1 << 60) as recorder:
         rig.recorder = recorder

@@ -19,8 +19,9 @@ from browsing import PATIENCE, Show, Visitor, driven, released, show
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from robot.errors import OperatorError
+from teleop.cockpit_address import listen, own_addresses, resolved
 from teleop.cockpit_door import hostname
-from teleop.cockpit_link import Cockpit, CockpitOptions, listen
+from teleop.cockpit_link import Cockpit, CockpitOptions
 from teleop.operator import Event
 
 PAGE = Path(__file__).resolve().parent.parent / "teleop" / "cockpit"
@@ -225,7 +226,9 @@ def test_the_end_of_the_session_is_told_and_ends_the_process(tmp_path: Path) -> 
         visitor = Visitor(shown.cockpit)
         visitor.sees(lambda view: "status" in view)
         pid = shown.cockpit.pid
-    assert "the session is over" in visitor.sees(lambda line: line["kind"] == "bye")["text"]
+    bye = visitor.sees(lambda line: line["kind"] == "bye")
+    assert "the session is over" in bye["text"]
+    assert not bye["failed"]
     with pytest.raises(ConnectionClosed):
         visitor.sees(lambda _: False)
     with pytest.raises(ProcessLookupError):
@@ -267,6 +270,119 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error_with_a_remedy() -> N
 
 def test_the_usual_port_gives_way_to_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
-        monkeypatch.setattr("teleop.cockpit_link.PORT", taken.getsockname()[1])
+        monkeypatch.setattr("teleop.cockpit_address.PORT", taken.getsockname()[1])
         with Cockpit(CockpitOptions(tmp_path)) as cockpit:
             assert urlsplit(cockpit.url).port != taken.getsockname()[1]
+
+
+def told(url: str, path: str = "", host: str = "") -> int:
+    """The status of a request to an address, perhaps under another name."""
+    where = urlsplit(url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.putrequest("GET", path or where.path, skip_host=True)
+        connection.putheader("Host", host or where.netloc)
+        connection.endheaders()
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "127.0.0.1", "localhost", "127.0.0.2", "own"])
+def test_every_address_that_is_printed_answers(tmp_path: Path, host: str) -> None:
+    if host == "own":
+        if not own_addresses(4):
+            pytest.skip("this computer is in no network")
+        host = own_addresses(4)[0]
+    with Cockpit(CockpitOptions(tmp_path, host, port=0)) as cockpit:
+        assert cockpit.urls
+        for url in cockpit.urls:
+            assert told(url) == 200, url
+        if host in {"0.0.0.0", "::"}:
+            assert {*own_addresses(4), "127.0.0.1" if host == "0.0.0.0" else "::1"} <= {
+                urlsplit(url).hostname for url in cockpit.urls
+            }
+
+
+def test_a_page_that_is_served_everywhere_goes_by_our_own_names_and_addresses_alone(tmp_path: Path) -> None:
+    with Cockpit(CockpitOptions(tmp_path, "0.0.0.0", port=0)) as cockpit:
+        url = cockpit.urls[-1]
+        assert told(url, host=f"{socket.gethostname()}:80") == 200
+        assert told(url, host=f"{socket.gethostname()}.local") == 200
+        for foreign in ("evil.example", "192.0.2.1:8420", "0.0.0.0", "127.0.0.2", "[::ffff:192.0.2.1]"):
+            assert told(url, host=foreign) == 403, foreign
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("no-such-name.invalid", "is no address of this computer"),
+        ("", "it is empty"),
+        ("http://192.168.1.7", "is no address of this computer"),
+        ("127.0.0.1:8420", "is no address of this computer"),
+        ("fe80::1%lo", "link-local"),
+    ],
+)
+def test_what_no_page_can_be_opened_at_is_refused_with_the_reason(host: str, why: str) -> None:
+    with pytest.raises(OperatorError, match=why):
+        resolved(host)
+
+
+def test_a_name_that_stands_for_loopback_is_refused_since_no_phone_can_open_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Debian has it for a computer's own name."""
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.1.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answer)
+    with pytest.raises(OperatorError, match=r"robot stands for 127\.0\.1\.1.*0\.0\.0\.0"):
+        resolved("robot")
+
+
+def test_the_address_without_its_last_slash_leads_to_the_page(shown: Show) -> None:
+    path = inside(shown).rstrip("/")
+    answer = asked(shown, path)
+    assert (answer.status, answer.headers["location"]) == (308, f"{path}/")
+    assert asked(shown, path + "x").status == 403
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "OPTIONS * HTTP/1.1",
+        "GET * HTTP/1.1",
+        "GET http://evil.example/ HTTP/1.1",
+        "CONNECT a:1 HTTP/1.1",
+        "GET ? HTTP/1.1",
+    ],
+)
+def test_odd_requests_are_refused_before_anything_looks_at_them(shown: Show, line: str) -> None:
+    where = urlsplit(shown.cockpit.url)
+    with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as raw:
+        raw.sendall(f"{line}\r\nHost: {where.netloc}\r\nConnection: close\r\n\r\n".encode())
+        answer = raw.recv(4096)
+    assert answer.split()[1] in {b"403", b"400"}, answer
+
+
+def test_a_page_that_was_dropped_for_its_silence_is_hung_up_on_and_cannot_take_the_wheel(tmp_path: Path) -> None:
+    with show(tmp_path) as shown, Visitor(shown.cockpit) as silent, Visitor(shown.cockpit) as other:
+        silent.sees(lambda view: view.get("driver") == "you")
+        other.sees(lambda view: view.get("driver") == "nobody")
+        with contextlib.suppress(ConnectionClosed):
+            silent.say(kind="wheel", want="take")
+        with pytest.raises(ConnectionClosed):
+            for _ in range(10_000):
+                silent.looks(acknowledge=False)
+        other.say(kind="wheel", want="take")
+        other.sees(lambda view: view.get("driver") == "you")
+
+
+def test_how_a_session_ended_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cable"), Cockpit(CockpitOptions(tmp_path, port=0)) as cockpit:
+        visitor = Visitor(cockpit)
+        raise ValueError("the cable is out\nand more")
+    bye = visitor.sees(lambda line: line["kind"] == "bye")
+    assert "an error: the cable is out;" in bye["text"]
+    assert bye["failed"]
+    with Cockpit(CockpitOptions(tmp_path, port=0)) as cockpit:
+        visitor = Visitor(cockpit)
+        cockpit.ends("the session is over: all 4 episodes are recorded")
+    bye = visitor.sees(lambda line: line["kind"] == "bye")
+    assert bye["text"].startswith("the session is over: all 4 episodes are recorded; to go on,")

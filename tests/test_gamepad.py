@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from hypothesis import strategies as st
 from robot.errors import OperatorError
 from teleop import pad_events as codes
 from teleop.evdev_pad import open_pad
-from teleop.gamepad import RETRY, Gamepad, PadMap, find_gamepad
+from teleop.gamepad import Gamepad, PadMap, find_gamepad
 from teleop.operator import ARMING, STALE, Event, Guarded, Intent
-from teleop.pad_events import EV_ABS, EV_KEY, EV_SYN, RECORD, PadDevice, PadState, Range
+from teleop.pad_events import EV_ABS, EV_KEY, EV_SYN, RECORD, Range
+from teleop.pad_layout import Ident, PadLayout, by_kernel, database, find_layout, looks_like_pad, parsed
+from teleop.pad_names import PRINTED, printed
+from teleop.pad_state import PadDevice, PadState
 
 TICK = 0.05
 STICK = Range(-32768, 32767)
@@ -35,6 +39,12 @@ class PipePad:
     down: frozenset[int] = frozenset()
     axes: dict[int, int] = field(default_factory=dict)
     closed: bool = False
+    vendor: int = 0
+    known: PadLayout | None = None
+
+    @property
+    def layout(self) -> PadLayout:
+        return self.known or by_kernel(Ident(), self.ranges)
 
     def __post_init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -73,9 +83,9 @@ class PipePad:
 class Player:
     """A person with a gamepad, and the loop that reads it."""
 
-    def __init__(self) -> None:
-        self.pads: list[PipePad] = [PipePad()]
-        self.gamepad = Gamepad(self.open)
+    def __init__(self, pad: PipePad | None = None) -> None:
+        self.pads: list[PipePad] = [pad or PipePad()]
+        self.gamepad = Gamepad(self.open, retry=0.005)
         self.now = 1000.0
         self.asked: list[str | None] = []
 
@@ -91,6 +101,14 @@ class Player:
             self.pads[-1].send(self.now, *records)
         self.now += TICK
         return self.gamepad.read(self.now)
+
+    def waits(self) -> None:
+        """Until a lost pad is back."""
+        deadline = time.monotonic() + 10
+        while not self.gamepad.connected:
+            assert time.monotonic() < deadline
+            self.does()
+            time.sleep(0.001)
 
 
 def press(code: int) -> tuple[int, int, int]:
@@ -206,15 +224,53 @@ def test_pulling_the_plug_lets_go_and_keeps_the_last_sign_of_life(player: Player
 def test_a_pad_that_returns_is_found_again_by_its_name(player: Player) -> None:
     player.pads[-1].unplug()
     player.does()
-    player.does()
-    assert player.asked == [None, "Test Pad"]
-    player.pads.append(PipePad(down=frozenset({codes.BTN_TR})))
-    player.does()
     assert not player.gamepad.connected
-    player.now += RETRY
+    player.pads.append(PipePad(down=frozenset({codes.BTN_TR})))
+    player.waits()
     assert player.does().engaged
-    assert player.gamepad.connected
-    assert player.asked == [None, "Test Pad", "Test Pad"]
+    assert set(player.asked) == {None, "Test Pad"}
+
+
+def test_no_tick_waits_while_a_lost_pad_is_looked_for(player: Player) -> None:
+    """The search stands still for as long as this test wants it to; the ticks go on."""
+    held, searching = threading.Event(), threading.Event()
+    player.pads[-1].unplug()
+    opener = player.open
+
+    def stuck(name: str | None) -> PadDevice:
+        searching.set()
+        assert held.wait(10)
+        return opener(name)
+
+    player.gamepad._finder._opener = stuck
+    player.does()
+    assert searching.wait(10)
+    assert [player.does().engaged for _ in range(100)] == [False] * 100
+    player.pads.append(PipePad())
+    held.set()
+    player.waits()
+
+
+def test_a_pad_that_is_found_when_nobody_wants_it_any_more_is_closed(player: Player) -> None:
+    held, searching = threading.Event(), threading.Event()
+    late = PipePad()
+
+    def slow(_: str | None) -> PadDevice:
+        searching.set()
+        assert held.wait(10)
+        return late
+
+    player.gamepad._finder._opener = slow
+    player.pads[-1].unplug()
+    player.does()
+    assert searching.wait(10)
+    player.gamepad.__exit__()
+    held.set()
+    deadline = time.monotonic() + 10
+    while not late.closed:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    late.unplug()
 
 
 def test_no_pad_at_the_start_is_an_error() -> None:
@@ -236,6 +292,142 @@ def test_after_an_overrun_the_kernel_is_asked_where_everything_is(player: Player
     assert intent.engaged
 
 
+def test_a_stop_that_an_overrun_swallowed_is_heard_for_its_button_is_down(player: Player) -> None:
+    player.pads[-1].down = frozenset({codes.BTN_THUMBR})
+    assert player.does((EV_SYN, codes.SYN_DROPPED, 0)).events == (Event.ESTOP,)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A pad as its kernel driver describes it."""
+
+    ident: Ident
+    keys: tuple[int, ...]
+    axes: Mapping[int, Range]
+    presses: Mapping[str, int]
+    """The code that each button sends, by what is printed on it."""
+    turn: int
+    """The axis of the right stick across."""
+
+    def pad(self) -> PipePad:
+        layout = find_layout(self.ident, self.keys, self.axes)
+        assert layout is not None
+        return PipePad(ranges=self.axes, known=layout, vendor=self.ident.vendor, axes=dict.fromkeys(self.axes, 0))
+
+
+BYTE, HAT = Range(0, 255), Range(-1, 1)
+DUALSENSE = Model(  # drivers/hid/hid-playstation.c
+    Ident(3, 0x054C, 0x0CE6, 0x8111),
+    (0x130, 0x131, 0x133, 0x134, 0x136, 0x137, 0x138, 0x139, 0x13A, 0x13B, 0x13C, 0x13D, 0x13E),
+    {0: BYTE, 1: BYTE, 2: BYTE, 3: BYTE, 4: BYTE, 5: BYTE, 16: HAT, 17: HAT},
+    {"Cross": 0x130, "Circle": 0x131, "Triangle": 0x133, "Square": 0x134, "R3": 0x13E, "Options": 0x13B, "PS": 0x13C},
+    3,
+)
+XBOX = Model(  # drivers/input/joystick/xpad.c
+    Ident(3, 0x045E, 0x028E, 0x0114),
+    (0x130, 0x131, 0x133, 0x134, 0x136, 0x137, 0x13A, 0x13B, 0x13C, 0x13D, 0x13E),
+    {0: STICK, 1: STICK, 2: BYTE, 3: STICK, 4: STICK, 5: BYTE, 16: HAT, 17: HAT},
+    {"A": 0x130, "B": 0x131, "X": 0x133, "Y": 0x134, "right stick pressed": 0x13E, "Start": 0x13B, "Home": 0x13C},
+    3,
+)
+LOGITECH = Model(  # drivers/hid/hid-input.c: a joystick, whose first button is 0x120
+    Ident(3, 0x046D, 0xC216, 0x0110),
+    tuple(range(0x120, 0x12C)),
+    {0: BYTE, 1: BYTE, 2: BYTE, 5: BYTE, 16: HAT, 17: HAT},
+    {"A": 0x121, "B": 0x122, "X": 0x120, "Y": 0x123, "right stick pressed": 0x12B, "Start": 0x129},
+    2,
+)
+MODELS = pytest.mark.parametrize("model", [DUALSENSE, XBOX, LOGITECH], ids=["DualSense", "Xbox 360", "Dual Action"])
+
+
+@MODELS
+def test_each_button_does_what_the_screen_says_by_the_name_that_is_printed_on_it(model: Model) -> None:
+    player = Player(model.pad())
+    with player.gamepad as gamepad:
+        said = dict(gamepad.table())
+        for name, code in model.presses.items():
+            assert player.does(press(code)).events == (Event(said[name]),), name
+            player.does(release(code))
+
+
+@MODELS
+def test_the_sticks_of_each_pad_drive(model: Model) -> None:
+    player = Player(model.pad())
+    with player.gamepad:
+        middles = [move(code, (axis.low + axis.high) // 2) for code, axis in model.axes.items()]
+        assert not player.does(*middles).command.any()
+        ahead = player.does(move(codes.ABS_Y, model.axes[codes.ABS_Y].low))
+        assert ahead.command == pytest.approx([0.25, 0.0, 0.0])
+        player.does(move(codes.ABS_Y, (model.axes[codes.ABS_Y].low + model.axes[codes.ABS_Y].high) // 2))
+        assert player.does(move(model.turn, model.axes[model.turn].low)).command == pytest.approx([0.0, 0.0, 0.6])
+
+
+def test_the_four_buttons_of_the_kernels_pads_are_where_the_browser_has_them() -> None:
+    """The browser's standard mapping counts south, east, west, north."""
+    places = {"a": "Cross", "b": "Circle", "x": "Square", "y": "Triangle"}
+    layout = find_layout(DUALSENSE.ident, DUALSENSE.keys, DUALSENSE.axes)
+    assert layout is not None
+    assert {name: layout.buttons[name][0].code for name in places} == {
+        name: DUALSENSE.presses[label] for name, label in places.items()
+    }
+
+
+def test_a_generic_driver_and_the_makers_own_number_the_same_pad_differently() -> None:
+    generic = find_layout(Ident(3, 0x054C, 0x0CE6, 0x0111), range(0x130, 0x13F), range(6))
+    unlisted = find_layout(Ident(3, 0x054C, 0x0CE6, 0x8112), DUALSENSE.keys, DUALSENSE.axes)
+    assert generic is not None and unlisted is not None
+    assert generic.buttons["a"][0].code == 0x131
+    assert unlisted.buttons["a"][0].code == 0x130
+
+
+def test_pads_that_no_database_knows_go_by_the_kernels_names_where_it_has_them() -> None:
+    layout = find_layout(Ident(3, 0x1234, 0x5678, 1), [codes.BTN_SOUTH], [0, 1, 3])
+    assert layout is not None
+    assert (layout.name, layout.buttons["x"][0].code) == ("", codes.BTN_NORTH)
+    assert by_kernel(Ident(3, 0x057E), []).buttons["x"][0].code == codes.BTN_WEST
+    assert find_layout(Ident(3, 0x1234, 0x5678, 1), range(0x120, 0x12C), [0, 1]) is None
+
+
+def test_a_pads_touchpad_and_sensors_are_no_pads_nor_are_keyboards_and_mice() -> None:
+    assert looks_like_pad([0x120]) and looks_like_pad([codes.BTN_SOUTH]) and looks_like_pad([0x2C0])
+    assert not looks_like_pad([0x110, 0x145, 0x14A]) and not looks_like_pad(range(1, 0x100)) and not looks_like_pad([])
+
+
+def test_every_line_of_the_database_can_be_read_and_can_stop_and_drive() -> None:
+    assert len(database()) > 250
+    full = [parsed(line, range(0x120, 0x160), range(0x18)) for line in database().values()]
+    assert all(layout.name for layout in full)
+    assert sum({"a", "b", "right stick"} <= set(layout.buttons) and "leftx" in layout.axes for layout in full) > 200
+
+
+def test_halves_of_axes_hats_and_inverted_axes_are_understood() -> None:
+    ident = Ident(3, 1, 2, 3)
+    fields = "+leftx:h0.2,-leftx:h0.8,lefty:a1~,rightx:a0,leftshoulder:+a2,rightshoulder:-a2,back:a3,start:b9,a:x0,dpup"
+    line = f"{ident.guid},Odd Pad,{fields},"
+    layout = parsed(line, [0x120], [0, 1, 2, 5, 16, 17])
+    pad = PipePad(ranges={0: STICK, 1: STICK, 2: STICK, 5: BYTE, 16: HAT, 17: HAT}, known=layout)
+    pad.axes[5] = 0
+    state = PadState(pad, 0.0)
+    assert set(layout.buttons) == {"lb", "rb", "back"}
+
+    def after(*records: tuple[int, int, int]) -> list[str]:
+        pad.send(1.0, *records)
+        return state.update()
+
+    assert after(move(16, 1)) == []
+    assert state.deflection("leftx") == 1.0
+    after(move(16, -1))
+    assert state.deflection("leftx") == -1.0
+    after(move(16, 0), move(1, 32767))
+    assert (state.deflection("leftx"), state.deflection("lefty")) == (0.0, -1.0)
+    assert after(move(2, 32767)) == ["lb"]
+    assert after(move(2, -32768)) == ["rb"]
+    assert not state.pressed("lb")
+    assert after(move(5, 255)) == ["back"]
+    pad.unplug()
+    pad.close()
+
+
 def test_pads_that_turn_by_z_are_understood() -> None:
     player = Player()
     player.pads = [PipePad(ranges={codes.ABS_X: STICK, codes.ABS_Y: STICK, codes.ABS_Z: Range(0, 255)})]
@@ -254,15 +446,15 @@ def test_a_pad_without_a_stick_never_moves_along_it() -> None:
 def test_records_may_arrive_in_pieces(cuts: list[int]) -> None:
     pad = PipePad()
     state = PadState(pad, 0.0)
+    pressed: list[str] = []
     data = RECORD.pack(5, 250000, EV_KEY, codes.BTN_TR, 1) + RECORD.pack(5, 250000, EV_ABS, codes.ABS_Y, 7)
-    pressed: list[int] = []
     for piece in [data[sum(cuts[:index]) : sum(cuts[: index + 1])] for index in range(len(cuts))]:
         pad.write(piece)
         pressed += state.update()
     pad.write(data[sum(cuts) :])
     pressed += state.update()
-    assert pressed == [codes.BTN_TR]
-    assert (state.axes[codes.ABS_Y], state.heard) == (7, 5.25)
+    assert pressed == ["rb"]
+    assert (state.deflection("lefty"), state.heard) == (STICK.deflection(7), 5.25)
     pad.unplug()
     pad.close()
 
@@ -291,8 +483,11 @@ def test_a_map_that_contradicts_itself_or_cannot_stop_is_refused(make: Callable[
 
 def test_the_screen_names_the_dead_man_first() -> None:
     rows = PadMap().table()
-    assert rows[0] == ("lb or rb", "hold to drive")
-    assert ("press right stick", "estop") in rows
+    assert rows[0] == ("LB or RB", "hold to drive")
+    assert ("right stick pressed", "estop") in rows
+    assert ("Square", "undo") in PadMap().table(printed(0x054C))
+    assert ("Triangle", "discard") in PadMap().table(printed(0x054C))
+    assert {*PadMap().deadman, *PadMap().events} <= set.intersection(*map(set, PRINTED.values()))
 
 
 def test_a_machine_without_input_devices_says_so(tmp_path: Path) -> None:

@@ -199,10 +199,62 @@ def test_every_direction_has_its_key(typist: Typist, action: str) -> None:
     assert typist.type(KEYS[action]).command.tolist() == [0.25 * forward, 0.08 * left, 0.6 * turn]
 
 
-@pytest.mark.parametrize("event", Event)
+@pytest.mark.parametrize("event", [event for event in Event if event is not Event.NOTE])
 def test_every_event_has_its_key(typist: Typist, event: Event) -> None:
     data = {"space": " ", "enter": "\r", "ctrl-d": "\x04"}.get(KEYS[event], KEYS[event])
     assert typist.type(data).events == (event,)
+
+
+def test_a_note_is_typed_and_what_is_typed_does_not_drive(typist: Typist) -> None:
+    typist.type("w")
+    begun = typist.type("m")
+    assert (begun.events, begun.engaged) == ((), False)
+    typing = typist.type("It_slipped_on wwy")
+    assert (typing.events, typing.engaged) == ((Event.ESTOP,), False)
+    assert not typing.command.any()
+    assert "It slipped onwwy" in typing.typing
+    assert not typist.type("\x7f\x7f").engaged
+    kept = typist.type("\r")
+    assert (kept.events, kept.note, kept.typing) == ((Event.NOTE,), "It slipped onw", "")
+    assert typist.type("w").engaged
+
+
+def test_an_empty_note_is_dropped(typist: Typist) -> None:
+    typist.type("m")
+    assert typist.type("_\r").events == ()
+    assert typist.type("y").events == (Event.SUCCESS,)
+
+
+def test_space_and_escape_stop_while_a_note_is_typed(typist: Typist) -> None:
+    typist.type("mslipped")
+    assert typist.type(" ").events == (Event.ESTOP,)
+    typist.type(b"\x1b")
+    assert typist.type().events == (Event.ESTOP,)
+    assert "slipped" in typist.type().typing
+
+
+def test_escape_stops_also_where_it_comes_as_a_single_byte(typist: Typist) -> None:
+    assert typist.type(b"\x1b").events == ()
+    assert typist.type().events == (Event.ESTOP,)
+    assert typist.type(b"\x1b[27u").events == (Event.ESTOP,)
+
+
+def test_an_arrow_that_comes_in_two_pieces_is_no_escape(typist: Typist) -> None:
+    assert typist.type(b"\x1b").events == ()
+    assert typist.type(b"[A").events == ()
+
+
+@pytest.mark.parametrize(("letter", "moves"), [("ц", 0), ("Ц", 0), ("ф", 2), ("ς", 0), ("α", 2)])  # noqa: RUF001
+def test_another_alphabets_keys_drive_by_their_place(typist: Typist, letter: str, moves: int) -> None:
+    assert typist.type(letter).command[moves] > 0
+
+
+def test_a_terminal_that_knows_the_place_and_the_text_of_a_key_says_both(typist: Typist) -> None:
+    typist.type(b"\x1b[?31u")
+    assert typist.type(b"\x1b[1094::119;1;1094u").command[0] > 0
+    typist.type(b"\x1b[1094::119;1:3u")
+    typist.type(b"\x1b[109;1;109u\x1b[109;1:3u")
+    assert "Ц" in typist.type(b"\x1b[1094:1062:119;2;1062u").typing
 
 
 def test_a_repeating_key_asks_once_but_the_e_stop_every_time(typist: Typist) -> None:
@@ -321,9 +373,15 @@ def test_the_terminal_is_put_back_whatever_kills_us(number: signal.Signals) -> N
 
 def test_the_default_keys_name_every_action_once() -> None:
     rows = KeyMap().table()
-    assert len(rows) == len(ACTIONS) == len({key for key, _ in rows})
+    assert len(rows) == len(ACTIONS) + 1 == len({key for key, _ in rows})
+    assert ("escape", "estop") in rows
     assert ("space", "estop") in rows
     assert ("q", "arc left") in rows
+
+
+def test_escape_cannot_be_given_away() -> None:
+    with pytest.raises(OperatorError, match="always stops"):
+        KeyMap().remapped(["stop=escape"])
 
 
 def test_keys_can_be_changed() -> None:

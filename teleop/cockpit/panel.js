@@ -12,7 +12,7 @@ const STATES = { idle: "ready", recording: "● REC", stopped: "ended", done: "f
 const SILENT = 0.5; // s without a tick
 const LOOKBACK = 5; // s over which lost ticks are counted
 const ROOM = 10; // minutes of disk that are worth a warning
-const HOW = matchMedia("(pointer: coarse)").matches ? "touch a stick" : "hold a key or LB";
+const FINGERS = matchMedia("(pointer: coarse)").matches;
 
 export const $ = (id) => document.getElementById(id);
 
@@ -55,16 +55,36 @@ export class Panel {
     text("mode-why", this.why(status, driver, steering));
   }
 
+  // What to do next.
   why(status, driver, steering) {
-    if (this.mode === "safety" || status.stopped) return driver === "you" ? "see to the robot, then re-arm" : "the driver may re-arm";
+    if (status.state === "done") return "nothing is left to do here";
+    if (this.stopped(status)) return driver === "you" ? "see to the robot, then press Re-arm" : "the driver may re-arm";
     if (status.taken) return `takeover ${status.takeover}${status.reason === "person" ? "" : `: ${status.reason}`}; hand back to go on`;
     if (status.state === "asked") return "do what is said below, then press Success";
-    if (driver !== "you") return driver === "other" ? "another page has the wheel" : "nobody has the wheel";
+    if (driver !== "you") return driver === "other" ? "you watch: another page has the wheel" : "press Take the wheel to drive";
     if (status.state === "busy") return "nothing to do for you now";
     if (!steering.attentive) return "click this page to drive";
-    if (!status.armed) return "let go of everything for a moment";
     if (this.mode === "human") return "let go to stop";
-    return this.mode === "policy" ? `${HOW} to take over` : `${HOW} to drive`;
+    if (steering.stuck && this.mode === "hold") return "let go first, then hold again";
+    if (!status.armed) return "let go of everything for a moment";
+    if (this.complete(status)) return "judge the last episode, or press End";
+    return `${how(steering.pad)} to ${this.mode === "policy" ? "take over" : "drive"}`;
+  }
+
+  stopped(status) {
+    return this.mode === "safety" || status.stopped;
+  }
+
+  // Whether all that was to be recorded is, and only the last label is open.
+  complete(status) {
+    return status.enough > 0 && status.kept >= status.enough && status.state === "stopped";
+  }
+
+  // What there is in the end.
+  summary() {
+    const status = this.view?.status;
+    if (!status || !/^(idle|stopped|done|recording)$/.test(status.state)) return "";
+    return `${status.kept}${status.enough ? ` of ${status.enough}` : ""} episodes kept`;
   }
 
   recording(status) {
@@ -92,7 +112,7 @@ export class Panel {
     this.fact("tilt", sample.tilt === null ? "no IMU" : `${((sample.tilt * 180) / Math.PI).toFixed(0)}°`, sample.tilt > 0.5 ? "bad" : "");
     this.fact("disk", view.disk === null ? "–" : time(view.disk), view.disk < ROOM ? "bad" : "");
     this.fact("speed", `${(scale * 100).toFixed(0)} %`, "");
-    this.fact("gate stops", String(status.gate_stops), status.gate_stops ? "warn" : "");
+    this.fact("stops", String(status.stops), status.stops ? "warn" : "");
     this.fact("pages", String(view.pages), "");
   }
 
@@ -138,18 +158,30 @@ export class Panel {
   }
 
   // The one thing that a person must know now; null when there is none.
-  trouble(over) {
-    if (over) return ["bad", over];
+  trouble(over, pad) {
+    if (over) return [over.failed ? "bad" : "info", over.text];
     if (!this.link.open) return ["bad", "No link to the robot's computer: it was told to let go. Trying again; check the network or the tunnel."];
     const { view } = this;
     if (!view?.status) return ["warn", "The robot is being started; this takes some seconds."];
-    if (view.status.request) return ["help", `Help is asked: ${view.status.request}. ${HOW[0].toUpperCase()}${HOW.slice(1)}, or press Take over.`];
-    if (view.since > SILENT) return ["warn", `No tick for ${view.since.toFixed(0)} s: the robot is being made ready, or the program hangs.`];
-    const lines = [...view.status.warnings];
+    const { status } = view;
+    if (status.state === "done") return ["info", "Finished. What was recorded is being saved: wait until this page says that the session is over."];
+    const stop = this.stopped(status) ? [status.cause || "the robot was stopped", status.refused && `re-arming was refused: ${status.refused}`].filter(Boolean) : [];
+    if (view.since > SILENT) return ["warn", [...stop, `No tick for ${view.since.toFixed(0)} s: the robot is being made ready, or the program is at work. If that lasts, look at the terminal.`].join(" · ")];
+    if (status.request && !stop.length) return ["help", `Help is asked: ${status.request}. ${capital(how(pad))}, or press Take over.`];
+    const lines = [...stop, ...status.warnings.filter((line) => !stop.includes(line))];
     if (view.disk !== null && view.disk < ROOM) lines.push(`the disk is full in ${time(view.disk)} of recording: make room`);
-    if (lines.length) return [this.mode === "safety" ? "bad" : "warn", lines.join(" · ")];
-    return view.status.hint ? ["info", view.status.hint] : null;
+    if (lines.length) return [stop.length ? "bad" : "warn", lines.join(" · ")];
+    if (this.complete(status)) return ["info", `All ${status.enough} episodes are recorded. The session ends by itself in ${Math.ceil(status.undo_left)} s; until then the last label can be changed.`];
+    return status.hint ? ["info", status.hint] : null;
   }
+}
+
+function how(pad) {
+  return FINGERS ? "touch a stick" : pad ? `hold a key or ${pad}` : "hold a key";
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 function text(id, value) {

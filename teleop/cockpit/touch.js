@@ -10,6 +10,11 @@ export class Touch {
     for (const stick of this.sticks) stick.drop();
   }
 
+  // Let go of a stick whose pointer the browser gave to somebody else.
+  watch() {
+    for (const stick of this.sticks) stick.watch();
+  }
+
   device() {
     const [walk, turn] = this.sticks;
     return {
@@ -53,6 +58,10 @@ class Stick {
     const y = (event.clientY - box.top - box.height / 2) / reach;
     const far = Math.max(1, Math.hypot(x, y));
     this.put(x / far, y / far);
+  }
+
+  watch() {
+    if (this.held && !this.element.hasPointerCapture(this.pointer)) this.drop();
   }
 
   drop() {
