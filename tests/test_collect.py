@@ -110,7 +110,7 @@ def test_a_person_drives_labels_changes_their_mind_and_quits(tmp_path: Path) -> 
     for _ in range(3):
         person.presses(b"w")
         person.sees(b"driving")
-    person.presses(b"my")
+    person.presses(b"mit_slipped\ry")
     person.sees(b"success, 30 s to change")
     person.presses(b"u")
     person.sees(b"unlabelled")
@@ -123,7 +123,7 @@ def test_a_person_drives_labels_changes_their_mind_and_quits(tmp_path: Path) -> 
     episode = read_episode(tmp_path / "episode_000000.mcap")
     assert episode.outcome == "failure"
     note = json.loads((tmp_path / "notes.jsonl").read_text())
-    assert (note["episode"], note["text"]) == (0, "")
+    assert (note["episode"], note["text"]) == (0, "it slipped")
     assert 0 < note["seconds"] <= episode.seconds
     assert np.nanmax(episode.wanted.command[:, 0]) > 0
 
