@@ -109,6 +109,24 @@ class BenchRecorder:
 
 
 @dataclass(frozen=True)
+class BenchDisk:
+    """Whether reasons, labels, notes and takeovers on the disk are what random sessions showed, whatever was killed."""
+
+    sessions: Count = 200
+    """How many sessions."""
+    seed: int = 0
+    """Of everything that is drawn."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures."""
+        from launch.bench_disk import measure
+
+        return measure(self.sessions, self.seed)
+
+
+@dataclass(frozen=True)
 class Loop(BenchLoop):
     """How punctual the 20 Hz loop is on the twin: with a camera, recording, and busy neighbours."""
 
@@ -227,6 +245,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "cockpit": CockpitBench,
     "sac": BenchSac,
     "ends": BenchEnds,
+    "disk": BenchDisk,
     "all": BenchAll,
 }
 

@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 from launch.deploy import terminable
 from launch.session_files import Noter, Relabel
 from launch.takeover_log import Keeper, TakeoverLog
+from robot.episode_info import Outcome
 from robot.episode_takeovers import Stretch
 from robot.fake import FakeRobot
 from robot.recorder import Recorder
@@ -90,6 +91,7 @@ class Teller:
         self.ended: int | None = None
         """Number of the one before."""
         self._last: dict[str, object] = {}
+        self._episodes: dict[int, dict[str, object]] = {}
 
     def tell(self, kind: str, key: object, value: object) -> None:
         """Say that `kind` of `key` is `value` from now on, if it is news."""
@@ -98,6 +100,16 @@ class Teller:
             self._last[name] = value
             line = {"time": time.monotonic(), "kind": kind, "key": key, "value": value}
             os.write(self._descriptor, json.dumps(line).encode() + b"\n")
+
+    def show(self, index: int, facts: dict[str, object]) -> None:
+        """Say what an episode is."""
+        self._episodes[index] = facts
+        self.tell("episode", index, facts)
+
+    def judge(self, index: int, outcome: Outcome) -> None:
+        """Say what an episode was called, though something else may be shown by the end of the tick."""
+        if index in self._episodes:
+            self.show(index, self._episodes[index] | {"outcome": outcome})
 
 
 def session(folder: Path, seed: int, descriptor: int) -> None:
@@ -133,13 +145,17 @@ def _opened(stack: contextlib.ExitStack, recorder: Recorder, folder: Path, perso
         note(index, seconds, text)
         teller.tell("note", text, index)
 
+    def judged(index: int, outcome: Outcome) -> None:
+        relabel(index, outcome)
+        teller.judge(index, outcome)
+
     def kept(stretch: Stretch) -> None:
         keeper(stretch)
         key = f"{stretch.episode} {stretch.takeover} {stretch.first}"
         teller.tell("takeover", key, asdict(stretch))
 
     config = SessionConfig(longest=2.0, undo=1.5)
-    made = Session(recorder, relabel, lambda: person.intent, config, note=noted, cause=lambda: "drawn")
+    made = Session(recorder, judged, lambda: person.intent, config, note=noted, cause=lambda: "drawn")
     log = TakeoverLog(stack.enter_context(made), lambda: person.taken, kept)
     return made, stack.enter_context(log)
 
@@ -157,7 +173,7 @@ def _show(run: Run, recorder: Recorder, teller: Teller) -> None:
     for index, (outcome, reason) in shown.items():
         if index is not None:
             id = recorder.ids[f"episode_{index:06d}.mcap"]
-            teller.tell("episode", index, {"id": id, "outcome": outcome, "reason": reason})
+            teller.show(index, {"id": id, "outcome": outcome, "reason": reason})
 
 
 def _drive(run: Run, recorder: Recorder, person: Person, teller: Teller, count: int, end: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,31 @@ def test_sealing_keeps_every_whole_tick_and_says_why_it_ended(tmp_path: Path) ->
     assert verify(path) == []
     assert read_episode(path).end == End("unlabelled", "interrupted", 20, 0, "power cut")
     assert leftovers(tmp_path) == []
+
+
+def test_sealing_keeps_the_last_facts_of_an_episode_that_only_lacked_its_name(tmp_path: Path) -> None:
+    path = record(tmp_path, 20, outcome="failure")
+    path.rename(partial(path))
+    assert seal(path, "a crash") == 20
+    assert verify(path) == []
+    assert read_episode(path).end == End("failure", ticks=20)
+
+
+def test_sealing_overwrites_no_finished_episode(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    shutil.copy(record(tmp_path / "..", 7, index=9), path)
+    assert seal(path, "a crash") == 20
+    assert len(read_episode(path)) == 7
+    assert len(read_episode(path.with_name("episode_000001.mcap"))) == 20
+
+
+def test_unfinished_episodes_have_digests_of_their_own_that_change_as_they_grow(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    first = read_episode(partial(path)).digest
+    writer = EpisodeWriter.resume(path)
+    fill(writer, ticks(31), first=20)
+    writer.close()
+    assert "" != first != read_episode(partial(path)).digest
 
 
 class Trace(AppendFile):

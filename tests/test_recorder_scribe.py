@@ -8,6 +8,7 @@ import pytest
 from recordings import fill, flip, new_frames, record, small_spec, start, ticks
 from test_episode_reading import same_ticks
 
+from robot import recorder_scribe
 from robot.episode import read_episode
 from robot.episode_info import End, Outcome
 from robot.episode_layout import Layout
@@ -210,3 +211,60 @@ def test_closing_completes_what_is_open_and_nothing_else(rig: Rig, tmp_path: Pat
     assert read_episode(tmp_path / "episode_000000.mcap").end == End(
         "unlabelled", "interrupted", 5, detail="control lost"
     )
+
+
+def test_a_disk_that_fails_at_the_very_end_leaves_one_ending_and_no_success(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    fsync, path = os.fsync, tmp_path / "episode_000000.mcap"
+
+    def fail_once(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    rig.scribe.finish(Finish(5, "success", "success", 5))
+    assert verify(path) == []
+    assert path.read_bytes().count(b"leash.end") == 2, "once in the data, once in the index"
+    assert read_episode(path).end == End("unlabelled", "fault", 5, detail="disk failed: Input/output error")
+    assert rig.heard(Failed) == [Failed(0, f"cannot write to {tmp_path}: Input/output error")]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.ENOTSUP])
+def test_a_file_system_that_syncs_no_folder_completes_episodes_all_the_same(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fsync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(number, os.strerror(number))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    rig.scribe.begin(Begin(0, {}))
+    rig.feed(5)
+    rig.scribe.finish(Finish(5, "success", "success", 5))
+    assert read_episode(tmp_path / "episode_000000.mcap").outcome == "success"
+    assert not rig.heard(Failed)
+
+
+def test_a_backlog_is_flushed_in_groups_of_a_megabyte(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_scribe, "GROUP", 5000)
+    rig.scribe.begin(Begin(0, {}))
+    rig.scribe.due(1e9)
+    rig.feed(5)
+    rig.scribe.due(1e9)
+    assert rig.heard(Safe)[-1] == Safe(4)
+
+
+def test_an_episode_whose_clock_was_told_by_the_session_keeps_that_time(rig: Rig, tmp_path: Path) -> None:
+    rig.scribe.begin(Begin(0, {}, "its own", "2026-01-01T00:00:00.000+00:00", 17))
+    rig.feed(2)
+    rig.scribe.finish(Finish(2, "success", "success", 2))
+    begun = read_episode(tmp_path / "episode_000000.mcap").start
+    assert (begun.id, begun.clock_offset, begun.created) == ("its own", 17, "2026-01-01T00:00:00.000+00:00")
