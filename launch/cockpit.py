@@ -144,7 +144,7 @@ class Panel:
             yield rig.drive.trouble
         if isinstance(robot, Pupper) and (report := robot.gate).latched and not rig.drive.stopped:
             yield f"the gate stopped the robot: {report.cause}; {self._remedy}"
-        if rig.drive.stopped:
+        if rig.drive.stopped and not rig.refusal:
             yield self._remedy
         if policy := self._policy():
             yield policy

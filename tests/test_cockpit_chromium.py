@@ -308,7 +308,7 @@ def test_a_pad_that_the_browser_does_not_know_does_nothing_and_the_page_says_so(
 ) -> None:
     context.add_init_script(UNKNOWN)
     page = opened(context, shown)
-    expect(page.locator("#pads")).to_contain_text("Odd Pad: this browser does not know its buttons, so it does nothing")
+    expect(page.locator("#pads")).to_contain_text("Odd Pad: unknown to this browser. It does nothing, not even stop")
     rested(shown)
     for button in range(13):
         tapped(page, button)

@@ -73,7 +73,7 @@ export class Mapping {
   show() {
     const unknown = this.pads.unmapped().filter(({ id }) => !this.away.has(id));
     $("pads").hidden = !unknown.length || this.mapper !== null;
-    if (unknown.length) $("pads-text").textContent = `${title(unknown[0].id)}: this browser does not know its buttons, so it does nothing, not even stop.`;
+    if (unknown.length) $("pads-text").textContent = `${title(unknown[0].id)}: unknown to this browser. It does nothing, not even stop, until it is mapped.`;
     $("mapper").hidden = this.mapper === null;
     if (this.mapper) $("mapper-text").textContent = this.mapper.text;
     $("mapper-skip").hidden = !this.mapper?.optional;
