@@ -71,10 +71,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
         spec = load_spec(load_plan(options.robot, options.plan).spec)
         with RemotePolicy(name, spec, keys=keys) as remote:
             return _needs_imu(remote.manifest, name, options)
-    if not Path(name).is_file():
-        raise PolicyError(
-            f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
-        )
+    _check_there(name)
     require("torch")
     return _needs_imu(read_manifest(Path(name)), name, options)
 
@@ -110,6 +107,17 @@ def check_below(name: str, gait: str) -> None:
     raise PolicyError(f"{name} moves the joints itself, so there is nothing below it; leave out --gait {gait}")
 
 
+def _check_there(name: str) -> None:
+    """Raise PolicyError where a policy is no file, saying what it is instead."""
+    path = Path(name)
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise PolicyError(f"{name} is a folder; give a policy file (.safetensors)")
+    what = "a link to nothing" if path.is_symlink() else "not there"
+    raise PolicyError(f"policy file {name} is {what}; give a file, an endpoint (tcp://...), or {', '.join(SCRIPTED)}")
+
+
 @contextlib.contextmanager
 def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "trot") -> Iterator[Brain]:
     """Open `trot`, `stand`, a policy file, or a server's endpoint (tcp://..., ipc://...).
@@ -131,10 +139,7 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait
 @contextlib.contextmanager
 def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[str]:
     """Serve a policy file in a process of its own for the length of the block; yields its endpoint."""
-    if not Path(name).is_file():
-        raise PolicyError(
-            f"no policy file {name!r}; give a file, an endpoint (tcp://...), or one of {sorted(SCRIPTED)}"
-        )
+    _check_there(name)
     require("torch")
     with socket_folder("leash-") as folder:
         endpoint = f"ipc://{folder}/policy"

@@ -25,6 +25,7 @@ from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
 from launch.robots import camera_sources, told_camera
+from launch.shipped import DynamicsFile
 from robot.calibration import Calibration, load_calibration
 from robot.camera import open_camera
 from robot.errors import CameraError, GateLatched, PortError, UsageError
@@ -50,7 +51,7 @@ class MachineOptions:
     """What this machine is called; its serial number if left out."""
     store: Path = Path("calibrations")
     """Folder of all calibrations, one folder a machine."""
-    dynamics: Path | None = None
+    dynamics: DynamicsFile = None
     """YAML with the errors, masses, friction and latencies of the twin."""
     seed: int = 0
     """Seed of the twin's noise."""

@@ -1,7 +1,6 @@
 """Where calibrations live: one folder a machine, one file a version, nothing ever overwritten."""
 
 import contextlib
-import os
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from serial.tools import list_ports
 
 from robot.calibration import Calibration, dump_calibration, load_calibration
 from robot.errors import CalibrationError
+from robot.new_file import publish
 from robot.spec import Spec
 
 
@@ -55,7 +55,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             draft.write_text(dump_calibration(new))
             load_calibration(draft, self._spec)
-            os.link(draft, path)
+            publish(draft, path)
         except OSError as error:
             raise CalibrationError(f"cannot write {path}: {error.strerror}; name another --store") from None
         finally:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import UsageError
+from robot.settings import at, explained, split
 
 T = TypeVar("T")
 Seconds = Annotated[float, Meta(gt=0, le=1e6)]
@@ -38,4 +39,7 @@ def _check(name: str, value: object, hint: object) -> None:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        raise UsageError(f"--{name.replace('_', '-')} {value}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+        what, place = split(error)
+        said = explained(what, (), object, at(list(value) if isinstance(value, tuple) else value, place))
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
+        raise UsageError(f"--{name.replace('_', '-')} {shown}: {said}") from None

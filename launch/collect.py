@@ -16,6 +16,7 @@ from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
 from launch.session_files import full, outcomes
+from launch.shipped import PolicyName
 from policies.dart import Noise
 from robot.types import Policy
 from teleop.drive import Drive
@@ -33,7 +34,7 @@ class Collect:
     """Where the episodes go."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
-    policy: str = "trot"
+    policy: PolicyName = "trot"
     """What walks while the operator says where to: `trot`, a policy file, or a server's endpoint."""
     episodes: int = 10
     """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""

@@ -20,6 +20,7 @@ from launch.deploy import terminable
 from launch.operators import OperatorOptions
 from launch.options import parsed
 from launch.output import console, emit
+from launch.shipped import PolicyName
 from launch.stopping import STOPPED
 from launch.track_pool import TrackPool
 from launch.track_score import attempts
@@ -47,7 +48,7 @@ class Dagger:
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(
         default_factory=lambda: OperatorOptions(("scripted",))
     )
-    gait: str = "trot"
+    gait: PolicyName = "trot"
     """What walks below: `trot`, or the file of a policy that follows commands."""
     out: Path = Path("runs/track")
     """Folder for recordings, policies, the report and the state of the run."""

@@ -19,6 +19,7 @@ from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
+from launch.shipped import PolicyName
 from launch.startup import interrupt
 from robot.episode_info import Reason
 from robot.loop import run
@@ -31,9 +32,9 @@ from teleop.brake import Brake, Stoppable
 class Deploy:
     """Let a policy drive a robot: `leash deploy trot --robot twin --command 0.25 0 0 --seconds 10`."""
 
-    policy: Annotated[str, tyro.conf.Positional]
+    policy: Annotated[PolicyName, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server such as tcp://127.0.0.1:5555."""
-    gait: str = "trot"
+    gait: PolicyName = "trot"
     """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)

@@ -21,6 +21,7 @@ from launch.options import parsed
 from launch.output import console, emit
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
+from launch.shipped import PolicyName
 from robot.errors import PolicyError, RobotError, UsageError
 from teleop.brake import Stoppable
 
@@ -29,9 +30,9 @@ from teleop.brake import Stoppable
 class Eval:
     """Measure a policy on a simulated robot: `leash eval trot --robot twin --command 0.25 0 0 --json`."""
 
-    policy: Annotated[str, tyro.conf.Positional]
+    policy: Annotated[PolicyName, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server."""
-    gait: str = "trot"
+    gait: PolicyName = "trot"
     """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""

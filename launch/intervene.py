@@ -22,6 +22,7 @@ from launch.output import console, emit
 from launch.rig import rigged
 from launch.robots import Opened, RobotOptions
 from launch.session_files import full, outcomes
+from launch.shipped import PolicyName
 from launch.takeover_log import Keeper, TakeoverLog
 from robot.errors import UsageError
 from robot.types import Policy, Tick
@@ -59,14 +60,14 @@ class Intervene:
     command goes on where it left off.
     """
 
-    policy: Annotated[str, tyro.conf.Positional]
+    policy: Annotated[PolicyName, tyro.conf.Positional]
     """What drives: `trot`, a policy file, or a server's endpoint."""
     folder: Annotated[Path, tyro.conf.Positional]
     """Where the episodes go; takeovers.jsonl beside them says why each takeover happened."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
     calls: Annotated[Calls, tyro.conf.OmitArgPrefixes] = field(default_factory=Calls)
-    gait: str = "trot"
+    gait: PolicyName = "trot"
     """What walks while the person says where to, and below a policy that steers by a camera: `trot`, or the file of a
     policy that follows commands."""
     command: Command = (0.2, 0.0, 0.0)

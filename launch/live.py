@@ -39,6 +39,7 @@ from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
 from launch.robots import Opened, RobotOptions, known_calibration, open_robot
+from launch.shipped import LivePlanFile
 from policies.checkpoint import check_writable, read_manifest
 from policies.freshness import Fresh
 from policies.gait import Trot
@@ -73,7 +74,7 @@ class TrainLive:
 
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=nobody)
-    config: Path | None = None
+    config: LivePlanFile = None
     """YAML with the task, the reward and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/live")
     """Folder for the policy, the checkpoint and curves for TensorBoard."""

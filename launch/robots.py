@@ -12,6 +12,7 @@ from msgspec.structs import replace as replace_struct
 from launch.calibration_store import choose, serial_number
 from launch.output import console
 from launch.plan import Plan, load_plan
+from launch.shipped import DynamicsFile
 from robot.address import shown
 from robot.calibration import Calibration
 from robot.camera import CameraProcess, open_camera
@@ -37,7 +38,7 @@ class RobotOptions:
     """Calibration of this machine: its folder under `calibrations`, for the newest one, or a file."""
     accept_calibration: Annotated[str, Meta(pattern=r"^[0-9a-f]*$", max_length=64)] = ""
     """Let a policy drive that learned with another calibration than this machine's: the hash of that one."""
-    dynamics: Path | None = None
+    dynamics: DynamicsFile = None
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
     boot: Literal["cold", "homed"] = "homed"
     """Whether a twin goes through its power-up and homing first, or has just done so."""

@@ -13,6 +13,7 @@ import tyro
 from launch.brain import SCRIPTED, check_below
 from launch.options import parsed
 from launch.output import console
+from launch.shipped import PolicyName
 from launch.startup import note
 from policies.keys import server_keys
 from policies.manifest import describe
@@ -25,11 +26,11 @@ from robot.spec import load_spec
 class Serve:
     """Answer robots that ask a policy what to do: `leash serve walk.safetensors --endpoint tcp://127.0.0.1:5555`."""
 
-    policy: Annotated[str, tyro.conf.Positional]
+    policy: Annotated[PolicyName, tyro.conf.Positional]
     """A policy file, `trot` or `stand`."""
     endpoint: str = "tcp://127.0.0.1:5555"
     """Where to be reached: ipc:///path/to/socket, tcp://127.0.0.1:PORT, or with keys tcp://0.0.0.0:PORT."""
-    gait: str = "trot"
+    gait: PolicyName = "trot"
     """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
     keys: Path | None = None
     """Folder with this server's keys and the robots that may call (`leash keys new`)."""

@@ -18,6 +18,7 @@ from launch.checked import Count
 from launch.demos import OUTCOMES, Learnable, Recorded, imitable
 from launch.output import console
 from launch.sac_plan import SacPlan, load_plan
+from launch.shipped import PlanFile
 from policies.checkpoint import read_manifest
 from policies.manifest import check_fits
 from policies.sac_checkpoint import Checkpoint, check_same, load_checkpoint
@@ -44,7 +45,7 @@ class TrainSac:
     The folder gets the best policy, a checkpoint to go on from, curves for TensorBoard and a report.
     """
 
-    config: Path | None = None
+    config: PlanFile = None
     """YAML with the task, the randomization and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/sac")
     """Folder for everything that is written."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from launch.options import parsed
 from launch.output import console, emit
+from launch.shipped import DynamicsFile
 from launch.startup import interrupt
 from robot.errors import RobotError
 from sim.firmware import Variant
@@ -21,7 +22,7 @@ LOOK_AGAIN = 0.2
 class Config:
     """A simulated Pupper v2 that a client cannot tell from a Teensy. Prints its serial port, and runs until Ctrl-C."""
 
-    dynamics: Path | None = None
+    dynamics: DynamicsFile = None
     """YAML with the masses, friction, latencies, bit errors and so on; see launch/twin_nominal.yaml for all keys."""
     link: Path | None = None
     """Make a symbolic link to the port here, and remove it at the end."""

@@ -114,15 +114,17 @@ def _check_file(path: Path) -> None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise PolicyError(f"{path} is not a file")
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no ordinary file"
+            raise PolicyError(f"{path} is {kind}; give a policy file, as `leash train` writes it (.safetensors)")
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
     except OSError as error:
-        raise PolicyError(f"cannot read {path}: {error.strerror}") from None
+        raise PolicyError(f"cannot read {path}: {error.strerror}; give a policy file (.safetensors)") from None
     if status.st_size > MAX_FILE:
         raise PolicyError(f"{path} has {status.st_size} bytes; a policy file has at most {MAX_FILE}")
     if header > min(MAX_HEADER, status.st_size - 8):
-        raise PolicyError(f"{path} is no policy file: it announces a header of {header} bytes")
+        what = "it is empty" if status.st_size == 0 else "it is something else, or cut short"
+        raise PolicyError(f"{path} is no policy file: {what}; give one that `leash train` wrote (.safetensors)")
 
 
 def _check_shapes(path: Path, found: Mapping[str, Any], shapes: Shapes) -> None:

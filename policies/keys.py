@@ -17,6 +17,7 @@ import zmq
 import zmq.auth
 
 from robot.errors import ServerError
+from robot.new_file import publish
 
 SERVER = "server"
 ALLOWED = "allowed"
@@ -96,9 +97,9 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
+        publish(Path(temporary), path)
     finally:
-        Path(temporary).unlink()
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _load_secret(path: Path) -> tuple[bytes, bytes]:

@@ -16,6 +16,7 @@ from robot.gate_config import gate_config
 from robot.gate_link import GateLink, Link
 from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
+from robot.port_names import whereabouts
 from robot.posture import folding, lying_down, standing_up
 from robot.pupper_wire import JOINTS, Telemetry
 from robot.spec import Spec
@@ -253,7 +254,8 @@ class Pupper:
                 break
             if passed > (HOMING if report.frame else SILENCE):
                 seen = report.waiting + (f", it says {report.line!r}" if report.line else "")
-                raise RobotError(f"{self._port} is not ready after {passed:.0f} s: {seen}; power-cycle the robot")
+                remedy = whereabouts(self._port, self._calibration.serial) or "power-cycle the robot"
+                raise RobotError(f"{self._port} is not ready after {passed:.0f} s: {seen}; {remedy}")
         if self._needs_imu and self._newest().imu is None:
             raise RobotError(f"the policy needs an IMU but {self._port} sends zeros; flash firmware that has it on")
 

@@ -285,7 +285,7 @@ def test_eval_walks_a_grid_on_both_engines(tmp_path: Path, capsys: pytest.Captur
         (["trot", "--grid", "unseen", "--seed", "-1"], "seed"),
         (["trot"], "mean nothing without --grid"),
         (["trot", "--grid", "unseen", "--episodes", "5"], "--grid has --draws"),
-        (["gallop", "--grid", "unseen"], "no policy file 'gallop'"),
+        (["gallop", "--grid", "unseen"], "no policy is called 'gallop'"),
         (["trot", "--grid", "unseen", "--seconds", "0.5"], "leaves nothing"),
     ],
 )

@@ -1,0 +1,121 @@
+"""The command line under unkind circumstances: mistakes, closed streams, signals, names from any folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from forked import Ran, forked
+
+from launch.checked import Command, checked
+from launch.deploy import Deploy
+from launch.shipped import FOLDER, policy_named, settings_named
+from launch.startup import received
+from policies.shipped import WALK
+from robot.errors import UsageError
+
+LEASH = str(Path(sys.executable).with_name("leash"))
+MISTAKES = {
+    "colect": "no command is called 'colect'; did you mean `collect`?",
+    "deploy": "missing POLICY",
+    "deploy trot --secnds 3": "unknown --secnds; did you mean --seconds?",
+    "deploy trot --seconds x": "--seconds x: give FLOAT",
+    "deploy trot --seconds": "--seconds: a value is missing",
+    "deploy trot --robot moon": "--robot moon: choose one of 'sim', 'twin', 'pupper'",
+    "deploy trot extra": "unknown extra",
+    "deploy trot --command 99 0 0": "--command 99.0 0.0 0.0: 99.0 is out of bounds; give a number <= 10.0",
+    "deploy pupper_wak": "no policy is called 'pupper_wak'; did you mean `pupper_walk`?",
+    "deploy FOLDER": "is a folder; give a policy file",
+    "deploy FOLDER/text": "is no policy file: it is something else, or cut short",
+    "deploy FOLDER/empty": "is no policy file: it is empty",
+    "deploy FOLDER/broken": "is a link to nothing",
+    "eval trot --command 1 2": "--command 1 2: give FLOAT FLOAT FLOAT",
+    "data": "say what: list, show",
+    "data label x foo": "foo: choose one of",
+    "twin --dynamics twin_nominl": "no settings file 'twin_nominl'; did you mean `twin_nominal`?",
+    "twin --dynamics FOLDER": "Is a directory; give a YAML file",
+    "collect": "missing PATH",
+    "calibrate jonts": "no calibration of 'jonts'",
+}
+
+
+@pytest.fixture(scope="module")
+def mistakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "text").write_text("a letter to a friend\n")
+    (folder / "empty").touch()
+    (folder / "broken").symlink_to("nowhere")
+    lines = [words.replace("FOLDER", str(folder)).split() for words in MISTAKES]
+    return dict(zip(MISTAKES, forked(lines, folder), strict=True))
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(mistakes: dict[str, Ran], words: str) -> None:
+    ran = mistakes[words]
+    assert MISTAKES[words] in ran.err
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert not any(odd in ran.err for odd in ("Traceback", "$", "PosixPath", "None", "typing.", "class"))
+
+
+@pytest.mark.parametrize("words", ["--help", "deploy --help", "--version"])
+def test_a_reader_that_leaves_is_no_fault(words: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run([LEASH, *words.split()], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (141, "")
+
+
+def test_closed_streams_and_a_narrow_dumb_latin_terminal_do_not_matter() -> None:
+    closed = subprocess.run(["sh", "-c", f"{LEASH} data list /nowhere <&- >&- 2>&-"], timeout=60)
+    assert closed.returncode == 2
+    plain = os.environ | {"TERM": "dumb", "COLUMNS": "40", "PYTHONIOENCODING": "ascii"}
+    narrow = subprocess.run([LEASH, "deploy", "--help"], env=plain, capture_output=True, text=True, timeout=60)
+    assert (narrow.returncode, narrow.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [0.15, 0.6, 2.0])
+def test_a_signal_at_any_moment_ends_a_command_quietly(number: signal.Signals, after: float) -> None:
+    words = [LEASH, "serve", "trot", "--endpoint", "tcp://127.0.0.1:*"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(after)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert process.returncode in {128 + number, -number}  # the latter before the interpreter has begun
+
+
+def test_shipped_files_have_names_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pupper_walk", "pupper_walk.yaml", "launch/pupper_walk.yaml"):
+        assert settings_named(name, "pupper_*.yaml") == FOLDER / "pupper_walk.yaml"
+    assert policy_named("pupper_walk") == str(WALK)
+    assert [policy_named(name) for name in ("trot", "tcp://there:1", "a/b.safetensors")] == [
+        "trot", "tcp://there:1", "a/b.safetensors",
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_there_wins_over_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pupper_walk", "pupper_walk.yaml"):
+        Path(name).touch()
+        assert settings_named(name, "pupper_*.yaml") == Path(name)
+    assert policy_named("pupper_walk") == "pupper_walk"
+
+
+def test_unknown_names_are_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean `pupper_walk`"):
+        policy_named("puper_walk")
+    with pytest.raises(UsageError, match="known are"):
+        settings_named("zzz", "twin_*.yaml")
+
+
+def test_a_bound_is_named_without_the_librarys_own_terms() -> None:
+    far: Command = (0.0, 0.0, 12.0)
+    with pytest.raises(UsageError, match=r"^--command 0.0 0.0 12.0: 12.0 is out of bounds; give a number <= 10.0$"):
+        checked(Deploy("trot", command=far))
+    assert received == []
