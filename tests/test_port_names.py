@@ -4,14 +4,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from serial.tools import list_ports
 
-from robot import port_names
 from robot.port_names import whereabouts
 
 
 def attach(monkeypatch: pytest.MonkeyPatch, **serials: str) -> None:
     found = [SimpleNamespace(device=f"/dev/{name}", serial_number=serial) for name, serial in serials.items()]
-    monkeypatch.setattr(port_names.list_ports, "comports", lambda: found)
+    monkeypatch.setattr(list_ports, "comports", lambda: found)
 
 
 def test_a_port_that_is_there_needs_no_word(tmp_path: Path) -> None:
