@@ -1,23 +1,31 @@
 """How commands speak: tables for people, one JSON object on the last line of standard output for programs."""
 
 import math
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import numpy as np
 from rich.console import Console
 
+from launch.outlet import Outlet
 from robot.errors import UsageError
 
-console = Console(stderr=True)
-"""Progress and prose go to standard error, so that standard output stays parseable."""
+outlet = Outlet()
+
+console = Console(file=cast(TextIO, outlet))
+"""Progress and prose go to standard error, so that standard output stays parseable; nobody waits for it."""
+
+# Figures are drawn into files; a notebook's own backend is not there in the commands that it starts.
+os.environ["MPLBACKEND"] = "agg"
 
 
 def emit(result: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of standard output; NaN becomes null, keys carry their unit."""
+    outlet.drain()
     sys.stdout.write(msgspec.json.encode(plain(result)).decode() + "\n")
     sys.stdout.flush()
 

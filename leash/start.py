@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,6 +12,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Run the command line; see `launch.cli`."""
     last_of_all(os.environ.pop("PYTHONPATH", ""))
+    if os.environ.pop("PYTHONWARNINGS", ""):
+        sys.warnoptions.clear()
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes that multiprocessing starts in the working directory
     code: int = importlib.import_module("launch.cli").main()
     return code

@@ -1,6 +1,7 @@
 """A terminal that hands over single keys: set up, decoded, and given back as it was, however we end."""
 
 import codecs
+import contextlib
 import os
 import re
 import select
@@ -164,7 +165,9 @@ class Terminal:
         with self._keeper:
             self._keeper.kill()
         if not self.lost:
-            termios.tcsetattr(self._fd, termios.TCSAFLUSH, self._before)
+            # Note: TCSAFLUSH would wait for a stalled terminal to take all output
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+            termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
             self._say(POP)
 
     def read(self) -> bytes:
@@ -180,9 +183,12 @@ class Terminal:
         return data
 
     def _set_up(self) -> None:
-        """Key by key, without Ctrl-Z, which would halt whatever loop the keys steer."""
-        tty.setcbreak(self._fd)
+        """Key by key, without Ctrl-Z, which would halt whatever loop the keys steer, and Ctrl-S, which would halt what
+        it says.
+        """
+        tty.setcbreak(self._fd, termios.TCSANOW)
         attributes = termios.tcgetattr(self._fd)
+        attributes[0] &= ~termios.IXON
         attributes[6][termios.VSUSP] = b"\0"
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         self._say(PUSH + QUERY)
@@ -190,12 +196,13 @@ class Terminal:
     def _say(self, control: bytes) -> None:
         if not self._speaks:
             return
-        with open(self._name, "wb", buffering=0, opener=_no_control) as out:
+        with contextlib.suppress(OSError), open(self._name, "wb", buffering=0, opener=_no_control) as out:
             out.write(control)
 
 
 def _no_control(path: str, flags: int) -> int:
-    return os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOCTTY)
+    """Note: a terminal that takes nothing now goes without."""
+    return os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_NOCTTY | os.O_NONBLOCK)
 
 
 def interrupt() -> None:
