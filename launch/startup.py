@@ -60,6 +60,8 @@ def _said(run: Callable[[list[str]], int], words: list[str]) -> int:
     except LeashError as error:
         line = " ".join(str(error).split())
         name = f"leash {words[0]}" if words and not words[0].startswith("-") else "leash"
+        if (output := sys.modules.get("launch.output")) is not None:
+            output.outlet.drain()
         print(f"{name}: {line}", file=sys.stderr)
         if "--json" in words:
             from launch.output import emit

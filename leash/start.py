@@ -16,8 +16,6 @@ def main() -> int:
         sys.warnoptions.clear()
         warnings.resetwarnings()
         warnings.simplefilter("ignore")
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.reconfigure(errors="backslashreplace")
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes that multiprocessing starts in the working directory
     code: int = importlib.import_module("launch.cli").main()
     return code
