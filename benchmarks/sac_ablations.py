@@ -1,9 +1,9 @@
 """What each part of the recipe is worth on machines that training never saw.
 
-    python benchmarks/sac_ablations.py --minutes 4 --draws 50 --out runs/ablations
+    python benchmarks/sac_ablations.py --updates 32000 --draws 50 --out runs/ablations
 
-Trains the plan of launch/pupper_walk.yaml as it is and with one thing changed, for the same wall clock each, and walks
-every policy over the `unseen` table on the twin and in PyBullet, and over the `hard` one on the twin. A training
+Trains the plan of launch/pupper_walk.yaml as it is and with one thing changed, for the same number of updates each, and
+walks every policy over the `unseen` table on the twin and in PyBullet, and over the `hard` one on the twin. A training
 that is finished is kept: the same command goes on with the next.
 """
 
@@ -31,8 +31,8 @@ from sim.randomize import FIXED
 CONFIG = Path(__file__).parents[1] / "launch" / "pupper_walk.yaml"
 ERFI = {"torque_noise": 0.15, "torque_offset": 0.1}
 """Random torques at each step in half of the episodes, constant ones in the other half [N m] (Campanaro 2022)."""
-FIRST = 1.2
-"""Minutes until the first snapshot is judged, which passes."""
+FIRST = 8000
+"""Updates until the first snapshot that passes is judged."""
 
 PLACES = ("twin", "sim", "hard")
 
@@ -59,7 +59,7 @@ def without_history(plan: SacPlan) -> SacPlan:
 
 def first_pass(plan: SacPlan) -> SacPlan:
     """The first snapshot that passes."""
-    return replace(plan, minutes=FIRST)
+    return replace(plan, updates=FIRST)
 
 
 def on_the_trot(plan: SacPlan) -> SacPlan:
@@ -82,7 +82,7 @@ def trained(name: str, plan: SacPlan, folder: Path) -> Path:
     """The policy of this plan, from before or learned now."""
     policy = folder / "policy.safetensors"
     if not (folder / "report.html").exists():
-        console.print(f"{name}: learns for {plan.minutes:g} min", highlight=False)
+        console.print(f"{name}: learns for {plan.updates} updates", highlight=False)
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "plan.yaml"
         config.write_text(dump_yaml(msgspec.to_builtins(plan)))
@@ -108,12 +108,12 @@ def walked(policy: Path, grid: str, engines: tuple[Engine, ...], draws: int) -> 
 def main() -> None:
     """Train, walk, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=4.0, help="wall clock of each training")
+    parser.add_argument("--updates", type=int, default=32_000, help="of each training")
     parser.add_argument("--draws", type=int, default=50, help="machines that each policy walks on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"), help="folder for policies and figures")
     options = parser.parse_args()
-    plan = replace(load_plan(CONFIG), minutes=options.minutes, seed=options.seed)
+    plan = replace(load_plan(CONFIG), updates=options.updates, seed=options.seed)
     plan = replace(plan, judging=replace(plan.judging, final=2))  # what counts is scored on the table
     rows: dict[str, Any] = {}
     for name, change in VARIANTS.items():

@@ -151,7 +151,7 @@ def _bench(config: CalibrateCamera, board: Board) -> Iterator[Bench]:
     from launch.shown_board import ShownBoard, board_room
     from sim.flawed_camera import draw_flaws
 
-    rng = np.random.default_rng(config.robot.seed)
+    rng = np.random.default_rng(config.robot.noise)
     with ShownBoard(draw_flaws(rng), board, board_room(board), rng) as shown:
         spec = load_spec()
         held = ((f"view {number}", pixels) for number, pixels in enumerate(shown.held()))

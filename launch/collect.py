@@ -80,7 +80,7 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
             **{str(outcome): count for outcome, count in counts.items()},
             "losses": [],
         }
-    size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
     with (
         terminable(),
         open_cockpit(config.who, config.folder) as cockpit,
@@ -89,7 +89,7 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
 
         def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
             drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
-            return drive, Noise(drive, config.disturb, seed=config.robot.seed)
+            return drive, Noise(drive, config.disturb, seed=config.robot.noise)
 
         with rigged(config, counts, wire, operator) as rig, Panel(rig).log(cockpit) as page:
             rig.run(views=[page])

@@ -12,8 +12,7 @@ import numpy as np
 from launch.dagger_work import bar
 from launch.output import console
 from policies.features import FeatureConfig
-from policies.sac_actor import Float32
-from policies.sac_recorded import recorded
+from policies.sac_recorded import RecordedActions, recorded
 from robot.episode import Episode
 from robot.episode_folder import spec_difference
 from robot.episode_select import LeftOut, episode_files, select_episodes
@@ -21,8 +20,10 @@ from robot.errors import EpisodeError
 from robot.spec import Spec
 from robot.types import Array
 
-Recorded = tuple[Float32, Float32] | None
-"""Features and actions of recordings to imitate."""
+Recorded = RecordedActions | None
+"""What recordings teach, if there are any."""
+OUTSIDE = "their targets are outside of what the action box can express"
+"""Why ticks are left out of imitation."""
 Learnable = Literal["success", "unlabelled", "failure"]
 OUTCOMES: tuple[Learnable, ...] = ("success", "unlabelled")
 """What is learned from unless somebody says otherwise."""
@@ -119,7 +120,11 @@ def imitable(
                 f"{episode.path} is of a {episode.spec.name} with other joints or another stand pose than {spec.name};"
                 " give --demos of the robot that learns"
             )
-    return recorded(episodes, spec, features, box, newest)
+    made = recorded(episodes, spec, features, box, newest)
+    if made.left_out:
+        said = f"imitating {len(made.actions)} ticks; {made.left_out} left out: {OUTSIDE}"
+        console.print(said, highlight=False, soft_wrap=True)
+    return made
 
 
 def _files(data: Sequence[Path]) -> list[Path]:

@@ -91,11 +91,11 @@ def _many(config: Eval) -> int:
     engines = grid.engines_of(config.robot.robot, config.machines)
     with terminable():
         if config.top_speed:
-            seed, workers = config.robot.seed, config.machines.workers
+            seed, workers = config.robot.noise, config.machines.workers
             fastest = top_speed.measure(config.policy, engines[0], seed, config.length, workers)
             return _tell(config, {engines[0]: fastest}, lambda: console.print(top_speed.table(config.policy, fastest)))
         task = Task(
-            config.policy, grid.ranges_of(config.machines), config.machines.commands, config.robot.seed, config.length,
+            config.policy, grid.ranges_of(config.machines), config.machines.commands, config.robot.noise, config.length,
             config.command,
         )  # fmt: skip
         figures, results = grid.measure(task, engines, config.machines)

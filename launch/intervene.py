@@ -181,7 +181,7 @@ def intervene(config: Intervene) -> dict[str, object]:
             **{str(outcome): count for outcome, count in counts.items()},
             "losses": [],
         }
-    size = (max(0, config.episodes - kept), config.seconds, config.robot.seed + kept)
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
     script = demonstrations if config.calls.answer else interventions
     with (
         terminable(),

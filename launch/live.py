@@ -22,11 +22,11 @@ from launch.brain import open_brain
 from launch.checked import checked
 from launch.cockpit import open_cockpit
 from launch.collect import short
-from launch.demos import OUTCOMES, Learnable, imitable
+from launch.demos import OUTCOMES, OUTSIDE, Learnable, imitable
 from launch.deploy import terminable
 from launch.learned_with import check_calibration, named
 from launch.live_driver import Apprentice, Explorer, Teacher, body_of
-from launch.live_job import Job, actor_for, columns_of
+from launch.live_job import Job, actor_for, columns_of, shown_columns_of
 from launch.live_memory import Memory
 from launch.live_plan import LivePlan, load_live_plan
 from launch.live_practice import Practice, practise
@@ -86,9 +86,9 @@ class TrainLive:
     """Outcomes of `--demos` that are imitated."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     """Robot time to learn for, instead of the plan's."""
-    velocity: Velocity | None = None
-    """Where the reward's velocity comes from: `tracker`, the truth of a simulated robot, or `odometry`, by the legs.
-    Left out, the tracker where there is one."""
+    velocity: Velocity = "odometry"
+    """Where the reward's velocity comes from: `odometry`, by the legs, which is what hardware has and the default; or
+    `tracker`, the truth of a simulated robot, as motion capture would give it."""
     lockstep: bool = False
     """Virtual time, for development: a twin in this process, a fixed number of updates a step, the same again from
     the same seed."""
@@ -130,9 +130,11 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     recorded = imitable(demos, spec, plan.features, body.box, body.newest, config.outcomes)
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
-        rows = columns_of(plan, spec)
-        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=rows)) for _ in range(2))
+        rows = columns_of(plan, spec), shown_columns_of(plan, spec)
+        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in rows)
         if resume is not None:
+            # Note: checkpoints of earlier versions kept what was done alone.
+            resume.arrays.setdefault("shown.0.wanted", resume.arrays["shown.0.action"])
             resume.refill("online", [online])
             resume.refill("shown", [shown])
         actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
@@ -153,7 +155,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         finally:
             school.end()
     wall = (time.monotonic() - began) / 60
-    return {"minutes": wall, "steps": memory.steps, "updates": school.updates, **figures}
+    pace = school.updates / max(1, memory.steps)
+    return {"minutes": wall, "steps": memory.steps, "updates": school.updates, "updates_a_step": pace, **figures}
 
 
 def planned(config: TrainLive) -> LivePlan:
@@ -165,7 +168,8 @@ def planned(config: TrainLive) -> LivePlan:
     if config.demos and config.start is None:
         raise UsageError("--demos are imitated beside somebody who walks first; give --from too")
     plan = load_live_plan(config.config)
-    return replace(plan, minutes=config.minutes or plan.minutes, seed=config.robot.seed or plan.seed)
+    given = {"minutes": config.minutes, "seed": config.robot.seed}
+    return replace(plan, **{name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -219,13 +223,13 @@ def _practise(
     spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
     body, before = body_of(plan, spec), resume.standing.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
-        quiet = 0 if resume or config.start else plan.random
+        quiet = 0 if resume or config.start is not None else plan.random
         explorer = Explorer(body, actor_for(plan, spec), boxes[0], rng, quiet)
-        mind = explorer if resume or not config.start else Teacher(body, _teacher(config, opened, stack), rng)
+        mind = explorer if resume or config.start is None else Teacher(body, _teacher(config, opened, stack), rng)
         truth = opened.referee.truth if opened.referee else None
         apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
         decides, others = _supervised(config, opened, apprentice, people)
-        tally = Tally(spec.period)
+        tally = Tally(spec.period, truth)
         report = stack.enter_context(_progress(plan))
         practice = Practice(
             plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others,
@@ -243,19 +247,24 @@ def _practise(
 def _counted(practice: Practice) -> dict[str, Any]:
     tally = practice.tally
     late = tally.lateness.figures() if len(tally.lateness.late) else {}
-    speed = float(np.mean(tally.speeds)) if tally.speeds else float("nan")
     own = {
         "gate_stops": practice.opened.gate_stops(),
         "late_ticks": tally.late_ticks,
-        "speed_mean": speed,
-        "minutes_to_0.3_mps": tally.reached,
+        **tally.own.figures(),
     }
-    return {**own, "interventions": practice.apprentice.bursts, "demonstrated": practice.memory.demonstrated, **late}
+    if tally.true is not None:
+        own |= {f"true_{name}": value for name, value in tally.true.figures().items()}
+    memory = practice.memory
+    if memory.left_out:
+        counts = f"{memory.left_out} of {memory.demonstrated} demonstrated steps"
+        console.print(f"{counts} are left out of imitation: {OUTSIDE}; widen `box`", highlight=False, soft_wrap=True)
+    shown = {"demonstrated": memory.demonstrated, "left_out": memory.left_out}
+    return {**own, "interventions": practice.apprentice.bursts, **shown, **late}
 
 
 def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> Policy:
     """Who shows how: through a policy server of its own, as always when motors are near; in lock-step right here."""
-    name = config.start or "trot"
+    name = "trot" if config.start is None else config.start
     if name != "trot":
         check_fits(read_manifest(Path(name)), opened.spec)
         check_calibration(read_manifest(Path(name)), name, config.robot)

@@ -10,6 +10,7 @@ from launch.live_memory import Memory, Moment, relabelled
 from launch.live_plan import LivePlan
 from launch.live_reward import HEIGHT, terms
 from launch.live_sense import Sense, fallen
+from policies.action_box import action_for, filtered
 from policies.features import COMMAND, Features
 from policies.mailbox import Mailbox
 from policies.odometry import Estimate
@@ -28,6 +29,8 @@ class Mind(Protocol):
 
     demonstrates: bool
     """Whether it is to be imitated."""
+    wanted: Float32 | None
+    """The action (n,) that it wanted at the last tick, where that is not what it did; may lie outside [-1, 1]."""
 
     def offset(self, features: Float32, obs: Observation, last: Array) -> Array:
         """The target (n,) around the stand pose [rad], after the last one."""
@@ -46,13 +49,11 @@ class Body:
 
     def filtered(self, action: Array | Float32, last: Array) -> Array:
         """The offset (n,) that follows `last` when this is asked for [rad]."""
-        moved: Array = last + self.newest * (action * self.box - last)
-        return moved
+        return filtered(action, last, self.box, self.newest)
 
     def action(self, offset: Array, last: Array) -> Float32:
-        """The action that would have asked for this offset (n,), or the nearest one."""
-        raw = (offset - (1 - self.newest) * last) / (self.newest * self.box)
-        return raw.clip(-1.0, 1.0).astype(np.float32)
+        """The action that asks for this offset (n,); outside [-1, 1] where the box cannot express it."""
+        return action_for(offset, last, self.box, self.newest)
 
 
 def body_of(plan: LivePlan, spec: Spec) -> Body:
@@ -75,6 +76,7 @@ class Explorer:
     """Whether to leave the exploration out."""
     version: int = 0
     demonstrates: bool = False
+    wanted: Float32 | None = None
 
     def offset(self, features: Float32, obs: Observation, last: Array) -> Array:
         """The filtered action. Never waits for the learner."""
@@ -100,12 +102,13 @@ class Teacher:
     noise: float = 0.05
     """Deviation, as a share of the box."""
     demonstrates: bool = True
+    wanted: Float32 | None = None
 
     def offset(self, features: Float32, obs: Observation, last: Array) -> Array:
         """What the policy wants, as far as the box allows."""
-        wanted = self.policy.act(obs).joint_pos - self.body.stand
+        self.wanted = self.body.action(self.policy.act(obs).joint_pos - self.body.stand, last)
         noise = self.rng.normal(0, self.noise, len(last))
-        return self.body.filtered((self.body.action(wanted, last) + noise).clip(-1, 1), last)
+        return self.body.filtered((self.wanted.clip(-1, 1) + noise).clip(-1, 1), last)
 
 
 class Apprentice:
@@ -181,6 +184,7 @@ class Apprentice:
             action,
             self.bursts if human else 0,
             tick.sent.source == "human" or (not human and self.mind.demonstrates),
+            action if human or self.mind.wanted is None else self.mind.wanted,
         )
         if not (human and np.isfinite(tick.wanted.command).all()):
             self.command = self._task

@@ -74,8 +74,13 @@ def sizes_of(plan: LivePlan, spec: Spec) -> Sizes:
 
 
 def columns_of(plan: LivePlan, spec: Spec) -> Layout:
-    """Columns of the replays."""
+    """Columns of the replay of everything."""
     return layout(*sizes_of(plan, spec))
+
+
+def shown_columns_of(plan: LivePlan, spec: Spec) -> Layout:
+    """Columns of the replay of demonstrations: beside what was done, what the demonstrator wanted there."""
+    return (*columns_of(plan, spec), ("wanted", (len(spec.joints),), "f4"))
 
 
 def actor_for(plan: LivePlan, spec: Spec) -> NumpyActor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from policies.action_box import expressible
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay
 from policies.sac_actor import Float32
 
@@ -20,11 +21,13 @@ class Moment:
     privileged: Float32
     """(p,) for the critics alone"""
     action: Float32
-    """(n,) in [-1, 1], as it was carried out"""
+    """(n,) as it was carried out; outside [-1, 1] where the action box cannot express that"""
     burst: int = 0
     """Number of the intervention that it belongs to; 0 is the policy's own."""
     shown: bool = False
     """Whether it is a demonstration."""
+    wanted: Float32 | None = None
+    """(n,) what a demonstrator wanted there, where that is not what was done"""
 
 
 class Memory:
@@ -35,6 +38,8 @@ class Memory:
         self._last: Moment | None = None
         self.steps = self.demonstrated = 0
         """Steps that were remembered."""
+        self.left_out = 0
+        """Demonstrated steps that the action box cannot express: critics learn from them, the actor does not."""
 
     def forget(self) -> None:
         """Begin a trajectory; one that was left running ends where its last complete step ended."""
@@ -63,8 +68,10 @@ class Memory:
     def _show(self, last: Moment, now: Moment, reward: float, end: int, seen: Moment) -> None:
         """A demonstration ends with the person's hands, as by a time limit."""
         left = end == RUNNING and not (now.shown and now.burst == last.burst)
-        self._add(self._shown, last, reward, TRUNCATED if left else end)
+        wanted = last.action if last.wanted is None else last.wanted
+        self._add(self._shown, last, reward, TRUNCATED if left else end, wanted=wanted)
         self.demonstrated += 1
+        self.left_out += not expressible(wanted)
         if left or end != RUNNING:
             self._final(self._shown, seen)
 
@@ -77,7 +84,7 @@ class Memory:
                 replay.columns["end"][at] = TRUNCATED
 
     @staticmethod
-    def _add(replay: Replay, moment: Moment, reward: float, end: int) -> None:
+    def _add(replay: Replay, moment: Moment, reward: float, end: int, **more: Float32) -> None:
         replay.add(
             obs=moment.features,
             privileged=moment.privileged,
@@ -85,6 +92,7 @@ class Memory:
             reward=np.float32(reward),
             end=end,
             burst=moment.burst,
+            **more,
         )
 
     @staticmethod

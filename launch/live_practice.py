@@ -66,7 +66,7 @@ class Practice:
     def add(self, tick: Tick) -> None:
         """Fits `Log`, behind the apprentice's: count, tell the learner, hand over from a teacher."""
         self.tally.walked(tick, self.apprentice)
-        if len(self.tally.moved) % NOTED == 0:
+        if len(self.tally.own.moved) % NOTED == 0:
             self.note(average=False)
         if self.apprentice.mind is not self.explorer and self.explorer.mailbox.version > 0:
             self.taught = self.tally.scored()
@@ -76,7 +76,7 @@ class Practice:
     def note(self, *, average: bool) -> None:
         """Tell the learner, and whoever watches, how it stands."""
         tally = self.tally
-        speed = sum(tally.speeds) / max(1, len(tally.speeds))
+        speed = sum(tally.own.speeds) / max(1, len(tally.own.speeds))
         reward = sum(tally.rewards) / max(1, len(tally.rewards))
         counts = {"falls": tally.falls, "late_ticks": tally.late_ticks, "person_helped": tally.helped}
         scalars = {"robot/reward": reward, "robot/speed_mps": speed}
@@ -169,5 +169,5 @@ def _judged(practice: Practice) -> dict[str, float]:
 
 def _walk_on(practice: Practice, ticks: int) -> None:
     """For so many ticks."""
-    enough = len(practice.tally.moved) + ticks
-    practice.walk(lambda: len(practice.tally.moved) >= enough)
+    enough = len(practice.tally.own.moved) + ticks
+    practice.walk(lambda: len(practice.tally.own.moved) >= enough)

@@ -17,7 +17,7 @@ def lockstep_robot(options: RobotOptions) -> Iterator[Opened]:
     """The twin in this process, whose time passes only when somebody waits for it."""
     plan = load_plan(options.robot, options.plan)
     spec = load_spec(plan.spec)
-    twin = Twin(load_dynamics(options.dynamics), seed=options.seed)
+    twin = Twin(load_dynamics(options.dynamics), seed=options.noise)
     with lockstep(spec, twin, needs_imu=True) as robot:
         stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
         yield Opened(robot, spec, plan, Calibration.identity(spec), twin, stops, cause, robot.rearm)

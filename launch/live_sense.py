@@ -41,9 +41,9 @@ class Tracker:
         return Estimate(truth.velocity, truth.height)
 
 
-def make_sense(kind: Velocity | None, spec: Spec, truth: Callable[[], Truth] | None) -> Sense:
-    """The one that is asked for; by default a tracker where there is one. Raises UsageError."""
-    if truth is not None and kind != "odometry":
+def make_sense(kind: Velocity, spec: Spec, truth: Callable[[], Truth] | None) -> Sense:
+    """The one that is asked for. Raises UsageError."""
+    if truth is not None and kind == "tracker":
         return Tracker(truth)
     if kind == "tracker":
         raise UsageError("--velocity tracker needs a simulated robot; leave it out, the legs then tell the velocity")

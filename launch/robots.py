@@ -40,12 +40,17 @@ class RobotOptions:
     """Let a policy drive that learned with another calibration than this machine's: the hash of that one."""
     dynamics: DynamicsFile = None
     """YAML with the masses, friction, latencies and so on of a simulated robot."""
-    boot: Literal["cold", "homed"] = "homed"
-    """Whether a twin goes through its power-up and homing first, or has just done so."""
-    seed: Annotated[int, Meta(ge=0)] = 0
-    """Seed of a simulated robot's noise."""
+    boot: Literal["cold", "homed"] | None = None
+    """Whether a twin goes through its power-up and homing first, or has just done so, which is the default."""
+    seed: Annotated[int, Meta(ge=0)] | None = None
+    """Seed of a simulated robot's noise; 0 where it is left out."""
     plan: Path | None = None
     """YAML that says which processes run at what rate, instead of the built-in one."""
+
+    @property
+    def noise(self) -> int:
+        """The seed, also where none is given."""
+        return 0 if self.seed is None else self.seed
 
 
 class Referee(Protocol):
@@ -133,7 +138,7 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
         raise CameraError(f"--robot sim draws its own head camera: --camera {shown(foreign[0])!r} must be `on`")
     dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
     camera = bool(options.camera)
-    with SimPupper(frame.spec, dynamics, seed=options.seed, camera=camera, realtime=realtime) as robot:
+    with SimPupper(frame.spec, dynamics, seed=options.noise, camera=camera, realtime=realtime) as robot:
         yield replace(frame, robot=robot, referee=robot)
 
 
@@ -142,7 +147,8 @@ def _open_twin(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu:
     from sim.twin import TwinConfig, TwinProcess
 
     cameras = frame.plan.running({"cameras"} if options.camera else set())
-    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.seed, boot=options.boot)
+    boot = options.boot or "homed"
+    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.noise, boot=boot)
     with (
         TwinProcess(config) as twin,
         _serial(twin.port, options, replace(frame, referee=twin), twin.cameras, watch, needs_imu=needs_imu) as opened,

@@ -3,6 +3,7 @@
 import itertools
 import math
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,6 +21,7 @@ from policies.mailbox import Address, Mailbox
 from policies.manifest import check_fits
 from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
 from policies.sac_actor import Actor, Float32
+from policies.sac_progress import Counts, Pace, SharedProgress
 from robot.errors import LeashError, PolicyError
 from robot.spec import Spec
 from robot.types import Policy
@@ -42,8 +44,9 @@ class CollectJob:
     """Where demonstrations go."""
     candidate: Address
     """Where a snapshot lies when it is to be judged."""
-    steps: int = 0
-    """Steps that it took in an earlier part of the same training."""
+    progress: Counts
+    """Where the counts of the training lie."""
+    pace: Pace
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,6 @@ class Told:
     """What a collector says after each episode."""
 
     number: int
-    steps: int
-    """In all."""
     reward: float
     """Mean of a step."""
     seconds: float
@@ -109,37 +110,88 @@ def collect(job: CollectJob, pipe: Connection) -> None:
     try:
         _collect(job, pipe)
     except LeashError as error:
-        pipe.send(Told(job.number, 0, 0.0, 0.0, failed=str(error)))
+        pipe.send(Told(job.number, 0.0, 0.0, failed=str(error)))
 
 
 def _collect(job: CollectJob, pipe: Connection) -> None:
-    plan, rng = job.plan, np.random.default_rng([job.plan.seed, job.number, job.steps])
-    env, replay = open_env(plan), Replay(job.replay)
-    actor = actor_of(plan)
-    newest, candidate = Mailbox(job.actor), Mailbox(job.candidate)
-    driver, known, judged = Driver(env, replay, explorer(plan, actor, env.body), rng), 0, 0
-    driver.steps = job.steps
-    env.soften(softness(plan, driver.steps * job.of))
-    if job.shown is not None:
-        show(job, Demonstrator(env, teacher(plan.demonstrations, env.body)), newest, rng)
-    while not pipe.poll():
-        if asked := candidate.read(judged):
-            judged = asked[0]
-            pipe.send(Told(job.number, driver.steps, 0.0, 0.0, scores=(judged, judge(job, asked[1]))))
-        env.soften(softness(plan, driver.steps * job.of))
-        driver.begin(int(rng.integers(2**31)))
+    collector = Collector(job, pipe)
+    try:
+        if job.shown is not None:
+            collector.show()
+        while not pipe.poll():
+            collector.episode()
+    finally:
+        collector.close()
+
+
+class Collector:
+    """Drives episodes in a world of its own, at the pace of the learner."""
+
+    def __init__(self, job: CollectJob, pipe: Connection) -> None:
+        plan = job.plan
+        self._job, self._pipe = job, pipe
+        self._rng = np.random.default_rng([plan.seed, job.number, job.pace.steps])
+        self._env, self._replay = open_env(plan), Replay(job.replay)
+        self._actor = actor_of(plan)
+        self._newest, self._candidate = Mailbox(job.actor), Mailbox(job.candidate)
+        self._progress = SharedProgress(job.progress)
+        self._driver = Driver(self._env, self._replay, explorer(plan, self._actor, self._env.body), self._rng)
+        self._known, self._judged = 0, 0
+
+    def close(self) -> None:
+        """Free the world and let go of the memory."""
+        self._env.close()
+        for part in (self._replay, self._newest, self._candidate, self._progress):
+            part.close()
+
+    def show(self) -> None:
+        """Let the teacher demonstrate."""
+        plan = self._job.plan
+        self._env.soften(softness(plan, self._progress.steps))
+        shower = Demonstrator(self._env, teacher(plan.demonstrations, self._env.body))
+        show(self._job, shower, self._newest, self._rng, self._pipe)
+
+    def episode(self) -> None:
+        """One episode. An end that is called for in the middle of it leaves the rest out."""
+        self._env.soften(softness(self._job.plan, self._progress.steps))
+        self._driver.begin(int(self._rng.integers(2**31)))
         total, count, over = 0.0, 0, False
         while not over:
-            if found := newest.read(known):
-                known = found[0]
-                actor.adopt(found[1])
-            early = driver.steps * job.of < plan.random and job.shown is None
-            reward, over = driver.step(random=known == 0 or early)
+            if not self._waited():
+                return
+            self._adopt()
+            reward, over = self._driver.step(random=self._random)
+            self._progress.stepped(self._job.number)
             total, count = total + reward, count + 1
-        pipe.send(Told(job.number, driver.steps, total / count, count * env.body.period))
-    env.close()
-    for part in (replay, newest, candidate):
-        part.close()
+        self._pipe.send(Told(self._job.number, total / count, count * self._env.body.period))
+
+    @property
+    def _random(self) -> bool:
+        """Whether the training, by all collectors, is still in its random steps, or has no actor yet."""
+        job = self._job
+        return self._known == 0 or (self._progress.steps < job.plan.random and job.shown is None)
+
+    def _waited(self) -> bool:
+        """Wait until the learner is near enough for another step, and judge if asked; False when it is time to end."""
+        self._judge()
+        while not self._job.pace.may_step(self._progress):
+            if self._pipe.poll():
+                return False
+            time.sleep(0.002)
+            self._judge()
+        return True
+
+    def _adopt(self) -> None:
+        if found := self._newest.read(self._known):
+            self._known = found[0]
+            self._actor.adopt(found[1])
+
+    def _judge(self) -> None:
+        """Score the snapshot that lies there, if it is a new one."""
+        if asked := self._candidate.read(self._judged):
+            self._judged = asked[0]
+            scores = judge(self._job, asked[1])
+            self._pipe.send(Told(self._job.number, 0.0, 0.0, scores=(self._judged, scores)))
 
 
 def softness(plan: SacPlan, steps: int) -> float:
@@ -156,8 +208,8 @@ def teacher(demonstrations: Demonstrations, spec: Spec) -> Policy:
     return make()
 
 
-def show(job: CollectJob, shower: Demonstrator, newest: Mailbox, rng: np.random.Generator) -> None:
-    """Let somebody demonstrate, until there are enough steps and somebody has learned from them, in all rounds."""
+def show(job: CollectJob, shower: Demonstrator, newest: Mailbox, rng: np.random.Generator, pipe: Connection) -> None:
+    """Let the teacher demonstrate, until there are enough steps and the learner has imitated them, in all rounds."""
     replay, demos, pupil, known = Replay(job.shown), job.plan.demonstrations, actor_of(job.plan), 0
     driver = Driver(shower.env, replay, shower, rng, lambda: {"wanted": shower.wanted})
     for number in itertools.count():
@@ -167,7 +219,7 @@ def show(job: CollectJob, shower: Demonstrator, newest: Mailbox, rng: np.random.
         shower.reset()
         shower.pupil = pupil if known and number % 2 else None
         driver.begin(int(rng.integers(2**31)))
-        while not (over := driver.steps * job.of >= demos.steps and newest.version >= demos.rounds):
+        while not (over := pipe.poll() or (driver.steps * job.of >= demos.steps and newest.version >= demos.rounds)):
             if driver.step(random=False)[1]:
                 break
         if over:

@@ -3,9 +3,14 @@
 A robot cannot measure its own velocity, so recordings have no reward; what a demonstrator does here has one.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from launch.demos import OUTSIDE
 from launch.sac_judge import Best
+from policies.action_box import action_for, expressible, filtered
+from policies.replay import FINAL, Replay
 from robot.types import Array, Policy
 from sim.env import PupperEnv, blend
 from sim.frames import Float32
@@ -29,7 +34,7 @@ class Demonstrator:
     def reset(self) -> None:
         """A new episode."""
         self.wanted: Float32 = np.zeros(12, np.float32)
-        """(12,) what the policy would have done at the last tick."""
+        """(12,) the action that the policy wanted at the last tick; outside [-1, 1] where the box cannot express it."""
         self._policy.reset()
         self._offset: Array = np.zeros(12)
 
@@ -39,9 +44,22 @@ class Demonstrator:
         Where a pupil drives, the policy only says what it would do there (DAgger, Ross et al. 2011).
         """
         wanted = self._policy.act(self.env.seen).joint_pos - self.env.body.stand
-        action = (wanted - (1 - self._newest) * self._offset) / (self._newest * self._box)
-        self.wanted = np.clip(action, -1.0, 1.0).astype(np.float32)
-        driven = self.wanted if self.pupil is None else self.pupil.best(obs)
+        self.wanted = action_for(wanted, self._offset, self._box, self._newest)
+        driven = self.wanted.clip(-1.0, 1.0) if self.pupil is None else self.pupil.best(obs)
         done = np.clip(driven + rng.normal(0, SIGMA, 12), -1.0, 1.0)
-        self._offset = self._offset + self._newest * (done * self._box - self._offset)
+        self._offset = filtered(done, self._offset, self._box, self._newest)
         return done.astype(np.float32)
+
+
+def demonstrated(shown: Sequence[Replay]) -> dict[str, int]:
+    """Steps that these replays of demonstrations hold, and how many of them are left out of the actor's losses: the
+    action box cannot express what the demonstrator wanted there.
+    """
+    rows = [(replay.columns["wanted"], replay.columns["end"], replay.written) for replay in shown]
+    inside = [expressible(wanted[:count][end[:count] != FINAL]) for wanted, end, count in rows]
+    return {"demonstrated": sum(map(len, inside)), "left_out": sum(int((~each).sum()) for each in inside)}
+
+
+def said(counts: dict[str, int]) -> str:
+    """The same for people."""
+    return f"{counts['left_out']} of {counts['demonstrated']} demonstrated steps are left out of imitation: {OUTSIDE}"

@@ -15,7 +15,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from launch.demos import Recorded
+from launch.output import console
+from launch.sac_bar import TrainingBar, check_minutes
 from launch.sac_collector import CollectJob, Told, collect
+from launch.sac_demos import demonstrated, said
 from launch.sac_env import actor_of, columns, mirrors, shown_columns, sizes
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import Score
@@ -25,7 +28,8 @@ from policies.replay import Replay
 from policies.sac_actor import flattened
 from policies.sac_checkpoint import Checkpoint, Standing, save_checkpoint
 from policies.sac_precision import settled
-from policies.sac_process import PUBLISH, Learned, LearnJob, learn
+from policies.sac_process import Learned, LearnJob, learn
+from policies.sac_progress import LEARNING, PHASES, Pace, SharedProgress
 from policies.sac_scale import scale_of
 from robot.errors import PolicyError
 from robot.spec import Spec
@@ -34,6 +38,8 @@ GRACE = 10.0
 """How long a process may take to end when asked [s]."""
 KEEP = 0.05
 """Part of the time that is spent on checkpoints at most; they hold the whole replay."""
+KEPT = 60.0
+"""Seconds between two checkpoints, at least."""
 
 
 class FreeRun:
@@ -47,11 +53,9 @@ class FreeRun:
         self._resume, self._recorded = resume, recorded
         self._stack = contextlib.ExitStack()
         self._context = multiprocessing.get_context("spawn")
-        self.steps = [0] * collectors
-        """Of each collector."""
-        if resume is not None:
-            before = resume.standing.steps
-            self.steps = list(before) if len(before) == collectors else [sum(before), *self.steps[1:]]
+        steps, updates = (sum(resume.standing.steps), resume.standing.updates) if resume else (0, 0)
+        start = 0 if resume else max(plan.random, plan.sac.batch)
+        self.pace = Pace(plan.ratio, start, steps, updates, plan.updates)
         self.rewards: deque[float] = deque(maxlen=20)
         """Mean of a step, in the latest episodes."""
         self.lengths: deque[float] = deque(maxlen=20)
@@ -75,6 +79,9 @@ class FreeRun:
         self.replays = [self._replay(plan.capacity // count) for _ in range(count)]
         shown = [self._stack.enter_context(Replay(capacity=3 * demos + 5000, columns=rows)) for _ in range(count)]
         self._shown = shown if demos else []
+        pace = self.pace
+        progress = SharedProgress(collectors=count, steps=pace.steps, updates=pace.updates)
+        self.progress = self._stack.enter_context(progress)
         size = actor_of(plan).size
         self._actor, self._candidate = (self._stack.enter_context(Mailbox(size=size)) for _ in range(2))
         if self._resume is not None:
@@ -101,8 +108,8 @@ class FreeRun:
             self._actor.address,
             mirrors(plan),
             scale_of(plan.features, len(self.spec.joints)),
-            start=max(plan.random, plan.sac.batch),
-            ratio=plan.ratio,
+            progress=self.progress.counts,
+            pace=self.pace,
             compiled=plan.compiled,
             demonstrated=tuple(replay.place for replay in self._shown),
             share=demos.share,
@@ -124,7 +131,7 @@ class FreeRun:
             shown,
             self._candidate.address,
         )
-        return CollectJob(self.plan, number, self._count, *places, steps=self.steps[number])
+        return CollectJob(self.plan, number, self._count, *places, progress=self.progress.counts, pace=self.pace)
 
     def _start(self, name: str, target: Callable[..., None], job: object) -> tuple[Connection, SpawnProcess]:
         mine, theirs = self._context.Pipe()
@@ -174,7 +181,6 @@ class FreeRun:
     def _heard(self, told: Told) -> Iterator[tuple[Shot, list[Score]]]:
         if told.failed:
             raise PolicyError(told.failed)
-        self.steps[told.number] = told.steps
         if told.scores is None:
             self.rewards.append(told.reward)
             self.lengths.append(told.seconds)
@@ -187,7 +193,7 @@ class FreeRun:
 
     def told(self) -> str:
         """How it goes, in a few words."""
-        steps = f"{sum(self.steps)} steps"
+        steps = f"{self.progress.steps} steps"
         if not self.rewards:
             return steps
         return f"{steps} · reward {np.mean(self.rewards):.2f} · {np.mean(self.lengths):.1f} s an episode"
@@ -197,22 +203,20 @@ class FreeRun:
         """Minutes of learning in earlier parts of the same training."""
         return self._resume.standing.minutes if self._resume else 0.0
 
-    def done(self, minutes: float) -> bool:
-        """Whether the plan is fulfilled."""
-        if self.plan.updates is None:
-            return minutes >= self.plan.minutes
-        before = self._resume.standing.updates if self._resume else 0
-        return before + PUBLISH * (self._actor.version - self._introduced) >= self.plan.updates
+    @property
+    def learning(self) -> bool:
+        """Whether reinforcement has begun: the learner is compiled, and demonstrations are imitated."""
+        return self.progress.phase == LEARNING
 
     @property
-    def acting(self) -> bool:
-        """Whether the learner has published an actor that learned something."""
-        return self._actor.version > self._introduced
+    def demonstrated(self) -> dict[str, int]:
+        """Demonstrated steps, and those left out of the actor's losses; empty where nothing was demonstrated."""
+        return demonstrated(self._shown) if self._shown else {}
 
     @property
-    def _introduced(self) -> int:
-        """Actors that are published before reinforcement begins."""
-        return self.plan.demonstrations.rounds if self._shown and self._resume is None else 1
+    def learned(self) -> bool:
+        """Whether this part of the training made an update."""
+        return self.progress.updates > self.pace.updates
 
     @property
     def judging(self) -> bool:
@@ -227,60 +231,92 @@ class FreeRun:
             name.removeprefix("average."): array for name, array in arrays.items() if name.startswith("average.")
         }
         version = self._candidate.publish(flattened(arrays, "average"))
-        self._shots[version] = Shot(minutes, sum(self.steps), updates, average, figures, reward)
+        self._shots[version] = Shot(minutes, self.progress.steps, updates, average, figures, reward)
 
     def keep(self, path: Path, minutes: float, best: float | None) -> None:
         """Write a checkpoint, once something was learned: nobody could go on in the midst of demonstrations.
 
         Raises PolicyError when there is no room.
         """
-        if self._resume is None and not self.acting:
+        if self._resume is None and not self.learning:
             return
         updates, _, arrays, luck, rng = self.ask()
         plan = msgspec.json.encode(self.plan).decode()
-        counts, precision = (updates, tuple(self.steps), 0), self.plan.sac.precision
+        counts, precision = (updates, (self.progress.steps,), 0), self.plan.sac.precision
         standing = Standing(self.spec.hash, plan, *counts, minutes, rng, best, precision)
         learner = {f"learner.{name}": array for name, array in arrays.items()}
         save_checkpoint(path, standing, {**learner, "luck": luck}, self.replays, self._shown)
 
 
-def run(training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
-    """Train until the plan's time is over, then judge the last actor too; returns the minutes of learning.
+def run(training: FreeRun, gallery: Gallery, checkpoint: Path, bar: TrainingBar) -> float:
+    """Train until the plan is fulfilled, judge the last actor too; returns the minutes of learning.
 
     Those before a resumption are included. Ctrl-C writes a checkpoint first.
     """
-    began = time.monotonic() - 60 * training.before
+    _prepare(training, gallery, bar)
+    clock = _Clock(training.before)
     try:
-        minutes = _learn(training, gallery, checkpoint, report, began)
+        _learn(training, gallery, checkpoint, bar, clock)
+        minutes = clock.minutes
+        bar.phase("judging the last snapshot")
+        _finish(training, gallery, minutes)
     except KeyboardInterrupt:
-        training.keep(checkpoint, (time.monotonic() - began) / 60, gallery.best)
+        training.keep(checkpoint, clock.minutes, gallery.best)
         raise
-    while training.judging:
-        _show(training, gallery)
-    if training.acting:
-        training.judge(minutes)
-    while training.judging:
-        _show(training, gallery)
     training.keep(checkpoint, minutes, gallery.best)
     return minutes
 
 
-def _learn(
-    training: FreeRun, gallery: Gallery, checkpoint: Path, report: Callable[[float], None], began: float
-) -> float:
-    judged = kept = time.monotonic()
-    every, cost = training.plan.judging.every, 0.0
-    while not training.done(minutes := (time.monotonic() - began) / 60):
+class _Clock:
+    """Wall clock of learning, that of earlier parts included."""
+
+    def __init__(self, before: float) -> None:
+        self._began = time.monotonic() - 60 * before
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self._began) / 60
+
+
+def _prepare(training: FreeRun, gallery: Gallery, bar: TrainingBar) -> None:
+    """Wait until learning begins. Raises UsageError where the plan's minutes are too short on this machine."""
+    while not training.learning:
+        bar.phase(PHASES[training.progress.phase])
         _show(training, gallery)
-        now = time.monotonic()
-        if now - judged > every and training.acting and not training.judging:
-            training.judge(minutes)
-            judged = now
-        if now - kept > max(every, cost / KEEP):
-            training.keep(checkpoint, minutes, gallery.best)
-            kept, cost = now, time.monotonic() - now
-        report(minutes)
-    return minutes
+        check_minutes(training.plan, training.before, training.progress.rate)
+    if training.demonstrated:
+        console.print(said(training.demonstrated), highlight=False, soft_wrap=True)
+
+
+def _learn(training: FreeRun, gallery: Gallery, checkpoint: Path, bar: TrainingBar, clock: _Clock) -> None:
+    plan, progress = training.plan, training.progress
+    judged, kept, cost = progress.updates, time.monotonic(), 0.0
+    while not _done(plan, progress.updates, clock.minutes, gallery):
+        _show(training, gallery)
+        if progress.updates - judged >= plan.judging.updates and not training.judging:
+            training.judge(clock.minutes)
+            judged = progress.updates
+        if time.monotonic() - kept > max(KEPT, cost / KEEP):
+            kept = time.monotonic()
+            training.keep(checkpoint, clock.minutes, gallery.best)
+            cost = time.monotonic() - kept
+        bar.learned(progress.updates, clock.minutes, training.told())
+
+
+def _done(plan: SacPlan, updates: int, minutes: float, gallery: Gallery) -> bool:
+    """Whether the plan is fulfilled."""
+    late = plan.minutes is not None and minutes >= plan.minutes
+    return late or updates >= plan.updates or (plan.stop and gallery.met)
+
+
+def _finish(training: FreeRun, gallery: Gallery, minutes: float) -> None:
+    """Have the snapshots judged that are due, the last one included."""
+    while training.judging:
+        _show(training, gallery)
+    if training.learned and training.progress.updates > gallery.updates:
+        training.judge(minutes)
+    while training.judging:
+        _show(training, gallery)
 
 
 def _show(training: FreeRun, gallery: Gallery) -> None:

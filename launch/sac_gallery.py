@@ -21,6 +21,11 @@ from robot.spec import Spec
 
 Arrays = Mapping[str, NDArray[Any]]
 
+PURSUES = 0.5
+"""A snapshot may be the policy from this pursuit on."""
+IN_A_ROW = 2
+"""The criterion must be met in so many judgements."""
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -51,10 +56,20 @@ class Judged(msgspec.Struct, frozen=True):
     action_rate: float
     merit: float
     reward: float
+    pursuit: float = math.nan
+    """How much of the commands there was, as `Score.pursuit`, over the episodes that asked for a movement."""
+
+    @property
+    def pursues(self) -> bool:
+        """Whether it goes at least half of the way from standing to its commands, where any asked for a movement."""
+        return not self.pursuit < PURSUES
 
 
 class Gallery:
-    """Judges nothing itself; keeps what the judges said, and the best snapshot as a policy file."""
+    """Judges nothing itself; keeps what the judges said, and the best snapshot as a policy file.
+
+    A snapshot that does not pursue its commands is never the best one, however well it stands.
+    """
 
     def __init__(self, plan: SacPlan, spec: Spec, folder: Path) -> None:
         self._plan, self._spec = plan, spec
@@ -63,6 +78,9 @@ class Gallery:
         self.rows: list[Judged] = []
         self.best: float | None = None
         """Merit of the best snapshot."""
+        self._row = 0
+        """Judgements in a row that met the criterion."""
+        self._met = False
         self._curves = Curves(folder)
 
     def close(self) -> None:
@@ -74,12 +92,38 @@ class Gallery:
         row = summed(shot, scores)
         self.rows.append(row)
         self._draw(row, shot)
-        better = self.best is None or row.merit > self.best
+        self._row = self._row + 1 if self._good(row) else 0
+        self._met = self._met or self._row >= IN_A_ROW
+        better = row.pursues and (self.best is None or row.merit > self.best)
         if better:
             self.best = row.merit
             self.save(shot.actor, row)
-        console.print(line(row, shot) + (" · best" if better else ""), highlight=False, soft_wrap=True)
+        note = " · best" if better else "" if row.pursues else " · does not follow its commands, not kept"
+        console.print(line(row, shot) + note, highlight=False, soft_wrap=True)
         return row
+
+    @property
+    def met(self) -> bool:
+        """Whether the criterion of the plan was met in two judgements in a row."""
+        return self._met
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether a snapshot of this training became the policy; the file may be there from another one."""
+        return self.best is not None
+
+    @property
+    def updates(self) -> int:
+        """Updates of the latest snapshot that was judged."""
+        return self.rows[-1].updates if self.rows else 0
+
+    def _good(self, row: Judged) -> bool:
+        return row.pursues and row.success >= self._plan.judging.target * row.episodes
+
+    def rejudge(self, scores: Sequence[Score]) -> None:
+        """Take the scores of the policy that an earlier part of the training left, under the judging of now."""
+        row = summed(Shot(0.0, 0, 0, {}, np.zeros(5, np.float32), math.nan), scores)
+        self.best = row.merit if row.pursues else None
 
     def save(self, actor: Arrays, row: Judged) -> None:
         """Write the policy file."""
@@ -106,6 +150,7 @@ class Gallery:
 
 def summed(shot: Shot, scores: Sequence[Score]) -> Judged:
     """One row of the table."""
+    pursued = [score.pursuit for score in scores if not math.isnan(score.pursuit)]
     return Judged(
         shot.minutes,
         shot.steps,
@@ -118,6 +163,7 @@ def summed(shot: Shot, scores: Sequence[Score]) -> Judged:
         float(np.mean([score.action_rate for score in scores])),
         float(np.mean([score.merit for score in scores])),
         shot.reward,
+        float(np.mean(pursued)) if pursued else math.nan,
     )
 
 

@@ -1,5 +1,6 @@
 """Scores an actor on held-out machines and commands: does it stay up, does it go where it is told, how smoothly."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,7 @@ from launch.witness import BOX
 from policies.sac_actor import Float32, NumpyActor
 from robot.types import Array
 from sim.env import PupperEnv
+from sim.reward import LEAST, LEVER, pursuit
 from sim.tracking import PLANAR, SETTLE, TURNING, Tracking, tracking
 
 
@@ -24,6 +26,9 @@ class Score:
     """Of the velocity, as every evaluation means it."""
     action_rate: float
     """Mean change of the targets a tick, as a share of the usual box."""
+    pursuit: float = math.nan
+    """How much of the command there was, as the reward's `pursuit`: 1 is all of it, 0 is a robot that stands or fell;
+    NaN where the command was to stand."""
 
     @property
     def success(self) -> bool:
@@ -70,4 +75,6 @@ def scored(velocity: Array, sent: Array, command: Array, *, fell: bool, rate: fl
     """What true velocities (T, 3) and sent targets (T, 12) are worth under a command (3,)."""
     late = sent[min(round(SETTLE * rate), len(sent) - 1) :]
     change = np.abs(np.diff(late, axis=0) / BOX).mean() if len(late) > 1 else 0.0
-    return Score(fell, tracking(velocity, command, rate), float(change))
+    pursued = 0.0 if fell else pursuit(velocity[-len(late) :].mean(axis=0).tolist(), command.tolist())
+    moves = math.hypot(command[0], command[1], LEVER * command[2]) >= LEAST
+    return Score(fell, tracking(velocity, command, rate), float(change), pursued if moves else math.nan)

@@ -4,8 +4,9 @@ For tests and comparisons: slower by the wall clock than free-running, but nothi
 """
 
 import itertools
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +15,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from launch.demos import Recorded
+from launch.output import console
+from launch.sac_bar import TrainingBar
 from launch.sac_collector import Driver, softness, teacher
-from launch.sac_demos import Demonstrator
+from launch.sac_demos import Demonstrator, demonstrated, said
 from launch.sac_env import actor_of, columns, explorer, mirrors, open_env, shown_columns, sizes
 from launch.sac_gallery import Gallery, Shot
 from launch.sac_judge import attempt
@@ -29,9 +32,6 @@ from policies.sac_precision import settled
 from policies.sac_process import imitate
 from policies.sac_scale import scale_of
 from robot.spec import Spec
-
-SIMULATED = 10.0
-"""Simulated seconds that count like one of wall clock where a plan speaks of the latter."""
 
 
 class Lockstep:
@@ -59,7 +59,9 @@ class Lockstep:
         )
         self.actor = actor_of(plan)
         self.rewards: deque[float] = deque(maxlen=20)
-        self.steps, self.episodes, self._due = 0, 0, 0.0
+        self.steps, self.episodes = 0, 0
+        self.before = resume.standing.minutes if resume else 0.0
+        """Minutes of learning in earlier parts of the same training."""
         if resume is None:
             self._begin(demonstrated, recorded)
         else:
@@ -137,15 +139,15 @@ class Lockstep:
         if due:
             self.actor.adopt(flattened(self.learner.arrays_of("actor")))
 
-    def done(self, minutes: float) -> bool:
-        """Whether the plan is fulfilled."""
-        wanted = self.plan.updates
-        return minutes >= self.plan.minutes if wanted is None else self.learner.updates >= wanted
+    @property
+    def demonstrated(self) -> dict[str, int]:
+        """Demonstrated steps, and those left out of the actor's losses; empty where nothing was demonstrated."""
+        return demonstrated([self.shown]) if self.plan.demonstrations.steps else {}
 
     def told(self) -> str:
         """How it goes, in a few words."""
         reward = f" · reward {np.mean(self.rewards):.2f}" if self.rewards else ""
-        return f"{self.steps} steps · {self.learner.updates} updates{reward}"
+        return f"{self.steps} steps{reward}"
 
     def judge(self, gallery: Gallery, minutes: float) -> None:
         """Score the averaged actor as it is now."""
@@ -168,18 +170,23 @@ class Lockstep:
         save_checkpoint(path, standing, whole, [self.replay], [self.shown])
 
 
-def run(training: Lockstep, gallery: Gallery, checkpoint: Path, report: Callable[[float], None]) -> float:
-    """Train until the plan's time is over; a minute is as many simulated ones as `SIMULATED` says. Returns minutes."""
-    plan, rate = training.plan, training.spec.rate * 60 * SIMULATED
-    judged = training.steps / rate
-    while not training.done(minutes := training.steps / rate):
+def run(training: Lockstep, gallery: Gallery, checkpoint: Path, bar: TrainingBar) -> float:
+    """Train until the plan is fulfilled; returns the minutes of learning, those before a resumption included."""
+    plan, learner, began = training.plan, training.learner, time.monotonic() - 60 * training.before
+    judged = learner.updates
+    if training.demonstrated:
+        console.print(said(training.demonstrated), highlight=False, soft_wrap=True)
+    while learner.updates < plan.updates and not (plan.stop and gallery.met):
         training.episode()
-        if (minutes - judged) * 60 > plan.judging.every:
+        minutes = (time.monotonic() - began) / 60
+        if learner.updates - judged >= plan.judging.updates:
             training.judge(gallery, minutes)
             training.keep(checkpoint, minutes, gallery.best)
-            judged = minutes
-        report(minutes)
-    training.judge(gallery, minutes)
+            judged = learner.updates
+        bar.learned(learner.updates, minutes, training.told())
+    minutes = (time.monotonic() - began) / 60
+    if learner.updates > gallery.updates:
+        training.judge(gallery, minutes)
     training.keep(checkpoint, minutes, gallery.best)
     return minutes
 

@@ -22,13 +22,15 @@ Seed = Annotated[int, Meta(ge=0)]
 class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How snapshots are compared: episodes on machines and commands that training never draws."""
 
-    every: Annotated[float, Meta(gt=0)] = 60.0
-    """How often a snapshot is judged [s]; in lock-step, simulated seconds times ten."""
+    updates: Annotated[int, Meta(ge=1)] = 2000
+    """Updates between two judgements."""
     episodes: Annotated[int, Meta(ge=1, le=10_000)] = 24
     seconds: Annotated[float, Meta(gt=1, le=1000)] = 8.0
     """Length of such an episode."""
     commands: Commands = Commands()
     """What is asked for in them; each command lasts a whole episode."""
+    target: Annotated[float, Meta(gt=0, le=1)] = 0.9
+    """The criterion: share of the episodes that must be a success, in two judgements in a row."""
     seed: Seed = 777_000
     """Where the seeds of its draws begin."""
     final: Annotated[int, Meta(ge=0, le=10_000)] = 50
@@ -56,10 +58,12 @@ class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A training."""
 
-    minutes: Annotated[float, Meta(gt=0, le=100_000)] = 15.0
-    """Wall clock of a free-running training."""
-    updates: Annotated[int, Meta(ge=1)] | None = None
-    """Train until there were about so many updates, however long that takes, instead of `minutes`."""
+    updates: Annotated[int, Meta(ge=1)] = 40_000
+    """The budget: updates, however long they take on this machine."""
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    """Upper bound on the wall clock of learning; compiling, demonstrations and their imitation do not count."""
+    stop: bool = True
+    """Whether to stop before the budget is used up, once the criterion (`judging.target`) is met."""
     seed: Seed = 0
     features: FeatureConfig = FeatureConfig(actions=True)
     """What the actor sees."""
@@ -78,10 +82,10 @@ class SacPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Part of the time in which a collector tries what it does as if front and back were exchanged."""
     ramp: Annotated[int, Meta(ge=0)] = 0
     """Steps over which the penalties for style grow to their size; 0 has them whole from the start."""
-    ratio: Annotated[float, Meta(gt=0, le=100)] = 4.0
-    """Most updates a step; in lock-step exactly so many."""
+    ratio: Annotated[float, Meta(gt=0, le=100)] = 0.2
+    """Updates a step. The learner waits for steps and the collectors wait for updates, on machines of any speed."""
     compiled: bool = True
-    """Whether the learner becomes machine code, where a compiler is there; that takes up to a minute at the start."""
+    """Whether the learner is compiled, where a compiler is there; that takes about a minute at the start."""
     demonstrations: Demonstrations = Demonstrations()
     judging: Judging = Judging()
 

@@ -1,6 +1,6 @@
 """The chosen policy, as it was saved, on fresh draws of the training's world."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from policies.dagger import wilson
 from robot.types import Action, Array, Policy
 from sim.env import PupperEnv
 
-FRESH = 5_000_000
+FRESH = 9_000_000
 """Where the seeds of the last draws begin; no snapshot was chosen on them."""
 
 
@@ -59,9 +59,18 @@ def figures(scores: Sequence[Score]) -> dict[str, float]:
 
 def walked(plan: SacPlan, file: Path, seeds: Sequence[int], seconds: float | None = None) -> list[Walked]:
     """Let the policy in the file walk on the machines and commands of these seeds."""
-    seconds = seconds or plan.walk.seconds
+    return _walked(plan, load(file)[1], seeds, seconds or plan.walk.seconds)
+
+
+def rejudged(plan: SacPlan, file: Path) -> list[Score]:
+    """Scores of the policy in the file on the draws that snapshots are judged on; without its slew, as they are."""
+    judging = plan.judging
+    seeds = range(judging.seed, judging.seed + judging.episodes)
+    return [walk.score for walk in _walked(plan, load(file, slewed=False)[1], seeds, judging.seconds)]
+
+
+def _walked(plan: SacPlan, make: Callable[[], Policy], seeds: Sequence[int], seconds: float) -> list[Walked]:
     env = PupperEnv(judged(plan, seconds))
-    _, make = load(file)
     made = [_episode(env, make(), seed) for seed in seeds]
     env.close()
     return made

@@ -37,20 +37,18 @@ def write_story(
 ) -> Path:
     """Write `report.html` and, if wanted, `walk.mp4`; returns the page."""
     report = Report(
-        "leash train sac",
-        f"Learned in PyBullet from {_origin(plan)}, seed {plan.seed}. The policy below is the snapshot that did best "
-        "on machines, floors and commands that training never drew; its figures are from draws that chose nothing.",
+        "leash train sac", f"Learned in PyBullet from {_origin(plan)}, seed {plan.seed}. {_chosen(gallery)}"
     )
-    if video:
+    if video and gallery.has_policy:
         path = folder / "walk.mp4"
         write_video(path, _frames(plan, gallery.policy), 20)
         report.video(path, "Ahead at 0.4 m/s, back at 0.2, left at 0.12, and a curve of 0.2 m/s and 0.8 rad/s.")
-    report.section("On fresh draws", f"A success stays up and is off by less than {PLANAR} m/s and {TURNING} rad/s.")
-    report.table(("figure", "value"), figures_table(figures))
     if walks:
+        report.section("On fresh draws", f"A success stays up and is off by less than {PLANAR} m/s, {TURNING} rad/s.")
+        report.table(("figure", "value"), figures_table(figures))
         report.plot(tracking_plot(walks), "What was asked and what was done, one point an episode.")
     if gallery.rows:
-        report.section("Learning", "Snapshots of the averaged actor on held-out draws, over the wall clock.")
+        report.section("Learning", "Snapshots of the averaged actor on held-out draws, over updates.")
         report.plot(learning_plot(gallery.rows), "Share of successes and of episodes without a fall; errors.")
     if walks:
         walk = max(walks, key=lambda walk: walk.command[0])
@@ -66,14 +64,14 @@ def write_story(
 def learning_plot(rows: Sequence[Judged]) -> Figure:
     """Success and errors over time."""
     figure, (top, bottom) = axes(2)
-    minutes = [row.minutes for row in rows]
-    top.plot(minutes, [row.no_fall / row.episodes for row in rows], color=GREY, label="no fall")
-    top.plot(minutes, [row.success / row.episodes for row in rows], color=BLUE, marker=".", label="success")
-    bottom.plot(minutes, [row.speed_error for row in rows], color=ORANGE, label="speed error [m/s]")
-    bottom.plot(minutes, [row.yaw_error for row in rows], color=GREEN, label="yaw error [rad/s]")
-    bottom.plot(minutes, [row.action_rate for row in rows], color=GREY, label="target change a tick [box]")
+    updates = [row.updates for row in rows]
+    top.plot(updates, [row.no_fall / row.episodes for row in rows], color=GREY, label="no fall")
+    top.plot(updates, [row.success / row.episodes for row in rows], color=BLUE, marker=".", label="success")
+    bottom.plot(updates, [row.speed_error for row in rows], color=ORANGE, label="speed error [m/s]")
+    bottom.plot(updates, [row.yaw_error for row in rows], color=GREEN, label="yaw error [rad/s]")
+    bottom.plot(updates, [row.action_rate for row in rows], color=GREY, label="target change a tick [box]")
     top.set(ylabel="share", ylim=(-0.05, 1.05))
-    bottom.set(xlabel="wall clock [min]", ylim=(0, None))
+    bottom.set(xlabel="updates", ylim=(0, None))
     for axis in (top, bottom):
         axis.legend(frameon=False, ncols=3)
     return figure
@@ -132,6 +130,17 @@ def _frames(plan: SacPlan, file: Path) -> Iterator[Pixels]:
             env.follow(policy.act(env.seen).joint_pos)
             yield env.render()
     env.close()
+
+
+def _chosen(gallery: Gallery) -> str:
+    """What the policy is."""
+    if not gallery.has_policy:
+        return "No snapshot followed its commands, so there is no policy yet."
+    met = "met" if gallery.met else "did not meet"
+    return (
+        f"The training {met} its criterion. The policy below is the snapshot that did best on machines, floors and"
+        " commands that training never drew; its figures are from draws that chose nothing."
+    )
 
 
 def _origin(plan: SacPlan) -> str:

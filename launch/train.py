@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import tyro
 from msgspec import Meta
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -33,6 +34,8 @@ from teleop.help import FITTED, refit
 
 INTERRUPTED = "interrupted_at_step"
 """In a policy's notes, when its training was."""
+NOT_MET = 3
+"""Exit code of a training that never met its criterion."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ def _sac(config: TrainSac) -> int:
         emit(figures)
     else:
         console.print(*(f"{key} {short(value)}" for key, value in figures.items()), sep=" · ", highlight=False)
-    return 0
+    if figures["met"]:
+        return 0
+    said = "the criterion was not met: the policy is not good enough yet"
+    console.print(f"[red]{said}[/red]; this goes on:\n{escape(figures['go_on'])}", highlight=False, soft_wrap=True)
+    return NOT_MET
 
 
 def clone(config: TrainBc) -> dict[str, Any]:

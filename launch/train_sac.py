@@ -1,9 +1,8 @@
 """`leash train sac`: learn to walk in simulation, from scratch or from demonstrations."""
 
+import contextlib
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,11 +11,10 @@ import numpy as np
 import tyro
 from msgspec import Meta
 from msgspec.structs import replace
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from launch.checked import Count
 from launch.demos import OUTCOMES, Learnable, Recorded, imitable
-from launch.output import console
+from launch.sac_bar import TrainingBar, check_minutes
 from launch.sac_plan import SacPlan, load_plan
 from launch.shipped import PlanFile
 from policies.checkpoint import read_manifest
@@ -30,7 +28,8 @@ if TYPE_CHECKING:
 
 DEMONSTRATIONS = 15_000
 """Steps that `--from` shows when the plan does not say how many."""
-
+COMPILED = 3.0
+"""Compiled updates are at most so many times as quick as the same without a compiler."""
 
 SPARE = max(1, (os.cpu_count() or 2) - 1)
 """Cores that are left when the learner has one."""
@@ -42,7 +41,8 @@ class TrainSac:
 
     On a robot instead, while it walks: `leash train sac --robot twin --help`.
 
-    The folder gets the best policy, a checkpoint to go on from, curves for TensorBoard and a report.
+    The folder gets the best policy, a checkpoint to go on from, curves for TensorBoard and a report. The exit code is 3
+    where the criterion of the plan (`judging.target`) was not met; what goes on from there is printed.
     """
 
     config: PlanFile = None
@@ -55,8 +55,10 @@ class TrainSac:
     """Recordings to imitate as well: folders of episodes, or episode files."""
     outcomes: tuple[Learnable, ...] = OUTCOMES
     """Outcomes of `--demos` that are imitated."""
+    updates: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    """Updates to make at most, those of earlier parts included, instead of the plan's."""
     minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
-    """Wall clock to train for, instead of the plan's."""
+    """Upper bound on the wall clock of learning besides; compiling and imitation do not count."""
     seed: Annotated[int, Meta(ge=0)] | None = None
     """Seed, instead of the plan's."""
     collectors: Count = SPARE
@@ -73,39 +75,89 @@ class TrainSac:
     """Print one JSON object on the last line."""
 
 
-FREE = ("minutes", "updates", "judging", "compiled", "ratio", "sac")
+FREE = ("minutes", "updates", "stop", "judging", "compiled", "ratio", "sac")
 """Parts of a plan that may change when a training goes on; networks of another size are refused by themselves."""
 
 
 def learn(config: TrainSac) -> dict[str, Any]:
-    """Train, score the chosen policy on fresh draws, report; the figures."""
+    """Train, score the chosen policy on fresh draws, report; the figures.
+
+    `met` says whether the criterion of the plan was met; where it was not, `go_on` is the command that goes on.
+    """
     from launch.sac_gallery import Gallery
-    from launch.sac_score import final
-    from launch.sac_story import write_story
 
     spec, plan = load_spec(), planned(config)
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
     if resume is not None:
         check_same(checkpoint, resume.standing, plan, FREE)
+        check_budget(config, plan, resume.standing.updates)
     prepare(config.out, checkpoint, fresh=resume is None)
+    check_minutes(plan, resume.standing.minutes if resume else 0.0, most_updates(plan, spec))
     gallery = Gallery(plan, spec, config.out)
     work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config, plan, spec))
+    with TrainingBar(plan) as bar, contextlib.closing(gallery):
+        figures = _trained(work, config, bar)
+        if work.recorded is not None:
+            figures |= {"recorded": len(work.recorded.actions), "recorded_left_out": work.recorded.left_out}
+        figures |= _scored(work, config, bar)
+    return figures if gallery.met else {**figures, "go_on": going_on(config, plan)}
+
+
+def _trained(work: "_Work", config: TrainSac, bar: TrainingBar) -> dict[str, Any]:
+    """Train; how much was done."""
+    from launch.sac_score import rejudged
+
     try:
-        if resume is not None:
-            gallery.best = resume.standing.best
-        figures = _lockstep(work) if config.lockstep else _free(work, config.collectors)
+        if work.resume is not None and work.gallery.policy.exists():
+            bar.phase("judging the policy of before")
+            work.gallery.rejudge(rejudged(work.plan, work.gallery.policy))
+        return _lockstep(work, bar) if config.lockstep else _free(work, config.collectors, bar)
     except PolicyError as error:
-        if "--resume" in str(error) or not checkpoint.exists():
+        if "--resume" in str(error) or not work.checkpoint.exists():
             raise
         raise PolicyError(f"{error}; --resume goes on from the last checkpoint") from None
-    finally:
-        gallery.close()
-    if not gallery.policy.exists():
-        raise PolicyError(f"{plan.minutes:g} minutes were too short to judge a single snapshot; give more --minutes")
-    scored, scores = final(plan, gallery.policy)
-    page = write_story(config.out, plan, gallery, scored, scores, video=config.video)
-    return {**figures, **scored, "policy": str(gallery.policy), "report": str(page)}
+
+
+def _scored(work: "_Work", config: TrainSac, bar: TrainingBar) -> dict[str, Any]:
+    """Score the policy on fresh draws, if there is one, and write the report."""
+    from launch.sac_score import final
+    from launch.sac_story import write_story
+
+    plan, gallery = work.plan, work.gallery
+    policy = str(gallery.policy) if gallery.has_policy else None
+    bar.phase("scoring the policy on fresh draws")
+    scored, walks = final(plan, gallery.policy) if policy else ({}, [])
+    bar.phase("writing the report")
+    page = write_story(config.out, plan, gallery, scored, walks, video=config.video)
+    return {"met": gallery.met, **scored, "policy": policy, "report": str(page)}
+
+
+def most_updates(plan: SacPlan, spec: Spec) -> float:
+    """How many updates a second this machine makes at the very most, from a few that are not compiled."""
+    if plan.minutes is None:
+        return 0.0
+    from launch.sac_env import sizes
+    from policies.sac import Learner
+
+    return COMPILED * Learner(plan.sac, sizes(plan, spec), compiled=False).prepare()
+
+
+def check_budget(config: TrainSac, plan: SacPlan, updates: int) -> None:
+    """Raise UsageError where the budget was used up before."""
+    if updates >= plan.updates:
+        raise UsageError(
+            f"{config.out} holds {updates} of {plan.updates} updates; --updates {updates + plan.updates // 2} goes on"
+        )
+
+
+def going_on(config: TrainSac, plan: SacPlan) -> str:
+    """The command that trains half as long again."""
+    words = ["leash", "train", "sac", "--out", str(config.out), "--resume", "--updates", str(plan.updates * 3 // 2)]
+    for name, given in (("--config", config.config), ("--from", config.start), ("--residual", config.residual)):
+        words += [name, str(given)] if given is not None else []
+    words += ["--seed", str(config.seed)] if config.seed is not None else []
+    return shlex.join([*words, *(["--lockstep"] if config.lockstep else [])])
 
 
 def planned(config: TrainSac) -> SacPlan:
@@ -125,10 +177,22 @@ def planned(config: TrainSac) -> SacPlan:
             "give --from too, or a --config with demonstrations.steps above 0"
         )
     if config.residual is not None:
-        plan = replace(plan, residual=config.residual)
+        plan = changed(plan, residual=config.residual)
     if plan.residual and plan.demonstrations.steps:
         raise UsageError("a residual begins as the trot itself; leave out --from and demonstrations.steps")
-    return replace(plan, minutes=config.minutes or plan.minutes, seed=plan.seed if config.seed is None else config.seed)
+    given = {name: getattr(config, name) for name in ("updates", "minutes", "seed")}
+    plan = changed(plan, **{name: value for name, value in given.items() if value is not None})
+    if config.lockstep and plan.minutes is not None:
+        raise UsageError("--lockstep counts updates, so that it is the same again; give --updates instead of minutes")
+    return plan
+
+
+def changed(plan: SacPlan, **given: object) -> SacPlan:
+    """The plan with these entries. Raises UsageError where they do not go with the others."""
+    try:
+        return replace(plan, **given)
+    except ValueError as error:
+        raise UsageError(f"{error}; leave one of them out") from None
 
 
 def recorded(config: TrainSac, plan: SacPlan, spec: Spec) -> Recorded:
@@ -164,35 +228,19 @@ class _Work:
     recorded: Recorded
 
 
-def _free(work: _Work, collectors: int) -> dict[str, Any]:
+def _free(work: _Work, collectors: int, bar: TrainingBar) -> dict[str, Any]:
     from launch.sac_free import FreeRun, run
 
-    training = FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded)
-    with _progress(work.plan) as report, training:
-        minutes = run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
-        return {"minutes": minutes, "steps": sum(training.steps), "updates": training.ask().updates}
+    with FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded) as training:
+        minutes = run(training, work.gallery, work.checkpoint, bar)
+        counts = {"steps": training.progress.steps, "updates": training.progress.updates}
+        return {"minutes": minutes, **counts, **training.demonstrated}
 
 
-def _lockstep(work: _Work) -> dict[str, Any]:
+def _lockstep(work: _Work, bar: TrainingBar) -> dict[str, Any]:
     from launch.sac_lockstep import Lockstep, run
 
-    began = time.monotonic()
-    training = Lockstep(work.plan, work.spec, resume=work.resume, recorded=work.recorded)
-    with _progress(work.plan) as report, training:
-        run(training, work.gallery, work.checkpoint, lambda minutes: report(minutes, training.told()))
-        minutes = (time.monotonic() - began) / 60
-        return {"minutes": minutes, "steps": training.steps, "updates": training.learner.updates}
-
-
-@contextmanager
-def _progress(plan: SacPlan) -> Iterator[Callable[[float, str], None]]:
-    """A bar with the figures that matter."""
-    fields = TextColumn("{task.fields[figures]}")
-    columns = BarColumn(20), TextColumn("{task.completed:.1f} of {task.total:g} min"), TimeRemainingColumn(), fields
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("learning", total=plan.minutes, figures="starting")
-
-        def report(minutes: float, figures: str) -> None:
-            bar.update(task, completed=min(minutes, plan.minutes), figures=figures)
-
-        yield report
+    with Lockstep(work.plan, work.spec, resume=work.resume, recorded=work.recorded) as training:
+        minutes = run(training, work.gallery, work.checkpoint, bar)
+        counts = {"steps": training.steps, "updates": training.learner.updates}
+        return {"minutes": minutes, **counts, **training.demonstrated}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import torch
 
@@ -100,8 +101,11 @@ def spread_of(members: Array) -> float:
     return math.nan if len(members) == 1 else float(np.sqrt(members[:, 0].var(axis=0).mean()))
 
 
-def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:
-    """Read a policy file: its manifest, and a maker of policies that share its weights. Raises PolicyError."""
+def load(path: Path, *, slewed: bool = True) -> tuple[Manifest, Callable[[], Clone]]:
+    """Read a policy file: its manifest, and a maker of policies that share its weights. Raises PolicyError.
+
+    Without `slewed` the policies follow a new command at once, whatever the file says.
+    """
     manifest = read_manifest(path)
     if manifest.network is None or manifest.features is None:
         raise PolicyError(f"{path} holds a {manifest.kind} policy without a network; nothing in it can be run")
@@ -110,7 +114,8 @@ def load(path: Path) -> tuple[Manifest, Callable[[], Clone]]:
     weights = read_weights(path, shapes(manifest.network, inputs, outputs), manifest)
     network = network_of(manifest, weights)
     Clone(manifest, network)._predict(_standing(manifest))
-    return manifest, lambda: Clone(manifest, network)
+    run = manifest if slewed else msgspec.structs.replace(manifest, slew=None)
+    return manifest, lambda: Clone(run, network)
 
 
 def untrained(manifest: Manifest) -> Callable[[], Clone]:

@@ -6,6 +6,7 @@ every few updates only, a phase in which it does not learn at all, and a fading 
 Everything is a function of dictionaries of tensors, forward and back, so that one compiler sees a whole update.
 """
 
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ from robot.errors import PolicyError
 
 DECAY = (0.9, 0.999)
 """Of Adam's first and second moments."""
+TIMED = 8
+"""Updates over which the rate of this machine is measured."""
 
 
 class Batch(NamedTuple):
@@ -45,7 +48,7 @@ class Batch(NamedTuple):
     privileged: Tensor
     """(B, p)"""
     action: Tensor
-    """(B, n) in [-1, 1]"""
+    """(B, n) as it was carried out; outside [-1, 1] where a person did what the action box cannot express"""
     reward: Tensor
     """(B,) over the steps of the sample"""
     discount: Tensor
@@ -53,7 +56,7 @@ class Batch(NamedTuple):
     next_obs: Tensor
     next_privileged: Tensor
     demonstrated: Tensor
-    """(B,) 1 where somebody showed what to do"""
+    """(B,) 1 where somebody showed what to do, and the action box can express it"""
     wanted: Tensor
     """(B, n) what they would have done there, which need not be what was done; elsewhere it means nothing"""
 
@@ -206,8 +209,11 @@ class Learner:
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
-    def prepare(self) -> None:
-        """Become machine code now, on numbers that mean nothing, so that no update waits for it; nothing changes."""
+    def prepare(self) -> float:
+        """Compile now, on numbers that mean nothing, so that no update waits for it; nothing changes.
+
+        Returns how many updates a second this machine makes, measured over a few.
+        """
         count, sizes = self.config.batch, self.sizes
         widths = sizes.obs, sizes.privileged, sizes.actions, sizes.obs, sizes.privileged
         rows = [torch.zeros(count, width, device=self.device) for width in widths]
@@ -216,8 +222,20 @@ class Learner:
         spare = Generator().manual_seed(0)
         nets, luck = moved(born(self.config, sizes, spare), self.device), self._luck(count, spare)
         paces = self._paces(nets)
-        self._learn_critic(nets, batch, luck, paces, self.config)
-        self._learn_both(nets, batch, luck, paces, torch.tensor(0.0, device=self.device), self.config)
+        pull, delay = torch.tensor(0.0, device=self.device), self.config.delay
+
+        def learn(*, acts: bool) -> None:
+            if acts:
+                self._learn_both(nets, batch, luck, paces, pull, self.config)
+            else:
+                self._learn_critic(nets, batch, luck, paces, self.config)
+
+        learn(acts=False)
+        learn(acts=True)
+        began = time.monotonic()
+        for number in range(TIMED):
+            learn(acts=number % delay == 0)
+        return TIMED / (time.monotonic() - began)
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from policies.action_box import expressible
 from policies.replay import Draw, Replay
 from policies.sac import Batch
 from policies.sac_config import SacConfig, Share
@@ -48,14 +49,18 @@ class Batches:
     def pairs(self, recorded: tuple[Float32, Float32] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (B, d) and actions (B, n) to imitate: of the replays, or of recordings; half of them mirrored.
 
-        Where a replay says what was wanted, that is imitated, and not what was done.
+        Where a replay says what was wanted, that is imitated, and not what was done; what the action box cannot
+        express is left out, so there may be fewer.
         """
         if recorded is None:
             parts = self._spread(self._online, self._config.batch)
-            obs, wanted = [part.now["obs"] for part in parts], [_wanted(part) for part in parts]
-            return self._column(obs, "obs"), self._column(wanted, "action")
-        at = self.rng.integers(len(recorded[0]), size=self._config.batch)
-        return self._column([recorded[0][at]], "obs"), self._column([recorded[1][at]], "action")
+            obs = np.concatenate([part.now["obs"] for part in parts])
+            wanted = np.concatenate([_wanted(part) for part in parts])
+        else:
+            at = self.rng.integers(len(recorded[0]), size=self._config.batch)
+            obs, wanted = recorded[0][at], recorded[1][at]
+        use = expressible(wanted)
+        return self._column([obs[use]], "obs"), self._column([wanted[use]], "action")
 
     def _column(self, rows: Sequence[Float32], name: str) -> torch.Tensor:
         """Rows one after another, every second one mirrored; features scaled."""
@@ -82,6 +87,7 @@ class Batches:
     def _batch(self, parts: Sequence[Draw], flags: Float32) -> Batch:
         column = self._column
         action = column([part.now["action"] for part in parts], "action")
+        wanted = column([_wanted(part) for part in parts], "action") if self._demonstrated else action
         return Batch(
             column([part.now["obs"] for part in parts], "obs"),
             column([part.now["privileged"] for part in parts], "privileged"),
@@ -90,8 +96,8 @@ class Batches:
             torch.from_numpy(np.concatenate([part.discount for part in parts])),
             column([part.after["obs"] for part in parts], "obs"),
             column([part.after["privileged"] for part in parts], "privileged"),
-            torch.from_numpy(flags),
-            column([_wanted(part) for part in parts], "action") if self._demonstrated else action,
+            torch.from_numpy(flags * expressible(wanted.numpy())),
+            wanted,
         )
 
 

@@ -42,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rng: str = ""
     """State of the generator that draws batches, as JSON."""
     best: float | None = None
-    """Merit of the best snapshot, once there is one."""
+    """Merit of the best snapshot as it was judged then, once there is one; who goes on judges the policy anew."""
     precision: Precision = "float32"
     """Of the learner's products."""
 
@@ -125,7 +125,8 @@ def check_same(path: Path, standing: Standing, plan: msgspec.Struct, free: Colle
     What is remembered means something only in the action box, with the features and under the rewards it came from.
     """
     try:  # what the plan did not know yet is as if left out
-        earlier = msgspec.json.decode(standing.plan, type=type(plan))
+        said: dict[str, Any] = msgspec.json.decode(standing.plan)
+        earlier = msgspec.convert({name: said[name] for name in said if name not in free}, type(plan))
     except msgspec.MsgspecError as error:
         raise PolicyError(f"{path} was trained with a plan that means nothing now ({error}); start anew") from None
     before, now = (msgspec.json.decode(msgspec.json.encode(each)) for each in (earlier, plan))

@@ -20,6 +20,8 @@ from policies.sac_actor import Float32, flattened
 from policies.sac_batches import Batches
 from policies.sac_checkpoint import generator_state, resume_generator
 from policies.sac_config import SacConfig, Share, Sizes
+from policies.sac_progress import COMPILING, DEMONSTRATING, IMITATING, LEARNING, Counts, Pace, SharedProgress
+from policies.sac_recorded import RecordedActions
 from policies.symmetry import Mirror
 
 IMITATION_RATE = 2e-3
@@ -40,10 +42,9 @@ class LearnJob:
     mirrors: Mapping[str, Mirror]
     scale: Float32
     """(d,) factors of the features."""
-    start: int
-    """Steps to wait for before the first update."""
-    ratio: float
-    """Most updates a step."""
+    progress: Counts
+    """Where the counts of the training lie."""
+    pace: Pace
     compiled: bool = True
     demonstrated: tuple[Place, ...] = ()
     share: Share = field(default_factory=Share)
@@ -52,8 +53,8 @@ class LearnJob:
     rounds: int = 1
     """In so many parts; a pupil is published after each."""
     demonstrations: int = 0
-    recorded: tuple[Float32, Float32] | None = None
-    """Features (N, d) and actions (N, n) of recordings, which are imitated too."""
+    recorded: RecordedActions | None = None
+    """Recordings that are imitated too."""
     arrays: Mapping[str, NDArray[np.float32]] | None = None
     """Where to continue."""
     updates: int = 0
@@ -85,23 +86,26 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
     batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
     resume(job, learner, batches)
-    # Note: rows and updates are counted from here on; a replay that was full holds fewer rows than steps were taken.
-    before = sum(replay.written for replay in online) if job.arrays is not None else 0
+    progress = SharedProgress(job.progress)
     try:
-        begin(job, shown, learner, mailbox)
+        progress.phase = COMPILING
+        progress.rate = learner.prepare()
+        begin(job, shown, learner, mailbox, progress)
+        progress.phase = LEARNING
         mailbox.publish(flattened(learner.arrays()))
         while answer(pipe, learner, batches):
-            due = job.ratio * (sum(replay.written for replay in online) - before)
-            if batches.ready() < max(job.start, job.config.batch) or learner.updates - job.updates >= due:
+            if batches.ready() < max(job.pace.start, job.config.batch) or not job.pace.may_update(progress):
                 time.sleep(0.002)
                 continue
             learner.update(batches.draw(learner.updates))
             if learner.updates % PUBLISH == 0:
                 mailbox.publish(flattened(learner.arrays_of("actor")))
+            progress.updates = learner.updates
     finally:
         for replay in (*online, *shown):
             replay.close()
         mailbox.close()
+        progress.close()
 
 
 def resume(job: LearnJob, learner: Learner, batches: Batches) -> None:
@@ -116,24 +120,27 @@ def resume(job: LearnJob, learner: Learner, batches: Batches) -> None:
         resume_generator(batches.rng, job.rng)
 
 
-def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner, mailbox: Mailbox) -> None:
+def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner, mailbox: Mailbox, progress: SharedProgress) -> None:
     """Imitate the demonstrations, if there are any; between two rounds of that the pupil is published."""
     if not job.imitate or job.arrays is not None:
         return
     batches = Batches(shown, job.config, job.mirrors, job.scale, seed=job.seed)
     for number in range(1, job.rounds + 1):
+        progress.phase = DEMONSTRATING
         while min((replay.written for replay in shown), default=0) < job.demonstrations * number / job.rounds:
             time.sleep(0.05)
+        progress.phase = IMITATING
         imitate(learner, batches, job.imitate // job.rounds, job.recorded)
         if number < job.rounds:
             mailbox.publish(flattened(learner.arrays()))
 
 
-def imitate(learner: Learner, batches: Batches, steps: int, recorded: tuple[Float32, Float32] | None = None) -> None:
+def imitate(learner: Learner, batches: Batches, steps: int, recorded: RecordedActions | None = None) -> None:
     """Make the actor do what the batches show, and in every second step what was recorded."""
     for step in range(steps):
-        obs, action = batches.pairs(None if step % 2 else recorded)
-        learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
+        obs, action = batches.pairs(None if step % 2 or recorded is None else recorded[:2])
+        if len(obs):
+            learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
     learner.settle()
 
 

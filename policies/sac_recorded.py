@@ -4,9 +4,11 @@ A robot cannot measure its own velocity, so recordings have no rewards; they tea
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from policies.action_box import action_for, expressible
 from policies.features import FeatureConfig, Float32, of_episode
 from policies.samples import proposals, unbroken
 from robot.episode import Episode
@@ -18,10 +20,21 @@ OUTSIDE = 0.01
 """Part of the recorded targets of a joint that may lie outside the action box."""
 
 
+class RecordedActions(NamedTuple):
+    """What recordings teach."""
+
+    features: Float32
+    """(N, d)"""
+    actions: Float32
+    """(N, n) in [-1, 1]"""
+    left_out: int
+    """Ticks whose target the action box cannot express."""
+
+
 def recorded(
     episodes: Sequence[Episode], spec: Spec, features: FeatureConfig, box: Array, newest: float
-) -> tuple[Float32, Float32]:
-    """Features (N, d) and actions (N, n) of all ticks at which somebody proposed a target.
+) -> RecordedActions:
+    """All ticks at which somebody proposed a target that the action box can express.
 
     `box` (n,) is the half-range of the targets [rad], `newest` the weight of the newest target in their filter. Raises
     PolicyError when the recordings reach out of the box.
@@ -39,8 +52,11 @@ def recorded(
     if not len(offset):
         raise PolicyError("at no tick of the recordings was all measured that the features need; choose other --demos")
     _check(offset, spec, box)
-    action = (offset - (1 - newest) * past) / (newest * box)
-    return np.concatenate(seen).astype(np.float32), action.clip(-1.0, 1.0).astype(np.float32)
+    action = action_for(offset, past, box, newest)
+    use = expressible(action)
+    if not use.any():
+        raise PolicyError("the action box can express no tick of the demonstrations; widen `walk.box`, or the filter")
+    return RecordedActions(np.concatenate(seen)[use].astype(np.float32), action[use], int((~use).sum()))
 
 
 def _check(offset: Array, spec: Spec, box: Array) -> None:

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 
 from launch.cli import chosen
 from launch.lateness import Lateness
-from launch.live import TrainLive, learn_live
+from launch.live import TrainLive, learn_live, planned
 from launch.live_getup import get_up
 from launch.live_plan import LivePlan, Task, Worth
 from launch.operators import OperatorOptions
-from launch.robots import RobotOptions
+from launch.robots import RobotOptions, open_robot
 from policies.checkpoint import read_manifest
 from policies.features import COMMAND
 from policies.replay import FINAL, TRUNCATED
@@ -107,7 +107,7 @@ def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
     assert figures["demonstrated"] > 5
     assert all(row.tobytes() in both for row in shown["obs"][shown["end"] != FINAL])
     carried = shown["action"][shown["end"] != FINAL]
-    assert np.abs(carried).max() > 0.1
+    assert figures["left_out"] == (np.abs(carried).max(axis=1) > 1.001).sum() > 0
 
 
 def test_a_teacher_is_imitated_and_then_relieved(tmp_path: Path) -> None:
@@ -152,11 +152,14 @@ def test_it_gets_up_from_its_back_its_side_and_its_nose(lying: tuple[float, ...]
         assert not twin.truth().fallen
 
 
-def test_a_reward_that_is_no_number_is_named_and_the_checkpoint_written(tmp_path: Path) -> None:
-    path = tmp_path / "plan.yaml"
-    path.write_text("worth: {lean: .nan}\ncompiled: false\nsac: {critic_hidden: [16], actor_hidden: [16], batch: 16}\n")
+def test_a_reward_that_is_no_number_is_named_and_the_checkpoint_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file cannot say such a number; a reward that somebody writes can come to one."""
+    plan = replace(PLAN, worth=Worth(lean=float("nan")))
+    monkeypatch.setattr("launch.live.load_live_plan", lambda path: plan)
     with pytest.raises(PolicyError, match="reward is not finite .lean nan"):
-        learn_live(TrainLive(config=path, out=tmp_path / "run", lockstep=True))
+        learn_live(TrainLive(out=tmp_path / "run", lockstep=True))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
@@ -192,7 +195,7 @@ def test_a_port_that_is_lost_keeps_the_checkpoint(tmp_path: Path) -> None:
     )
 
     def pull(pid: int) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while not steps(checkpoint) and time.monotonic() < until:
             time.sleep(0.2)
         os.kill(pid, signal.SIGKILL)
@@ -207,6 +210,29 @@ def test_a_port_that_is_lost_keeps_the_checkpoint(tmp_path: Path) -> None:
     assert kept > 0
     again = dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.001)), lockstep=True, resume=True)
     assert learn_live(again)["steps"] >= kept
+
+
+def test_a_robot_learns_by_odometry_and_the_truth_is_measured_besides(tmp_path: Path) -> None:
+    """What hardware has is the default, and the twin says how far that is from what really happened."""
+    assert TrainLive().velocity == "odometry"
+    figures = learn_live(dataclasses.replace(configured(tmp_path / "a"), lockstep=True))
+    assert {"judged_speed_error_mps", "judged_true_speed_error_mps", "speed_mean", "true_speed_mean"} <= figures.keys()
+    assert figures["judged_speed_mps"] != figures["judged_true_speed_mps"]
+    tracked = learn_live(dataclasses.replace(configured(tmp_path / "b"), lockstep=True, velocity="tracker"))
+    assert tracked["judged_speed_mps"] == pytest.approx(tracked["judged_true_speed_mps"])
+
+
+def test_seed_0_of_the_command_line_wins_over_the_plans(tmp_path: Path) -> None:
+    config = configured(tmp_path, replace(PLAN, seed=3))
+    assert planned(dataclasses.replace(config, robot=RobotOptions(seed=0))).seed == 0
+    assert planned(config).seed == 3
+
+
+@pytest.mark.parametrize(("option", "value"), [("seed", 0), ("boot", "homed")])
+def test_an_option_that_equals_its_default_is_refused_where_it_means_nothing(option: str, value: object) -> None:
+    options = RobotOptions(robot="pupper", port="/dev/none", **{option: value})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"--{option} means nothing to --robot pupper"), open_robot(options):
+        pass
 
 
 def test_without_a_robot_there_is_a_clear_word(tmp_path: Path) -> None:

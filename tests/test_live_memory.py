@@ -12,7 +12,8 @@ from policies.replay import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay, layou
 @pytest.fixture
 def memory() -> Iterator[Memory]:
     rows = layout(1, 1, 1)
-    with Replay(capacity=100, columns=rows) as online, Replay(capacity=100, columns=rows) as shown:
+    meant = (*rows, ("wanted", (1,), "f4"))
+    with Replay(capacity=100, columns=rows) as online, Replay(capacity=100, columns=meant) as shown:
         yield Memory(online, shown)
 
 

@@ -33,6 +33,7 @@ from robot.spec import Spec, load_spec
 from sim.commands import Commands
 from sim.env import WalkConfig, blend
 from sim.randomize import Ranges, load_ranges
+from sim.reward import Weights
 
 PLAN = SacPlan(
     walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),
@@ -41,7 +42,7 @@ PLAN = SacPlan(
     random=20,
     ratio=0.5,
     compiled=False,
-    judging=Judging(every=1.0, episodes=2, seconds=1.5, final=2),
+    judging=Judging(updates=20, episodes=2, seconds=1.5, commands=Commands(stand=1.0), final=2),
 )
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
 EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5)
@@ -79,18 +80,25 @@ def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
     assert not same(first, other)
 
 
+@pytest.mark.parametrize("history", range(3))
 @pytest.mark.parametrize("plan", [SHOWN, EXPLORED], ids=["from demonstrations", "explored"])
-def test_a_resumed_training_goes_on_exactly(plan: SacPlan, tmp_path: Path) -> None:
-    spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
+def test_a_resumed_training_goes_on_exactly(plan: SacPlan, history: int, tmp_path: Path) -> None:
+    """Whatever both worlds went through before: how many episodes there were is drawn, and resets between."""
+    spec, path, rng = load_spec(), tmp_path / "checkpoint.safetensors", np.random.default_rng([history, 14])
+    before, after, resets = (int(number) for number in rng.integers((1, 1, 0), (6, 5, 4)))
     with Lockstep(plan, spec) as training:
-        for _ in range(4):
+        for _ in range(before):
             training.episode()
         training.keep(path, 0.5, 1.0)
-        for _ in range(4):
+        for _ in range(after):
             training.episode()
         straight, steps = training.learner.arrays(), training.steps
     with Lockstep(plan, spec, resume=load_checkpoint(path, spec.hash)) as training:
-        for _ in range(4):
+        remembered = training.env.curriculum.memory
+        for seed in range(resets):
+            training.env.reset(seed=seed)
+        training.env.curriculum.memory = remembered
+        for _ in range(after):
             training.episode()
         assert training.steps == steps
         assert same(straight, training.learner.arrays())
@@ -223,17 +231,19 @@ def test_the_saved_policy_acts_like_the_actor(plan: SacPlan, tmp_path: Path) -> 
         for _ in range(15):
             obs = env.step(actor.best(obs))[0]
             wanted.append(env.sent)
-    walk = walked(replace(plan, walk=replace(plan.walk, seconds=0.75)), gallery.policy, [5], 0.75)[0]
+    asked = replace(plan, judging=replace(plan.judging, commands=plan.walk.commands))
+    walk = walked(asked, gallery.policy, [5], 0.75)[0]
     # Note: a walk is chaotic; after some steps the last bits of torch and NumPy have grown to be seen
     np.testing.assert_allclose(walk.targets[:6], wanted[:6], atol=1e-5)
     assert np.ptp(wanted, axis=0).max() > 0.01
 
 
-def test_a_reward_that_is_no_number_is_named(tmp_path: Path) -> None:
-    plan = tmp_path / "plan.yaml"
-    plan.write_text("compiled: false\nwalk: {weights: {bounce: .nan}}\n")
+def test_a_reward_that_is_no_number_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file cannot say such a number; a reward that somebody writes can come to one."""
+    plan = replace(PLAN, walk=replace(PLAN.walk, weights=Weights(bounce=float("nan"))))
+    monkeypatch.setattr("launch.train_sac.load_plan", lambda path: plan)
     with pytest.raises(PolicyError, match="reward of step 0 is not finite .bounce nan"):
-        learn(TrainSac(config=plan, out=tmp_path / "run", minutes=1.0))
+        learn(TrainSac(out=tmp_path / "run"))
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
@@ -279,7 +289,8 @@ def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_pa
 def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, list[Episode]]) -> None:
     spec, episodes = demonstration
     newest = blend(4.0, spec.period)
-    seen, action = recorded(episodes, spec, PLAN.features, np.full(12, 0.9), newest)
+    seen, action, left_out = recorded(episodes, spec, PLAN.features, np.full(12, 0.9), newest)
+    assert left_out == 0
     assert len(seen) == len(action) > 20
     assert np.abs(action).max() <= 1
     with pytest.raises(PolicyError, match=r"rad from standing, outside the action box of 0.05 rad; widen"):
@@ -290,12 +301,25 @@ def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, l
     spec, episodes = demonstration
     box, newest = np.full(12, 0.9), blend(4.0, spec.period)
     features = replace(PLAN.features, frames=1)
-    _, action = recorded(episodes, spec, features, box, newest)
+    _, action, _ = recorded(episodes, spec, features, box, newest)
     offset = np.zeros(12)
     for row, made in enumerate(action):
         offset = offset + newest * (made * box - offset)
         wanted = episodes[0].human.joint_pos[row] - spec.stand
         np.testing.assert_allclose(offset, wanted, atol=1e-5)
+
+
+def test_recorded_targets_that_the_box_cannot_express_are_left_out_and_counted(
+    demonstration: tuple[Spec, list[Episode]],
+) -> None:
+    """They lie inside the box, and the filter on the targets would need an action outside of it to get there."""
+    spec, episodes = demonstration
+    offset = np.concatenate([episode.human.joint_pos for episode in episodes]) - spec.stand
+    box = np.maximum(np.quantile(np.abs(offset), 0.99, axis=0), 0.01) * 1.001
+    whole = recorded(episodes, spec, PLAN.features, np.full(12, 2.0), blend(4.0, spec.period))
+    made = recorded(episodes, spec, PLAN.features, box, blend(1.0, spec.period))
+    assert made.left_out > 0 and len(made.actions) + made.left_out == len(whole.actions)
+    assert np.abs(made.actions).max() <= 1.001
 
 
 @pytest.fixture(scope="module")
