@@ -108,7 +108,8 @@ class Gate:
                 self.leaving = "the driver is gone"
             else:
                 self._step(_decode(packet))
-        self._linger_until = min(self._linger_until, time.monotonic() + LINGER)
+        linger = LINGER if self._line or self._reopen_at < math.inf else 0.0
+        self._linger_until = min(self._linger_until, time.monotonic() + linger)
         self._step(Leave(self.leaving))
 
     def _step(self, event: Event) -> None:
@@ -131,7 +132,9 @@ class Gate:
     def _lose(self, line: SerialLine, error: OSError) -> None:
         """The port is gone: latch, and keep looking for it."""
         line.close()
-        self._line, self._reopen_at = None, time.monotonic() + self._backoff
+        # Note: a pseudo-terminal's own number belongs to somebody else's terminal next; a link to one may be renewed
+        simulated = self.engine.config.port.startswith("/dev/pts/")
+        self._line, self._reopen_at = None, math.inf if simulated else time.monotonic() + self._backoff
         self._step(Fault(f"the port {self.engine.config.port} went away ({error.strerror})", homed=False))
 
     def _reopen(self) -> None:

@@ -24,10 +24,13 @@ KEPT_FRAMES = 1000
 """States that wait for `take_frames`; ten seconds of them."""
 STARTING = 10.0
 """How long a gate may take to say its first word [s]."""
-SILENT, GRACE = 0.15, 0.06
+SILENT, GRACE = 0.17, 0.08
 """A gate reports 20 times a second. One that is silent for so long is given so much more, and then it hangs [s]."""
 ENDING = 2.5
 """How long the gate may take to make the robot safe, and its successor, should it hang [s]."""
+
+WAITING: list[subprocess.Popen[bytes]] = []
+"""Gates that were left alone, to switch the current off when their port returns; they outlive us."""
 
 _encoder = msgspec.msgpack.Encoder()
 _from_gate = msgspec.msgpack.Decoder(Ack | Report | Unopened)
@@ -124,7 +127,7 @@ class GateLink:
         with self._socket:
             self._watch_it_end(time.monotonic() + ENDING)
         if self.process.poll() is None and not self._report.connected:
-            return _still_away(self._config.port, self.process.pid)
+            return _left_alone(self._config.port, self.process)
         if self.process.poll() is None:
             self.process.kill()
         return _succeed(self._config) if self.process.wait() and self._powered else ""
@@ -203,14 +206,16 @@ def _succeed(config: Config) -> str:
     try:
         process.wait(ENDING)
     except subprocess.TimeoutExpired:
-        return _still_away(config.port, process.pid)
+        return _left_alone(config.port, process)
     return ""
 
 
-def _still_away(port: str, pid: int) -> str:
+def _left_alone(port: str, gate: subprocess.Popen[bytes]) -> str:
+    """Let a gate wait for its port by itself; what remains to be done by hand."""
+    WAITING.append(gate)
     return (
         f"{port} is away and the robot may hold its last pose: switch it off, or plug it in again within "
-        f"10 minutes, and the gate (process {pid}) lets it sink"
+        f"10 minutes, and the gate (process {gate.pid}) lets it sink"
     )
 
 

@@ -142,14 +142,14 @@ class Pupper:
                 f"the gate stopped the robot: {report.cause}; see to the robot, then start again (rearm) to stand up"
             )
         consent, self._consent = self._consent, False
-        self._check_tilt(TOPPLED, "set it upright on the floor")
+        self._check_tilt(TOPPLED, "set it upright on the floor", person=consent)
         self.pause()
         # Note: a full collection in a process that holds torch takes longer than the gate waits for a command.
         gc.collect()
         gc.freeze()
         self._arm(person=consent)
         self._follow(folding(self._held(), self._spec), "folded its legs")
-        self._check_tilt(LEVEL, "set it level, on its belly with its legs free")
+        self._check_tilt(LEVEL, "set it level, on its belly with its legs free", person=consent)
         self._follow(standing_up(self._held(), self._spec), "stood up")
         self.pause()
         # Note: a tick of distance, or the gate would refuse the first command as too soon after the ramp's last.
@@ -283,15 +283,15 @@ class Pupper:
             self._gate.stop(cause, "person")
             raise Stopped(cause)
 
-    def _check_tilt(self, most: float, remedy: str) -> None:
+    def _check_tilt(self, most: float, remedy: str, *, person: bool) -> None:
         """Raise RearmRefused, with the current off, when the body goes on leaning more than this [rad]. Without an IMU
-        nobody but the person knows.
+        nobody but the person knows. A latch that the person's consent ended is set again.
         """
         until = self._clock.now() + LEANING
         # Note: false for NaN
         while (down := -float(self._seen().gravity[2])) < math.cos(most):
             if self._clock.now() > until:
-                self._gate.stop("the robot is not level")
+                self._gate.stop("the robot is not level", "soft" if person else "planned")
                 tilt = math.degrees(math.acos(max(-1.0, down)))
                 raise RearmRefused(
                     f"the robot leans by {tilt:.0f} degrees, more than {math.degrees(most):.0f}; {remedy}, then re-arm"

@@ -283,7 +283,7 @@ def test_from_any_pose_the_legs_are_folded_before_the_robot_rises(firmware: Firm
 
 
 def test_a_gate_that_hangs_is_an_error_within_three_tenths_of_a_second_and_is_replaced(firmware: Firmware) -> None:
-    with pytest.raises(RobotError, match=r"has not answered for \d+ ms, more than 150 ms"):  # noqa: SIM117
+    with pytest.raises(RobotError, match=r"has not answered for \d+ ms, more than 170 ms"):  # noqa: SIM117
         with Pupper(SPEC, str(firmware.path)) as robot:
             robot.reset()
             run(robot, Stand(), NoLog(), ticks=3)
@@ -342,15 +342,11 @@ def test_a_port_that_is_away_at_the_end_is_said_and_the_gate_damps_the_robot_whe
             child = gate_of(robot).process
             firmware.unplug()
             wait_for(lambda: robot.gate.latched)
-    try:
-        assert child.poll() is None
-        firmware.replug()
-        wait_for(lambda: firmware.gains[0] == 0)
-        assert child.wait(10) == 0
-        wait_for(lambda: firmware.mode == "idle")
-    finally:
-        child.kill()
-        child.wait()
+    assert child.poll() is None
+    firmware.replug()
+    wait_for(lambda: firmware.gains[0] == 0)
+    assert child.wait(10) == 0
+    wait_for(lambda: firmware.mode == "idle")
 
 
 def test_a_gate_that_waits_for_its_port_gives_way_to_another_one(
@@ -362,12 +358,20 @@ def test_a_gate_that_waits_for_its_port_gives_way_to_another_one(
         child = gate_of(robot).process
         firmware.unplug()
         wait_for(lambda: robot.gate.latched)
-    try:
-        os.kill(child.pid, signal.SIGSTOP)
+    os.kill(child.pid, signal.SIGSTOP)
+    firmware.replug()
+    with Pupper(SPEC, str(firmware.path)):
+        os.kill(child.pid, signal.SIGCONT)
+        assert child.wait(10) == 0
+
+
+def test_a_pseudo_terminal_that_is_gone_is_not_opened_again(firmware: Firmware) -> None:
+    with Pupper(SPEC, os.path.realpath(firmware.path)) as robot:
+        robot.reset()
+        child = gate_of(robot).process
+        firmware.unplug()
+        wait_for(lambda: robot.gate.latched)
         firmware.replug()
-        with Pupper(SPEC, str(firmware.path)):
-            os.kill(child.pid, signal.SIGCONT)
-            assert child.wait(10) == 0
-    finally:
-        child.kill()
-        child.wait()
+        time.sleep(0.3)
+        assert not robot.gate.connected
+    assert child.returncode == 0
