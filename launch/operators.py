@@ -34,7 +34,8 @@ class OperatorOptions:
     keys: tuple[str, ...] = ()
     """Other keys, as ACTION=KEY: `--keys stop=p start=g`."""
     page_host: str = LOOPBACK
-    """Address at which `browser` serves its page. Leave it at loopback and come by `ssh -L` from other machines."""
+    """Address at which `browser` serves its page; 0.0.0.0 serves it in all networks. Leave it at loopback and come by
+    `ssh -L` from other machines."""
     page_port: int | None = None
     """Port of the page; 8420, or another when that is in use."""
     speeds: Annotated[Speeds, tyro.conf.OmitArgPrefixes] = field(default_factory=Speeds)

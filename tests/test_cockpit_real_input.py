@@ -124,13 +124,18 @@ def test_whatever_can_swallow_a_key_up_lets_go_before_it_comes(window: Screen, s
 
 
 def test_a_key_that_is_held_drives_for_as_long_as_it_is_held(window: Screen, shown: Show) -> None:
-    holds(shown, window)
-    begun = time.monotonic()
-    time.sleep(2.0)
-    ticks = [tick for tick in list(shown.ticks) if tick.obs.time > begun + 0.1]
-    assert sum(map(driven, ticks)) > 0.9 * len(ticks) > 10
-    window.up("w")
-    assert rests(shown)
+    """Once in several tries, for a busy machine repeats a key late."""
+
+    def driven_throughout() -> bool:
+        holds(shown, window)
+        begun = time.monotonic()
+        time.sleep(2.0)
+        ticks = [tick for tick in list(shown.ticks) if tick.obs.time > begun]
+        window.up("w")
+        assert rests(shown)
+        return all(map(driven, ticks)) and len(ticks) > 10
+
+    assert any(driven_throughout() for _ in range(6))
 
 
 def test_after_a_right_click_space_and_the_first_click_on_stop_are_heard(window: Screen, shown: Show) -> None:
