@@ -3,7 +3,7 @@
     python benchmarks/sac_ablations.py --updates 32000 --draws 50 --out runs/ablations
 
 Trains the plan of launch/pupper_walk.yaml as it is and with one thing changed, for the same number of updates each, and
-walks every policy over the `unseen` table on the twin and in PyBullet, and over the `hard` one on the twin. A training
+walks every policy over the `inside` table on the twin and in PyBullet, and over the `hard` one on the twin. A training
 that is finished is kept: the same command goes on with the next.
 """
 
@@ -93,8 +93,8 @@ def trained(name: str, plan: SacPlan, folder: Path) -> Path:
 
 
 def judged(policy: Path, draws: int) -> dict[str, Any]:
-    """How it does on the `unseen` table on both engines, and on the `hard` one on the twin."""
-    found: dict[str, Any] = walked(policy, "unseen", ("twin", "sim"), draws)
+    """How it does on the `inside` table on both engines, and on the `hard` one on the twin."""
+    found: dict[str, Any] = walked(policy, "inside", ("twin", "sim"), draws)
     return {**found, "hard": walked(policy, "hard", ("twin",), draws)["twin"]}
 
 

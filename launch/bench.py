@@ -188,7 +188,7 @@ class BenchEnds:
     """How many machines are drawn, each with a command of its own."""
     seed: Annotated[int, Meta(ge=0)] = 0
     """Draws machines, commands and the instants at which the sessions end."""
-    grid: str = "unseen"
+    grid: str = "inside"
     """Table of ranges to draw machines from, or a YAML file."""
     seconds: Seconds = 4.0
     """How long each robot walks at least; up to a second more, so that ends come in every phase of the gait."""

@@ -30,8 +30,9 @@ class GridOptions:
     """Many machines instead of one."""
 
     grid: str | None = None
-    """Table of ranges to draw machines from: `unseen`, `hard`, `train`, or a YAML file. Time is virtual then, and
-    every draw is an episode with a velocity command of its own, over the serial protocol and through the gate."""
+    """Table of ranges to draw machines from: `outside`, `inside`, `hard`, `train`, or a YAML file. Time is virtual
+    then, and every draw is an episode with a velocity command of its own, over the serial protocol and through the
+    gate."""
     draws: Annotated[Count, tyro.conf.arg(help="How many machines are drawn.")] = 100
     commands: Commands = field(default_factory=Commands)
     """What is asked of them, unless --command fixes it."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from launch.seeds import SELECTION
 from launch.tables import table
 from policies.features import FeatureConfig
 from policies.gait import TrotConfig
@@ -31,7 +32,7 @@ class Judging(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is asked for in them; each command lasts a whole episode."""
     target: Annotated[float, Meta(gt=0, le=1)] = 0.9
     """The criterion: share of the episodes that must be a success, in two judgements in a row."""
-    seed: Seed = 777_000
+    seed: Seed = SELECTION.start
     """Where the seeds of its draws begin."""
     final: Annotated[int, Meta(ge=0, le=10_000)] = 50
     """Episodes, on fresh draws, that the chosen policy is scored on at the end."""

@@ -8,12 +8,13 @@ import numpy as np
 
 from launch.sac_judge import Score, scored
 from launch.sac_plan import SacPlan, judged
+from launch.seeds import FINAL
 from policies.clone import load
 from policies.dagger import wilson
 from robot.types import Action, Array, Policy
 from sim.env import PupperEnv
 
-FRESH = 9_000_000
+FRESH = FINAL.start
 """Where the seeds of the last draws begin; no snapshot was chosen on them."""
 
 

@@ -30,7 +30,7 @@ class Show:
     """Draw machines and floors, and look at them: `leash sim show hard --draws 12 --out runs/hard`."""
 
     ranges: Annotated[str, tyro.conf.Positional] = "train"
-    """Table of ranges to draw from: `train`, `unseen`, `hard`, or a YAML file."""
+    """Table of ranges to draw from: `train`, `inside`, `outside`, `hard`, or a YAML file."""
     draws: Draws = 12
     """How many."""
     seed: int = 0

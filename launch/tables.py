@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
+from launch.output import console
 from sim.randomize import Ranges, load_ranges
+
+RENAMED = {"unseen": "inside"}
+"""Tables by the names that they had before."""
 
 
 def table(name: str) -> Ranges:
-    """The table called `train`, `unseen` or `hard`, or the one in a file. Raises SpecError."""
-    return load_ranges(name, Path(__file__).parent)
+    """The table called `train`, `inside`, `outside` or `hard`, or the one in a file. Raises SpecError."""
+    if name in RENAMED:
+        console.print(f"note: the table `{name}` lies within what training draws; it is called `{RENAMED[name]}` now")
+    return load_ranges(RENAMED.get(name, name), Path(__file__).parent)

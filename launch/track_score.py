@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from launch.seeds import TRACKS_FINAL
 from launch.track import Ran
 from launch.track_pool import TrackPool
 from policies.dagger import wilson
 
-UNSEEN = 900_000
+UNSEEN = TRACKS_FINAL.start
 """Where the seeds of the tracks begin that nobody learns from."""
-KEPT = 100_000
+KEPT = len(TRACKS_FINAL)
 """How many seeds are kept for those."""
 
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from robot.errors import SpecError
 from robot.settings import read_yaml
+from robot.types import Array
 from sim.dynamics import Dynamics, Motor, Noise
 
 End = Annotated[float, Meta(ge=-1000, le=1000)]
@@ -52,8 +53,11 @@ class Ranges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Speed that a push adds to the body, the same for all pushes of a draw [m/s]."""
     push_interval: Annotated[float, Meta(ge=0.1, le=1e6)] = 4.0
     """Mean time between two pushes [s]."""
+    without: dict[str, Range] = {}
+    """The middle of a range that is not drawn, by name; of an amount either way, the sizes that are not."""
 
     def __post_init__(self) -> None:
+        _check_middles(self)
         for name in RANGES:
             low, high = getattr(self, name)
             if not low <= high:
@@ -82,6 +86,21 @@ RANGES = (*SCALARS, "noise", "bumps", "push_speed")
 """All fields that have a low and a high end."""
 AMOUNTS = ("com", "joint_zero_deg", "gravity_bias", "gyro_bias", "torque_noise", "torque_offset")
 """All fields that are a largest amount either way."""
+
+
+HOLLOW = (*SCALARS, "com", "joint_zero_deg", "gravity_bias", "gyro_bias")
+"""What may have a middle that is not drawn."""
+
+
+def _check_middles(ranges: Ranges) -> None:
+    """Raise ValueError for a middle that is not within its range."""
+    for name, (low, high) in ranges.without.items():
+        if name not in HOLLOW:
+            raise ValueError(f"without: {name!r} has no middle to leave out; those that may are {', '.join(HOLLOW)}")
+        bounds = getattr(ranges, name)
+        least, most = (0.0, bounds) if isinstance(bounds, float) else bounds
+        if not least <= low <= high <= most or (least == low and high == most):
+            raise ValueError(f"without: {name}: [{low}, {high}] must lie within [{least}, {most}] and leave some of it")
 
 
 def _extreme(ranges: Ranges, end: int) -> dict[str, Any]:
@@ -140,16 +159,16 @@ def randomized(ranges: Ranges) -> tuple[str, ...]:
 
 def draw(ranges: Ranges, rng: np.random.Generator) -> Dynamics:
     """Draw one machine on one floor."""
-    values: dict[str, Any] = {name: float(rng.uniform(*getattr(ranges, name))) for name in SCALARS}
+    values: dict[str, Any] = {name: _scalar(name, ranges, rng) for name in SCALARS}
     scale = float(rng.uniform(*ranges.noise))
     nominal = Noise()
     return Dynamics(
         motor=Motor(),
         noise=Noise(*(scale * getattr(nominal, name) for name in Noise.__struct_fields__)),
-        com_shift=_vector(ranges.com, rng),
-        joint_zero_deg=tuple(rng.uniform(-ranges.joint_zero_deg, ranges.joint_zero_deg, 12).tolist()),
-        gravity_bias=_vector(ranges.gravity_bias, rng),
-        gyro_bias=_vector(ranges.gyro_bias, rng),
+        com_shift=_vector("com", ranges, rng),
+        joint_zero_deg=tuple(_either_way("joint_zero_deg", 12, ranges, rng).tolist()),
+        gravity_bias=_vector("gravity_bias", ranges, rng),
+        gyro_bias=_vector("gyro_bias", ranges, rng),
         # Note: from a stream of its own, so that what is drawn elsewhere with `rng` does not depend on it.
         **values,
         **_disturbed(ranges, rng.spawn(1)[0]),
@@ -172,6 +191,28 @@ def draw_push(ranges: Ranges, rng: np.random.Generator) -> float:
     return float(rng.spawn(1)[0].uniform(*ranges.push_speed))
 
 
-def _vector(largest: float, rng: np.random.Generator) -> tuple[float, float, float]:
-    x, y, z = rng.uniform(-largest, largest, 3).tolist()
+def _scalar(name: str, ranges: Ranges, rng: np.random.Generator) -> float:
+    """One number of a range; where its middle is left out, from either side of it as often."""
+    low, high = getattr(ranges, name)
+    if name not in ranges.without:
+        return float(rng.uniform(low, high))
+    before, after = ranges.without[name]
+    sides = [(end, begin) for end, begin in ((before, low), (after, high)) if end != begin]
+    at = float(rng.uniform(0.0, len(sides)))
+    end, begin = sides[min(int(at), len(sides) - 1)]
+    # Note: counted from the far end, so that the edge of the middle itself is never drawn.
+    return begin + (at % 1.0) * (end - begin)
+
+
+def _either_way(name: str, count: int, ranges: Ranges, rng: np.random.Generator) -> Array:
+    """(count,) numbers up to an amount either way."""
+    largest, smallest = getattr(ranges, name), ranges.without.get(name, (0.0, 0.0))[1]
+    if smallest == 0.0:
+        return rng.uniform(-largest, largest, count)
+    at: Array = rng.uniform(-1.0, 1.0, count)
+    return np.where(at < 0.0, -1.0, 1.0) * (largest - np.abs(at) * (largest - smallest))
+
+
+def _vector(name: str, ranges: Ranges, rng: np.random.Generator) -> tuple[float, float, float]:
+    x, y, z = _either_way(name, 3, ranges, rng).tolist()
     return x, y, z

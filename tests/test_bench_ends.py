@@ -47,7 +47,7 @@ def test_a_robot_that_fell_before_its_session_ended_says_nothing_about_ends() ->
 
 
 def test_an_end_depends_on_its_seed_and_machine_alone() -> None:
-    task = EndsTask("trot", "unseen", seed=5, seconds=0.5)
+    task = EndsTask("trot", "inside", seed=5, seconds=0.5)
     first = ended(task, 1)
     assert first == ended(task, 1) != ended(task, 0)
 

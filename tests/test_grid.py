@@ -34,7 +34,7 @@ from sim.dynamics import NOMINAL, Dynamics
 from sim.randomize import FIXED
 
 SPEC = load_spec()
-UNSEEN = table("unseen")
+INSIDE = table("inside")
 NOMINAL_TASK = Task("trot", FIXED, Commands(), seed=0, seconds=4.0, command=(0.25, 0.0, 0.0))
 
 
@@ -83,7 +83,7 @@ def test_the_change_of_the_targets_is_told_in_shares_of_the_policys_own_box_too(
 
 
 def test_in_lockstep_a_draw_always_goes_the_same_way() -> None:
-    task = replace(NOMINAL_TASK, ranges=UNSEEN, seconds=2.0)
+    task = replace(NOMINAL_TASK, ranges=INSIDE, seconds=2.0)
     first, again = (attempt(task, "twin", [3]) for _ in range(2))
     assert first == again
     assert first != attempt(task, "twin", [4])
@@ -129,8 +129,8 @@ def test_weight_counts_the_load() -> None:
 
 
 def test_the_real_processes_walk_a_draw_as_the_lockstep_does(tmp_path: Path) -> None:
-    task = replace(NOMINAL_TASK, ranges=UNSEEN, seconds=3.0)
-    options = GridOptions(grid="unseen", draws=1, workers=1, out=tmp_path)
+    task = replace(NOMINAL_TASK, ranges=INSIDE, seconds=3.0)
+    options = GridOptions(grid="inside", draws=1, workers=1, out=tmp_path)
     figures, results = grid.measure(task, ("twin", "realtime"), options)
     lockstep, realtime = results["twin"][0], results["realtime"][0]
     assert realtime.work is None and lockstep.no_fall == realtime.no_fall
@@ -139,7 +139,7 @@ def test_the_real_processes_walk_a_draw_as_the_lockstep_does(tmp_path: Path) -> 
 
 
 def test_the_ground_is_the_machine_that_was_drawn() -> None:
-    drawn = case(UNSEEN, Commands(), 0, 0)
+    drawn = case(INSIDE, Commands(), 0, 0)
     with ground("sim", drawn, needs_imu=True) as place:
         assert isinstance(place, Ground) and place.work() == 0.0
         assert place.opened.referee is not None and place.opened.referee.truth().height > 0.1
@@ -275,18 +275,18 @@ def test_eval_walks_a_grid_on_both_engines(tmp_path: Path, capsys: pytest.Captur
     ("args", "message"),
     [
         (["trot", "--grid", "easy"], "no table of ranges is called 'easy'"),
-        (["trot", "--grid", "unseen", "--robot", "sim", "--realtime"], "--realtime means nothing"),
-        (["trot", "--grid", "unseen", "--top-speed"], "leave out --grid"),
-        (["trot", "--grid", "unseen", "--boot", "cold"], "--boot means nothing"),
+        (["trot", "--grid", "inside", "--robot", "sim", "--realtime"], "--realtime means nothing"),
+        (["trot", "--grid", "inside", "--top-speed"], "leave out --grid"),
+        (["trot", "--grid", "inside", "--boot", "cold"], "--boot means nothing"),
         (["trot", "--top-speed", "--command", "0.2", "0", "0"], "--workers alone"),
-        (["tcp://127.0.0.1:5555", "--grid", "unseen"], "not a server"),
-        (["trot", "--grid", "unseen", "--vx", "0.5", "0.1"], "begins above its end"),
-        (["trot", "--grid", "unseen", "--vx", "0", "inf"], "vx"),
-        (["trot", "--grid", "unseen", "--seed", "-1"], "seed"),
+        (["tcp://127.0.0.1:5555", "--grid", "inside"], "not a server"),
+        (["trot", "--grid", "inside", "--vx", "0.5", "0.1"], "begins above its end"),
+        (["trot", "--grid", "inside", "--vx", "0", "inf"], "vx"),
+        (["trot", "--grid", "inside", "--seed", "-1"], "seed"),
         (["trot"], "mean nothing without --grid"),
-        (["trot", "--grid", "unseen", "--episodes", "5"], "--grid has --draws"),
-        (["gallop", "--grid", "unseen"], "no policy is called 'gallop'"),
-        (["trot", "--grid", "unseen", "--seconds", "0.5"], "leaves nothing"),
+        (["trot", "--grid", "inside", "--episodes", "5"], "--grid has --draws"),
+        (["gallop", "--grid", "inside"], "no policy is called 'gallop'"),
+        (["trot", "--grid", "inside", "--seconds", "0.5"], "leaves nothing"),
     ],
 )
 def test_eval_refuses_in_one_line(args: list[str], message: str, tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_who_only_stands_has_no_top_speed() -> None:
 
 
 def test_ctrl_c_ends_an_evaluation_at_once_and_keeps_what_was_walked(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "launch.cli", "eval", "trot", "--grid", "unseen", "--robot", "sim"]
+    command = [sys.executable, "-m", "launch.cli", "eval", "trot", "--grid", "inside", "--robot", "sim"]
     command += ["--seconds", "5", "--workers", "1", "--out", str(tmp_path)]
     ledger = tmp_path / NAME
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as evaluation:

@@ -29,7 +29,7 @@ from sim.twin_machine import Twin
 from sim.twin_model import build
 
 SPEC = load_spec()
-PRESETS = ("train", "unseen", "hard")
+PRESETS = ("train", "inside", "outside", "hard")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -52,7 +52,7 @@ def test_what_a_table_does_not_name_is_not_randomized(tmp_path: Path) -> None:
         ("weight: [1, 2]", "unknown field `weight`"),
         ("mass: [1.2, 0.8]", "mass: [1.2, 0.8] begins above its end"),
         ("push_speed: [0.8, 0.1]", "push_speed: [0.8, 0.1] begins above its end"),
-        ("mass: [-1, 1]", "out of bounds; give a number > 0.0"),
+        ("mass: [-1, 1]", "out of bounds; give a number >= 0.01"),
         ("bumps: [0, 0.5]", "bumps"),
         ("com: -0.01", "com: -0.01"),
         ("friction: .nan", "friction: .nan"),
@@ -67,7 +67,7 @@ def test_a_table_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, text
 
 
 def test_a_table_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(SpecError, match="known are hard, train, unseen"):
+    with pytest.raises(SpecError, match="known are hard, inside, outside, train"):
         table("easy")
 
 
@@ -85,14 +85,14 @@ def test_presets_draw_within_their_ends(name: str, seed: int) -> None:
     assert not (drawn.torque_noise and any(drawn.torque_offset)), "either kind of odd torque, never both"
 
 
-def test_the_hard_table_is_the_unseen_one_and_more() -> None:
-    unseen, hard = table("unseen"), table("hard")
-    for name in randomized(unseen):
-        assert getattr(hard, name) == getattr(unseen, name)
-    assert set(randomized(hard)) - set(randomized(unseen)) == {
+def test_the_hard_table_is_the_inside_one_and_more() -> None:
+    inside, hard = table("inside"), table("hard")
+    for name in randomized(inside):
+        assert getattr(hard, name) == getattr(inside, name)
+    assert set(randomized(hard)) - set(randomized(inside)) == {
         "joint_friction", "rotor_inertia", "slope_deg", "bumps", "push_speed",
     }  # fmt: skip
-    assert unseen.mass == (0.7, 1.35) and unseen.action_latency_ms == (0.0, 60.0) and hard.push_speed == (0.0, 0.8)
+    assert inside.mass == (0.7, 1.35) and inside.action_latency_ms == (0.0, 60.0) and hard.push_speed == (0.0, 0.8)
 
 
 def test_half_of_the_draws_tremble_and_half_are_pulled() -> None:
@@ -267,10 +267,10 @@ def test_sim_show_makes_a_sheet_and_says_what_was_drawn(tmp_path: Path, capsys: 
 def test_sim_show_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="give another --out"):
-        sim.main(["show", "unseen", "--draws", "1", "--out", str(tmp_path / "file" / "below")])
+        sim.main(["show", "inside", "--draws", "1", "--out", str(tmp_path / "file" / "below")])
 
 
 def test_names_of_ranges_are_those_of_the_machine() -> None:
-    known = set(Dynamics.__struct_fields__) | {"com", "noise", "push_speed", "push_interval"}
+    known = set(Dynamics.__struct_fields__) | {"com", "noise", "push_speed", "push_interval", "without"}
     assert set(Ranges.__struct_fields__) <= known
     assert set(RANGES) | set(AMOUNTS) | {"push_interval"} == set(Ranges.__struct_fields__)

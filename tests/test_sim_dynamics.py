@@ -26,7 +26,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("weight: 2", "unknown field `weight`"),
-        ("mass: -1", "out of bounds; give a number > 0.0"),
+        ("mass: -1", "out of bounds; give a number >= 0.01"),
         ("motor: {stall: 3}", "unknown field `stall`"),
         ("joint_zero_deg: [1, 2]", "joint_zero_deg has 2 entries; Pupper has 12 joints"),
         ("slope_deg: steep", "slope_deg"),

@@ -356,7 +356,9 @@ def test_a_plan_can_name_a_table_of_ranges(tmp_path: Path) -> None:
     assert plan.walk.ranges == load_ranges("train", Path(launch.__file__).parent)
     assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, SacPlan().sac)
     path.write_text("walk: {ranges: nowhere}")
-    with pytest.raises(SpecError, match="no table of ranges is called 'nowhere'; known are hard, train, unseen"):
+    with pytest.raises(
+        SpecError, match="no table of ranges is called 'nowhere'; known are hard, inside, outside, train"
+    ):
         load_plan(path)
     path.write_text("walk: {ranges: train, legs: 5}")
     with pytest.raises(SpecError, match="legs"):
