@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from launch.checked import Count, Seconds, Speed
+from launch.checked import Count, Forward, Seconds
 from launch.demo_twin import demonstrate
 from launch.eval import Eval
 from launch.eval import measure as evaluate
@@ -25,7 +25,7 @@ class BenchClone:
     demonstration_s: Seconds = 12.0
     """Length of each."""
     episodes: Annotated[Count, tyro.conf.arg(help="Episodes of 10 s that each of the two is scored on.")] = 20
-    speed: Speed = 0.25
+    speed: Forward = 0.25
     """Forward speed [m/s]."""
     seed: int = 0
     """Seed of the operator and of the training."""

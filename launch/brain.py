@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launch.checked import Command
+from launch.command_bounds import Bounds, stated, within
 from launch.learned_with import check_calibration
 from launch.plan import Plan, load_plan
 from launch.priority import renice
@@ -39,6 +40,8 @@ class Brain:
     """The same policy when it runs behind a server; it counts round trips and late replies."""
     local: Fresh | None = None
     """The same policy when it runs in this process."""
+    commands: Bounds | None = None
+    """Which commands it states that it follows."""
 
     @property
     def trouble(self) -> str:
@@ -52,9 +55,14 @@ class Brain:
         return deciding is not None and deciding.stopped
 
     def told(self, command: Command) -> Policy:
-        """The policy with a body velocity to follow; one that steers by a camera knows its own."""
-        itself = self.remote is not None and self.remote.manifest.pixels is not None
-        return self.policy if itself else Steer(self.policy, command)
+        """The policy with a body velocity to follow; one that steers by a camera knows its own.
+
+        Raises UsageError for a command beyond those that it states.
+        """
+        if self.remote is not None and self.remote.manifest.pixels is not None:
+            return self.policy
+        within(command, self.commands)
+        return Steer(self.policy, command)
 
 
 def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "trot") -> bool:
@@ -127,13 +135,13 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait
     """
     if name in SCRIPTED:
         local = Fresh(SCRIPTED[name](spec), describe(name, spec).bounds, MonotonicClock())
-        yield Brain(local, local=local)
+        yield Brain(local, local=local, commands=stated(name))
     elif "://" in name:
         with RemotePolicy(name, spec, keys=keys) as remote:
-            yield Brain(remote, remote)
+            yield Brain(remote, remote, commands=remote.manifest.commands)
     else:
         with served(name, plan, gait) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
-            yield Brain(remote, remote)
+            yield Brain(remote, remote, commands=remote.manifest.commands)
 
 
 @contextlib.contextmanager

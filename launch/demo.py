@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import tyro
 
-from launch.checked import Count, Seconds, Speed, checked
+from launch.checked import Count, Forward, Seconds, checked
 from launch.demo_report import Story, Walk, write_report
 from launch.demo_twin import correct, demonstrate, walk
 from launch.deploy import terminable
@@ -54,7 +54,7 @@ class Demo:
     """Length of a demonstration."""
     takeovers: Annotated[Count, tyro.conf.arg(help="Episodes in which a person takes over from the clone.")] = 3
     walks: Annotated[Count, tyro.conf.arg(help="Walks of 10 s on which clone and demonstrator are compared.")] = 3
-    speed: Speed = 0.25
+    speed: Forward = 0.25
     """Forward speed of the comparison [m/s]."""
     seed: int = 0
     """Seed of the operator's wanderings and of the training."""

@@ -11,6 +11,7 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from launch.brain import local_policy, open_brain
+from launch.command_bounds import stated, within
 from launch.grid_figures import figures
 from launch.grid_ledger import Ledger
 from launch.grid_options import GridOptions
@@ -31,6 +32,8 @@ from sim.randomize import Ranges
 def measure(task: Task, engines: Sequence[Engine], options: GridOptions) -> tuple[dict[str, Any], Results]:
     """Walk all draws on each engine; the figures by engine, see `launch.grid_figures.figures`, and the results."""
     local_policy(task.policy, load_spec())  # a policy that cannot walk here is refused at once
+    if task.command is not None:
+        within(task.command, stated(task.policy))
     folder = options.out or Path("runs/eval") / _name(task, options)
     with Ledger(folder, asked(task), engines, options.draws) as ledger:
         if ledger.results:

@@ -8,18 +8,18 @@ from typing import Annotated
 import tyro
 from msgspec import Meta
 
-from launch.checked import Count, Speed
+from launch.checked import Count, Forward, Sideways, Turn
 
 
 @dataclass(frozen=True)
 class Commands:
     """The body velocities that a grid asks for, one an episode, each entry uniform in its range."""
 
-    vx: tuple[Speed, Speed] = (-0.3, 0.5)
+    vx: tuple[Forward, Forward] = (-0.3, 0.5)
     """Forward m/s."""
-    vy: tuple[Speed, Speed] = (-0.15, 0.15)
+    vy: tuple[Sideways, Sideways] = (-0.15, 0.15)
     """To the left m/s."""
-    yaw: tuple[Speed, Speed] = (-1.0, 1.0)
+    yaw: tuple[Turn, Turn] = (-1.0, 1.0)
     """Turn rad/s."""
     ahead: Annotated[float, Meta(ge=0, le=1)] = 0.2
     """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""

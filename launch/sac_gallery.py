@@ -134,6 +134,7 @@ class Gallery:
             manifest,
             filter_hz=self._plan.walk.filter_hz,
             slew=self._plan.slew,
+            commands=(self._plan.walk.commands.vx, self._plan.walk.commands.vy, self._plan.walk.commands.yaw),
             training={"seed": self._plan.seed, **notes},
         )
         try:

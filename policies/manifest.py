@@ -30,6 +30,9 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Slew = Annotated[float, Meta(gt=0, le=1000)]
 
 
+Interval = tuple[Annotated[float, Meta(ge=-100, le=100)], Annotated[float, Meta(ge=-100, le=100)]]
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy, as a robot must know it before trusting it."""
 
@@ -69,6 +72,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
     slew: tuple[Slew, Slew, Slew] | None = None
     """Largest change of the command that is followed: vx, vy [m/s2], yaw rate [rad/s2]; None follows it at once."""
+    commands: tuple[Interval, Interval, Interval] | None = None
+    """Commands that it learned to follow: vx, vy [m/s], yaw rate [rad/s]; None where nobody noted them."""
     risk_scale: Annotated[float, Meta(gt=0)] = 1.0
     """Ensemble spread, as a share of the box, that counts as risk 0.5: the 99th percentile of what was held out."""
     calibration: Annotated[str, Meta(max_length=64)] = ""

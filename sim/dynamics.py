@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from robot.settings import read_yaml
 
-Scale = Annotated[float, Meta(gt=0, le=10)]
+Scale = Annotated[float, Meta(ge=0.01, le=10)]
 Amount = Annotated[float, Meta(ge=0, le=10)]
 Signed = Annotated[float, Meta(ge=-10, le=10)]
 Length = Annotated[float, Meta(ge=-0.5, le=0.5)]

@@ -14,10 +14,11 @@ from robot.posture import lying_down
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
 from sim.dynamics import NOMINAL, Dynamics
+from sim.impossible import impossible
 from sim.sensors import Sensors
 from sim.shutter import Eye, Shutter
 from sim.truth import Truth
-from sim.world import World
+from sim.world import TOP_SPEED, World
 
 UNKNOWN: Array = unknown(12)
 UNKNOWN.flags.writeable = False
@@ -25,6 +26,8 @@ SETTLE = 0.3
 """How long the robot may come to rest after it was placed [s]."""
 DROP = 0.002
 """How far above the floor the robot is placed [m]."""
+WILD_TICKS = 3
+"""So many ticks in a row with a joint faster than any motor are no accident."""
 BELLY = 0.055
 """How far the body reaches below its frame's origin [m]."""
 
@@ -130,6 +133,8 @@ class SimPupper:
         self._held = False
         self.world.place(pose - self._zeros, np.array([x, y, self._height(pose) + self.world.bumps + DROP]), yaw)
         self.world.run(round(SETTLE / self._step), self._command.targets)
+        self._wild = 0
+        self._check()
         self.world.time = self.world.work = 0.0
         self._sample = self.world.sample()
         if isinstance(self._clock, VirtualClock):
@@ -198,6 +203,13 @@ class SimPupper:
             while self._waiting and self._waiting[0].due <= done:
                 self._command = self._waiting.popleft()
         self._waiting = deque(command._replace(due=command.due - done) for command in self._waiting)
+        self._check()
+
+    def _check(self) -> None:
+        """Raise RobotError when the joints race for several ticks, which no motor can do."""
+        self._wild = self._wild + 1 if self.world.diverged else 0
+        if self._wild >= WILD_TICKS:
+            raise impossible(self.dynamics, f"the joints race at over {TOP_SPEED:g} rad/s")
 
 
 def steps_per_tick(spec: Spec, physics_rate: int) -> int:

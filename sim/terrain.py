@@ -5,6 +5,8 @@ engine keeps about a kilobyte for each point of a field and copies all of it whe
 walk took half a second and 200 MB; this one takes a few milliseconds and 2 MB.
 """
 
+import math
+
 import numpy as np
 
 from robot.types import Array
@@ -41,6 +43,8 @@ class Terrain:
     def follow(self, x: float, y: float) -> None:
         """Keep the field under a robot at (x, y) [m]; by moving it whole repeats: the surface stays as it was."""
         centre_x, centre_y = self._centre
+        if not math.isfinite(x + y):
+            return
         moved = (_nearest(centre_x, x), _nearest(centre_y, y))
         if moved != self._centre:
             self._centre = moved

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from robot.errors import RobotError
 from robot.extras import require
 from robot.types import Array
 from sim.firmware import Variant
@@ -55,10 +56,17 @@ class TwinProcess:
         self._children = [self._body]
         try:
             self._start()
+        except RobotError as error:
+            self._end()
+            raise RobotError(self._of_file(str(error))) from None
         except BaseException:
-            self.__exit__()
+            self._end()
             raise
         return self
+
+    def _of_file(self, reason: str) -> str:
+        """What went wrong, with the file that the dynamics are from where there is one."""
+        return f"{self.config.dynamics}: {reason}" if isinstance(self.config.dynamics, Path) else reason
 
     def _start(self) -> None:
         """Start the camera first and ask it last: it takes longest to come up."""
@@ -73,6 +81,12 @@ class TwinProcess:
         self.cameras = {"head": address(camera.answer())} if camera else {}
 
     def __exit__(self, *exc: object) -> None:
+        reason = self._body.last_words()
+        self._end()
+        if reason:
+            raise RobotError(self._of_file(reason))
+
+    def _end(self) -> None:
         for child in self._children:
             child.hang_up()
         for child in self._children:

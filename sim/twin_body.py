@@ -4,6 +4,7 @@ import mujoco
 import numpy as np
 
 from robot.types import Array
+from sim.impossible import impossible
 from sim.twin_dynamics import Dynamics
 from sim.twin_model import build
 from sim.twin_motor import Motors
@@ -19,6 +20,8 @@ RPM = DIRECTIONS * RPM_PER_RADIAN_PER_SECOND
 AMPS = DIRECTIONS * 1e-3
 SPEED_FILTER = 1.0 - float(np.exp(-1.0 / 2.0))
 """The motor controllers' speed estimate lags about 2 ms; more does not fit what logs of the robot show."""
+RESTLESS = 2.0
+"""Joint speed that a robot at rest does not reach, shaken as it may be [rad/s]; the nominal one has 0.01."""
 LYING: Array = np.tile([0.0, 1.5, -2.4], 4)
 """How a person leaves the robot on the floor, legs folded under it [rad]."""
 
@@ -47,6 +50,8 @@ class Body:
         self._joint_pos, self._joint_vel = self.data.qpos[7:], self.data.qvel[6:]
         self._torque, self._friction = self.data.qfrc_applied[6:], self.model.dof_frictionloss[6:]
         self._down: Array = self.model.opt.gravity / np.linalg.norm(self.model.opt.gravity)
+        kinds = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+        self._diverged = [self.data.warning[kind] for kind in kinds]
         self._speed = np.zeros(12)
         self._wanted = np.zeros(12)
         self._nudge = np.array(dynamics.torque_offset)
@@ -80,6 +85,21 @@ class Body:
         if self.metered:
             self._meter()
         mujoco.mj_step(self.model, self.data)
+
+    def check(self) -> None:
+        """Raise RobotError once the physics has diverged.
+
+        Note: MuJoCo then starts the body anew by itself, which would look as if somebody had switched the robot off.
+        """
+        if any(warning.number for warning in self._diverged):
+            raise impossible(self.dynamics, f"the motion diverged after {self.data.time:.3g} s")
+
+    def check_settled(self) -> None:
+        """Raise RobotError when a robot that lies on the floor has not come to rest."""
+        self.check()
+        speed = float(np.abs(self._joint_vel).max())
+        if speed > RESTLESS:
+            raise impossible(self.dynamics, f"a robot that lies still moves its joints at {speed:.2g} rad/s")
 
     def _meter(self) -> None:
         """Add what the joints do in this millisecond, after the gearbox."""

@@ -55,6 +55,15 @@ class Child:
             raise RobotError(answer.reason)
         return answer
 
+    def last_words(self) -> str:
+        """Why it ended by itself, if it said so; empty while it runs, and when it said nothing."""
+        self._line.setblocking(False)
+        try:
+            answer = receive_answer(self._line)
+        except OSError:
+            return ""
+        return answer.reason if isinstance(answer, Failed) else ""
+
     def hang_up(self) -> None:
         """Let it know that it may end."""
         self._line.close()

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from robot.settings import read_yaml
 
-Scale = Annotated[float, Meta(gt=0, le=10)]
+Scale = Annotated[float, Meta(ge=0.01, le=10)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Length = Annotated[float, Meta(ge=-0.5, le=0.5)]
 Degrees = Annotated[float, Meta(ge=-180, le=180)]

@@ -52,10 +52,11 @@ class Twin:
         return data
 
     def advance(self, ms: int) -> None:
-        """Let this much time pass [ms]."""
+        """Let this much time pass [ms]. Raises RobotError when these dynamics cannot be simulated."""
         with np.errstate(all="ignore"):
             for _ in range(ms):
                 self._tick()
+                self.body.check()
 
     def truth(self) -> Truth:
         """What really is, now."""
@@ -102,6 +103,7 @@ class Twin:
         counts = self.body.encoders()[0] - self._turns
         self.firmware.skip_boot(counts, self.body.data.qpos[7:] + zero)
         self.advance(SETTLE_MS)
+        self.body.check_settled()
         self.firmware.attitude.settle(self.body.held())
         self.read()
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+from sim.impossible import impossible
 from sim.twin_dynamics import Dynamics
 from sim.twin_motor import COULOMB, VISCOUS
 
@@ -40,8 +41,11 @@ ROUGH_SIZE, ROUGH_CELLS = 20.0, 400
 
 
 def build(dynamics: Dynamics, seed: int = 0) -> mujoco.MjModel:
-    """Compile the model of this machine on its floor; `seed` draws the bumps."""
-    model = mujoco.MjModel.from_xml_string(document(dynamics))
+    """Compile the model of this machine on its floor; `seed` draws the bumps. Raises RobotError."""
+    try:
+        model = mujoco.MjModel.from_xml_string(document(dynamics))
+    except ValueError as error:
+        raise impossible(dynamics, " ".join(str(error).split())) from None
     if dynamics.bumps > 0.0:
         model.hfield_data[:] = np.random.default_rng(seed).random(model.hfield_data.shape, np.float32)
     return model

@@ -119,6 +119,8 @@ def serve(owner: socket.socket, shared: SharedState) -> None:
         server.publish()
         send(owner, Ready(port.path))
         server.run()
+    except LeashError as error:
+        send(owner, Failed(str(error)))
     finally:
         port.close()
 

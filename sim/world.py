@@ -23,6 +23,8 @@ FEET = (2, 5, 8, 11)
 """The links that end in a foot, in leg order."""
 FOOT = (0.0, *KNEE_TO_FOOT)
 """From the knee to a left foot, in the shank's frame [m]."""
+TOP_SPEED = 99.0
+"""The engine cuts joint speeds off at 100 rad/s, about twice what the motors reach [rad/s]."""
 SLAB = (100.0, 100.0, 0.5)
 """Half-extents of the floor [m]."""
 URDF_FLAGS = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_USE_SELF_COLLISION | pybullet.URDF_IGNORE_VISUAL_SHAPES
@@ -192,6 +194,13 @@ class World:
         drawn: Array = self._nudge + self._rng.uniform(-self._shake, self._shake, (steps, JOINTS))
         rows: list[list[float]] = drawn.tolist()
         return rows
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a joint is as fast as the engine lets it be, or no number."""
+        return not all(
+            abs(state[1]) < TOP_SPEED for state in pybullet.getJointStates(self.body, self._joints, self.client)
+        )
 
     def kick(self, velocity: Array) -> None:
         """Add a velocity (3,) to the body, in the world frame [m/s]."""

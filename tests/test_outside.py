@@ -41,8 +41,10 @@ def trained() -> Iterator[tuple[str, Ranges]]:
 
 
 def lies_within(name: str, value: float, ranges: Ranges) -> bool:
-    bounds = getattr(ranges, name)
-    return abs(value) <= bounds if name in AMOUNTS else bounds[0] <= value <= bounds[1]
+    if name in AMOUNTS:
+        return bool(abs(value) <= getattr(ranges, name))
+    low, high = getattr(ranges, name)
+    return bool(low <= value <= high)
 
 
 @given(st.integers(0, 2**32))
