@@ -201,7 +201,7 @@ def _scalar(name: str, ranges: Ranges, rng: np.random.Generator) -> float:
     at = float(rng.uniform(0.0, len(sides)))
     end, begin = sides[min(int(at), len(sides) - 1)]
     # Note: counted from the far end, so that the edge of the middle itself is never drawn.
-    return begin + (at % 1.0) * (end - begin)
+    return float(begin + (at % 1.0) * (end - begin))
 
 
 def _either_way(name: str, count: int, ranges: Ranges, rng: np.random.Generator) -> Array:
@@ -210,7 +210,8 @@ def _either_way(name: str, count: int, ranges: Ranges, rng: np.random.Generator)
     if smallest == 0.0:
         return rng.uniform(-largest, largest, count)
     at: Array = rng.uniform(-1.0, 1.0, count)
-    return np.where(at < 0.0, -1.0, 1.0) * (largest - np.abs(at) * (largest - smallest))
+    drawn: Array = np.where(at < 0.0, -1.0, 1.0) * (largest - np.abs(at) * (largest - smallest))
+    return drawn
 
 
 def _vector(name: str, ranges: Ranges, rng: np.random.Generator) -> tuple[float, float, float]:
