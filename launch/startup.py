@@ -57,8 +57,8 @@ def _said(run: Callable[[list[str]], int], words: list[str]) -> int:
         return run(words)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 2
-    except LeashError as error:
-        line = " ".join(str(error).split())
+    except (LeashError, OSError) as error:
+        line = " ".join(_words(error).split())
         name = f"leash {words[0]}" if words and not words[0].startswith("-") else "leash"
         if (output := sys.modules.get("launch.output")) is not None:
             output.outlet.drain()
@@ -68,6 +68,15 @@ def _said(run: Callable[[list[str]], int], words: list[str]) -> int:
 
             emit({"error": line})
         return 2
+
+
+def _words(error: LeashError | OSError) -> str:
+    """What a person should know; an error of the computer's own is raised again where no file is to blame."""
+    if isinstance(error, LeashError):
+        return str(error)
+    if error.filename is None or isinstance(error, BrokenPipeError):
+        raise error
+    return f"{os.fsdecode(error.filename)}: {error.strerror}; free it, or name another"
 
 
 def _open_streams() -> None:

@@ -19,6 +19,8 @@ def check_endpoint(endpoint: str, *, keys: bool) -> None:
     match = _TCP.fullmatch(endpoint)
     if match is None:
         raise ServerError(f"{endpoint!r} is no endpoint; write ipc:///path/to/socket or tcp://127.0.0.1:5555")
+    if match["port"] != "*" and not 0 < int(match["port"]) < 65536:
+        raise ServerError(f"{endpoint}: there is no port {match['port']}; give one from 1 to 65535")
     if not keys and not _is_loopback(match["host"].strip("[]")):
         raise ServerError(f"{endpoint} is open to other machines; make keys with `leash keys new` and give --keys")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from forked import Ran, forked
 
+from launch import startup
 from launch.checked import Command, checked
 from launch.deploy import Deploy
 from launch.shipped import FOLDER, policy_named, settings_named
-from launch.startup import received
+from launch.startup import guarded, received
 from policies.shipped import WALK
 from robot.errors import UsageError
 
@@ -119,3 +120,31 @@ def test_a_bound_is_named_without_the_librarys_own_terms() -> None:
     with pytest.raises(UsageError, match=r"^--command 0.0 0.0 12.0: 12.0 is out of bounds; give a number <= 10.0$"):
         checked(Deploy("trot", command=far))
     assert received == []
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the streams and signals of this process alone."""
+    monkeypatch.setattr(startup, "_open_streams", lambda: None)
+    monkeypatch.setattr(startup, "ENDINGS", ())
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_file_that_the_computer_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(words: list[str]) -> int:
+        Path("/proc/none/of/this").write_text("x")
+        return 0
+
+    assert guarded(run, ["train"]) == 2
+    assert capsys.readouterr().err == (
+        "leash train: /proc/none/of/this: No such file or directory; free it, or name another\n"
+    )
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_defect_of_ours_still_shows_where_it_is() -> None:
+    def run(words: list[str]) -> int:
+        raise OSError("a defect")
+
+    with pytest.raises(OSError, match="a defect"):
+        guarded(run, ["train"])

@@ -298,6 +298,12 @@ def test_beyond_loopback_nothing_is_served_without_keys(endpoint: str) -> None:
     check_endpoint(endpoint, keys=True)
 
 
+@pytest.mark.parametrize("port", [0, 65536, 99999])
+def test_a_port_that_cannot_be_is_refused_by_name(port: int) -> None:
+    with pytest.raises(ServerError, match=f"there is no port {port}; give one from 1 to 65535"):
+        check_endpoint(f"tcp://127.0.0.1:{port}", keys=False)
+
+
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:5555", "tcp://localhost:*", "tcp://[::1]:5555", "ipc:///tmp/s"])
 def test_on_this_machine_no_keys_are_needed(endpoint: str) -> None:
     check_endpoint(endpoint, keys=False)
