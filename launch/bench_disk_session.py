@@ -194,7 +194,8 @@ def _drive(run: Run, recorder: Recorder, person: Person, teller: Teller, count: 
         if not waited and run[0].status.state is State.RECORDING:
             waited = recorder.wait(30.0)  # its process is up from here on, as after a robot has stood up
         if person.random.random() < 0.004:
-            os.kill(recorder.process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(recorder.process, signal.SIGKILL)
             teller.tell("recorder killed", number, value=True)
         time.sleep(PAUSE)
 

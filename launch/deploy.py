@@ -21,7 +21,7 @@ from launch.recording import one_episode, recorder_of, taped
 from launch.robots import Opened, RobotOptions, open_robot
 from launch.shipped import PolicyName
 from launch.startup import interrupt
-from robot.episode_info import Reason
+from robot.episode_info import Reason, reason_of
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Log, Tick
@@ -86,11 +86,13 @@ def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = No
         log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         opened.robot.reset()
-        count = None
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             count = run(opened.robot, policy, log, ticks=ticks, done=stopped)
+        except KeyboardInterrupt as signal:
+            ending = reason_of(signal)
+        else:
+            ending = _ending(cause(opened, brain), in_time=count == ticks)
         if tape:
-            ending = _ending(count, ticks, cause(opened, brain))
             tape.why = ("stopped", brake.cause) if brake.cause else ending
         # Note: before the recorder closes, since without commands the gate soon stops, as it must
         opened.robot.rest()
@@ -103,11 +105,9 @@ def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
     return recorder_of(opened, folder, {"task": "deploy", "policy": config.policy})
 
 
-def _ending(count: int | None, ticks: int | None, why: str) -> tuple[Reason, str]:
-    """Why a recording ended after `count` of `ticks` ticks, or after Ctrl-C, which leaves no count."""
-    if count is None:
-        return "interrupted", "Ctrl-C"
-    return ("timeout", "time limit") if count == ticks and not why else ("fault", why or "the robot was stopped")
+def _ending(why: str, *, in_time: bool) -> tuple[Reason, str]:
+    """Why a recording ended that nobody ended: its time was up, or something stopped the robot."""
+    return ("timeout", "time limit") if in_time and not why else ("fault", why or "the robot was stopped")
 
 
 def cause(opened: Opened, brain: Brain) -> str:

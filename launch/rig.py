@@ -135,7 +135,7 @@ class Rig:
         if fallen(self.opened):
             return "the robot fell over"
         trouble = "" if self.brain is None else cause(self.opened, self.brain)
-        return trouble or self.request() or "the robot was stopped"
+        return trouble or self.drive.trouble or self.request() or "the robot was stopped"
 
     @property
     def complete(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import record
 
 from launch.collect import Collect, main
 from launch.lateness import Lateness
@@ -61,6 +62,17 @@ def test_a_scripted_operator_fills_a_folder_and_the_same_command_goes_on(
     assert [len(episode) for episode in episodes] == pytest.approx([40] * 3, abs=3)
     assert not np.array_equal(episodes[0].wanted.command[:30], episodes[2].wanted.command[:30])
     assert collected(tmp_path, capsys, "--episodes", "3")["episodes"] == 3
+
+
+def test_a_full_folder_is_named_at_once_and_nothing_is_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path, 3, index=0)
+    record(tmp_path, 3, index=1)
+    assert main([str(tmp_path), "--robot", "sim", "--operator", "browser", "--episodes", "2", "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [f"{tmp_path} holds 2 of 2 episodes; --episodes 4 for 2 more"]
+    assert json.loads(said.out) == {"folder": str(tmp_path), "episodes": 2, "success": 2, "losses": []}
 
 
 def test_damaged_episodes_do_not_count(tmp_path: Path) -> None:
@@ -142,7 +154,10 @@ def test_an_episode_is_closed_however_the_session_ends(tmp_path: Path, how: str)
     }
     ends[how]()
     assert person.leaves()[0] == 0
-    assert read_episode(tmp_path / "episode_000000.mcap").outcome == "unlabelled"
+    episode = read_episode(tmp_path / "episode_000000.mcap")
+    assert episode.end is not None
+    details = {"ctrl-c": "Ctrl-C", "sigterm": "SIGTERM", "hangup": "SIGHUP"}
+    assert (episode.outcome, episode.end.reason, episode.end.detail) == ("unlabelled", "interrupted", details[how])
 
 
 class Umpire:
@@ -214,6 +229,7 @@ def test_a_robot_that_fell_waits_for_a_person_if_there_is_one() -> None:
     umpire = Umpire()
     made = rig(live=True, referee=umpire)
     umpire.fallen = True
+    assert made.cause() == "the robot fell over"
     assert not made.over(tick_of("human", "human"))
     assert made.drive.stopped
     made.drive.rearm()

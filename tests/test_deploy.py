@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.deploy import blamed
+from launch.deploy import _ending, blamed
 
 LEASH = str(Path(sys.executable).with_name("leash"))
 
@@ -47,6 +47,18 @@ def test_a_gate_that_was_quicker_does_not_hide_that_the_server_failed(
     gate: str, trouble: str, given_up: bool, said: str
 ) -> None:
     assert blamed(gate, trouble, given_up=given_up) == said
+
+
+@pytest.mark.parametrize(
+    ("why", "in_time", "reason"),
+    [
+        ("", True, ("timeout", "time limit")),
+        ("the gate stopped it", True, ("fault", "the gate stopped it")),
+        ("", False, ("fault", "the robot was stopped")),
+    ],
+)
+def test_a_recorded_deployment_says_why_it_ended(why: str, reason: tuple[str, str], *, in_time: bool) -> None:
+    assert _ending(why, in_time=in_time) == reason
 
 
 def test_a_frozen_policy_server_does_not_outlive_the_command(tmp_path: Path) -> None:

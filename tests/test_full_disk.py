@@ -59,7 +59,7 @@ def test_a_collection_on_a_disk_that_fills_up_says_so_and_fails(tmp_path: Path) 
     (path,) = tmp_path.glob("*.mcap")
     episode = read_episode(path)
     assert episode.end is not None
-    assert (episode.outcome, episode.end.reason) == ("unlabelled", "disk full")
+    assert (episode.outcome, episode.end.reason, episode.end.detail) == ("unlabelled", "fault", "disk full")
     assert 0 < len(episode) < 2400
 
 
@@ -74,7 +74,7 @@ def test_a_deployment_on_a_disk_that_fills_up_says_so_and_counts_every_tick_that
     (path,) = tmp_path.glob("*.mcap")
     end = read_episode(path).end
     assert end is not None
-    assert (end.outcome, end.reason) == ("unlabelled", "disk full")
+    assert (end.outcome, end.reason, end.detail) == ("unlabelled", "fault", "disk full")
     assert (figures["recorded"], figures["dropped"], figures["cut_short"]) == (end.ticks, end.dropped, 1)
     assert end.ticks + end.dropped == figures["ticks"]
     assert end.dropped > 0

@@ -61,7 +61,8 @@ def test_a_scripted_operator_takes_over_at_random_and_both_proposals_are_recorde
         assert np.array_equal(episode.sent.source == POLICY, ~drove)
         assert np.array_equal(episode.human.source >= 0, drove)
         assert np.all(episode.policy.source == POLICY)
-    assert intervened(tmp_path, capsys, "--episodes", "2")["episodes"] == 2
+    assert main(["trot", str(tmp_path), "--robot", "sim", "--operator", "browser", "--episodes", "2"]) == 0
+    assert f"{tmp_path} holds 2 of 2 episodes; --episodes 4 for 2 more" in capsys.readouterr().err
 
 
 def test_a_policy_that_doubts_is_helped_by_a_script_that_waits_to_be_called(
