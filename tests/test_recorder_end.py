@@ -214,3 +214,52 @@ def _time_of_add(one: Recorder, tick: object) -> float:
     taken = time.thread_time() - begun
     time.sleep(0.005)
     return taken
+
+
+def test_a_session_that_ends_while_its_recorder_is_started_again_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_link, "RESTART_AFTER", 0.0)
+    with recording(tmp_path, []) as one:
+        kill(one)
+        assert one.status.restarts == 1
+    assert one._link._process.returncode == 0
+
+
+def test_a_process_that_cannot_be_started_again_is_one_more_that_died(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(recorder_link, "RESTART_AFTER", 0.01)
+    with recording(tmp_path, []) as one:
+        one.begin()
+        feed(one, ticks(5))
+        kill(one)
+        with monkeypatch.context() as broken:
+            broken.setattr(subprocess, "Popen", refuse)
+            until(lambda: "no more processes" in one.status.error)
+        assert one.wait(30.0)
+        assert one.status.error == ""
+        one.end("success", "success")
+    same_ticks(read_episode(tmp_path / "episode_000000.mcap"), ticks(5))
+
+
+def test_a_process_that_has_nothing_left_to_do_and_does_not_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_link, "PROGRAM", "import time; time.sleep(60)")
+    monkeypatch.setattr(recorder_link, "ENDING", 0.1)
+    with recording(tmp_path, []) as one:
+        pass
+    assert one._link._process.returncode == -signal.SIGKILL
+
+
+def test_an_episode_of_which_no_tick_could_be_recorded_is_called_missing(tmp_path: Path) -> None:
+    with recording(tmp_path, []) as one:
+        one.begin()
+        feed(one, ticks(2, begin=float("nan")))
+        one.end("success", "success")
+    assert one.missing == {0: "episode 0 has no file: none of its ticks could be recorded"}
+    assert not list(tmp_path.glob("episode_*"))
