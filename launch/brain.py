@@ -27,6 +27,8 @@ from robot.types import Policy
 
 ENDING = 3.0
 """How long a policy server may take to end [s]."""
+ENGINES = {"sim": ("pybullet",), "twin": ("mujoco",), "pupper": ()}
+"""Packages that each kind of robot needs, so that they are missed before anything is opened."""
 SCRIPTED = {"stand": Stand, "trot": Trot}
 SERVE = "from launch.cli import main; sys.exit(main())"
 
@@ -70,6 +72,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
 
     Raises PolicyError, also for a gait that does not fit, and for a policy that learned with another calibration.
     """
+    require(*ENGINES[options.robot])
     check_below(name, gait)
     if gait_needs_imu(gait, options):
         return True
