@@ -26,6 +26,13 @@ LYING: Array = np.tile([0.0, 1.5, -2.4], 4)
 """How a person leaves the robot on the floor, legs folded under it [rad]."""
 
 
+def _quiet(message: str) -> None:
+    """Note: MuJoCo would write its warnings to the terminal and to a file in the working directory; see `check`."""
+
+
+mujoco.set_mju_user_warning(_quiet)
+
+
 class Body:
     """One robot on one floor. Motor-side quantities are in the motors' own directions, as the CAN bus has them."""
 

@@ -273,4 +273,4 @@ def test_sim_show_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_names_of_ranges_are_those_of_the_machine() -> None:
     known = set(Dynamics.__struct_fields__) | {"com", "noise", "push_speed", "push_interval", "without"}
     assert set(Ranges.__struct_fields__) <= known
-    assert set(RANGES) | set(AMOUNTS) | {"push_interval"} == set(Ranges.__struct_fields__)
+    assert set(RANGES) | set(AMOUNTS) | {"push_interval", "without"} == set(Ranges.__struct_fields__)
