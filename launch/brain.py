@@ -2,7 +2,7 @@
 
 import contextlib
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from robot.extras import require
 from robot.spec import Spec, load_spec
 from robot.types import Policy
 
+STARTING = 60.0
+"""How long a policy server may take to start [s]; torch alone takes seconds."""
 ENDING = 3.0
 """How long a policy server may take to end [s]."""
 ENGINES = {"sim": ("pybullet",), "twin": ("mujoco",), "pupper": ()}
@@ -143,24 +145,39 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait
         with RemotePolicy(name, spec, keys=keys) as remote:
             yield Brain(remote, remote, commands=remote.manifest.commands)
     else:
-        with served(name, plan, gait) as endpoint, RemotePolicy(endpoint, spec, patience=60.0) as remote:
+        with (
+            served(name, plan, gait) as (endpoint, gone),
+            RemotePolicy(endpoint, spec, patience=STARTING, gone=gone) as remote,
+        ):
             yield Brain(remote, remote, commands=remote.manifest.commands)
 
 
 @contextlib.contextmanager
-def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[str]:
-    """Serve a policy file in a process of its own for the length of the block; yields its endpoint."""
+def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[tuple[str, Callable[[], str]]]:
+    """Serve a policy file in a process of its own for the length of the block; yields its endpoint, and what says why
+    the process ended, if it did.
+    """
     _check_there(name)
     require("torch")
     with socket_folder("leash-") as folder:
         endpoint = f"ipc://{folder}/policy"
         serve = [*python_command(SERVE), "serve", name, "--endpoint", endpoint, "--gait", gait]
-        process = subprocess.Popen(serve, stdout=subprocess.DEVNULL)
+        last_words = Path(folder) / "errors"
+        with last_words.open("wb") as errors:
+            process = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=errors)
         renice(process.pid, plan.processes.server.nice)
         try:
-            yield endpoint
+            yield endpoint, lambda: ended(process, last_words)
         finally:
             end(process)
+
+
+def ended(process: "subprocess.Popen[bytes]", errors: Path) -> str:
+    """Why a policy server has ended, in one line, by its code and its last words; empty while it runs."""
+    if process.poll() is None:
+        return ""
+    said = errors.read_text(errors="replace").strip().splitlines() or [f"it ended with {process.returncode}"]
+    return f"the policy server failed to start: {said[-1].removeprefix('leash serve: ')}"
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

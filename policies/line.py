@@ -1,14 +1,20 @@
 """The robot's end of the line to a policy server: sends without waiting, receives until a deadline, reconnects."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from policies.endpoint import check_endpoint, tune
 from policies.keys import ClientKeys
 from robot.errors import ServerError, WireError
 from robot.wire import Answer, read_answer
+
+REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+SURE = 3
+"""A server that dies hangs up in the middle of a handshake, too, but not so often."""
 
 
 class Line:
@@ -26,6 +32,8 @@ class Line:
         if keys is not None:
             self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret
             self._socket.curve_serverkey = keys.server
+        self._failures = Counter[int]()
+        self._monitor = self._socket.get_monitor_socket(REFUSALS)
         self._connect()
 
     def _connect(self) -> None:
@@ -37,6 +45,8 @@ class Line:
 
     def close(self) -> None:
         """Hang up."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
         self._socket.close()
         self._context.term()
 
@@ -52,6 +62,18 @@ class Line:
         """Wait until something can be sent or it is `until` [s, monotonic]."""
         left = max(0.0, until - time.monotonic())
         return bool(self._socket.poll(int(left * 1000), zmq.POLLOUT))
+
+    def refusal(self) -> str:
+        """Why the server hangs up before it listens, in words; empty when it does not."""
+        while self._monitor.poll(0):
+            self._failures[recv_monitor_message(self._monitor)["event"]] += 1
+        if self._failures[zmq.EVENT_HANDSHAKE_FAILED_AUTH]:
+            return "it does not know this robot's key; copy the robot's public key (NAME.key) to its folder `allowed`"
+        if self._failures[zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL]:
+            return "only one of the two sides uses keys; give --keys on both or on neither"
+        if self._failures[zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL] >= SURE:
+            return "it has another key than the server.key here; copy the file from the server again"
+        return ""
 
     def receive(self, until: float) -> Answer | None:
         """The next answer that can be read, or None when it is `until` [s, monotonic]."""

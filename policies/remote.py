@@ -25,6 +25,8 @@ from robot.wire import Answer, Hello, Refusal, Reply, Welcome, act_frames, actio
 
 BRIDGED = HELD
 """Ticks in a row that may pass without an answer before the soft stop."""
+LOOK = 0.05
+"""How often it is looked whether the server that is waited for has refused or died [s]."""
 SHORTEST = 0.005
 """Even a tick that began late waits this long for its answer [s]."""
 
@@ -99,10 +101,12 @@ class RemotePolicy:
         keys: Path | ClientKeys | None = None,
         deadline: float = 0.045,
         patience: float = 15.0,
+        gone: Callable[[], str] = str,
     ) -> None:
         """Connect to a server and learn what it serves, within `patience` [s]; answers count within `deadline` [s].
 
-        Raises ServerError when nobody answers or the server refuses, PolicyError when what it serves does not fit.
+        `gone` says why nobody will ever answer, where that is known; empty while somebody may. Raises ServerError when
+        nobody answers or the server refuses, PolicyError when what it serves does not fit.
         """
         self._spec = spec
         self._deadline = deadline
@@ -114,6 +118,7 @@ class RemotePolicy:
         self.blind = ""
         """The same, where it was for want of an input that is new enough."""
         try:
+            self._gone = gone
             self._manifest_json = self._greet(time.monotonic() + patience, patience)
             self.manifest: Manifest = from_json(self._manifest_json)
             check_fits(self.manifest, spec)
@@ -169,7 +174,7 @@ class RemotePolicy:
 
     def _greet(self, until: float, patience: float) -> bytes:
         """The manifest of whoever answers first. A hello that was lost with a dying server is said again."""
-        while self._line.connected(until):
+        while self._connected(until):
             self.reset()
             answer = self._receive(
                 min(until, time.monotonic() + 1.0), lambda answer: answer.session == self._now.number
@@ -181,6 +186,17 @@ class RemotePolicy:
         raise ServerError(
             f"no policy server answered at {self._line.endpoint} within {patience:g} s; start one with `leash serve`"
         )
+
+    def _connected(self, until: float) -> bool:
+        """Wait for the server. Raises ServerError as soon as it is known that it will not answer."""
+        while not self._line.connected(min(until, time.monotonic() + LOOK)):
+            if refusal := self._line.refusal():
+                raise ServerError(f"the server at {self._line.endpoint} refused: {refusal}")
+            if gone := self._gone():
+                raise ServerError(gone)
+            if time.monotonic() >= until:
+                return False
+        return True
 
     def _ask(self, obs: Observation) -> Reply:
         """The reply to this tick. Raises ServerError when there is none in time, or none to use, and _StaleError when
