@@ -204,6 +204,24 @@ class BenchEnds:
 
 
 @dataclass(frozen=True)
+class BenchStop:
+    """How long a person's stop takes to the motors, in every state of real sessions on the twin."""
+
+    presses: Count = 100
+    """How many stops, about 4 s each."""
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """Of everything that is drawn."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures; see `launch.bench_stop.figures`."""
+        from launch.bench_stop import measure
+
+        return measure(self.presses, self.seed)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -246,6 +264,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "sac": BenchSac,
     "ends": BenchEnds,
     "disk": BenchDisk,
+    "stop": BenchStop,
     "all": BenchAll,
 }
 

@@ -44,6 +44,8 @@ SINK = 1.0
 """How long the legs get to sink before the current goes off [s]."""
 
 
+UNHOMED = "a person stopped its homing, so that its zeros are wrong until it is power-cycled"
+
 DAMP, IDLE, GAINS = Write("damp"), Write("idle"), Write("gains")
 
 
@@ -83,7 +85,7 @@ def waiting(state: State, config: Config, now: float) -> str:
     if state.ready:
         return ""
     if state.unhomed < math.inf:
-        return "a person stopped its homing, so that its zeros are wrong until it is power-cycled"
+        return UNHOMED
     if state.frame is None:
         return "no telemetry yet"
     if now >= state.frame.time + config.stale:

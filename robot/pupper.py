@@ -13,6 +13,7 @@ from robot.calibration import Calibration
 from robot.clock import Clock, Grid, MonotonicClock
 from robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from robot.gate_config import gate_config
+from robot.gate_core import UNHOMED
 from robot.gate_link import GateLink, Link
 from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
@@ -244,14 +245,20 @@ class Pupper:
         return link.close()
 
     def _wait_for_homing(self) -> None:
-        """Watch, without a word, until the gate says that homing is over. Raises RobotError naming what is awaited."""
-        begun = self._clock.now()
+        """Send nothing until the gate says that homing is over. A person's stop keeps the robot from standing up then;
+        one that cuts homing off raises Stopped. Raises RobotError naming what is awaited.
+        """
+        begun, stopped = self._clock.now(), ""
         while True:
             report = self._gate.wait(POLL)
-            self._attend()
             passed = self._clock.now() - begun
+            if not stopped and (stopped := self.watch(self._seen())):
+                self._gate.stop(stopped, "person")
+                self._consent = False
             if report.ready:
                 break
+            if report.waiting == UNHOMED:
+                raise Stopped(f"{stopped}: {report.waiting}")
             if passed > (HOMING if report.frame else SILENCE):
                 seen = report.waiting + (f", it says {report.line!r}" if report.line else "")
                 remedy = whereabouts(self._port, self._calibration.serial) or "power-cycle the robot"

@@ -30,6 +30,7 @@ class Attention:
         self._operator, self._clock = operator, clock
         self._lock = threading.Lock()
         self._waiting: list[Intent] = []
+        self._stop: Callable[[str], None] = lambda cause: None
 
     def __enter__(self) -> Self:
         self._operator.__enter__()
@@ -43,6 +44,7 @@ class Attention:
         with self._lock:
             intent = self._operator.read(now)
             waiting, self._waiting = self._waiting, []
+        self._pass_on(intent)
         events = tuple(event for earlier in waiting for event in earlier.events)
         notes = [earlier.note for earlier in waiting if earlier.note]
         return replace(intent, events=events + intent.events, note=" ".join([*notes, intent.note]).strip())
@@ -58,7 +60,8 @@ class Attention:
     def attending(self, stop: Callable[[str], None]) -> Iterator[None]:
         """For the length of the block a thread looks, too, and calls `stop` with the cause."""
         over = threading.Event()
-        thread = threading.Thread(target=self._attend, args=(stop, over), daemon=True)
+        thread = threading.Thread(target=self._attend, args=(over,), daemon=True)
+        self._stop = stop
         thread.start()
         try:
             yield
@@ -66,20 +69,23 @@ class Attention:
             over.set()
             thread.join()
 
-    def _attend(self, stop: Callable[[str], None], over: threading.Event) -> None:
+    def _attend(self, over: threading.Event) -> None:
         while not over.wait(EVERY):
-            if self._look():
-                # Note: a robot that cannot be reached says so to its own thread
-                with contextlib.suppress(RobotError):
-                    stop(PRESSED)
+            self._look()
 
-    def _look(self) -> bool:
-        """Read the operator, keep what they ask for the next tick; whether they stop the robot."""
+    def _look(self) -> None:
+        """Read the operator, and keep what they ask for the next tick."""
         with self._lock:
             intent = self._operator.read(self._clock.now())
             if intent.events or intent.note:
                 self._waiting.append(intent)
-        return Event.ESTOP in intent.events
+        self._pass_on(intent)
+
+    def _pass_on(self, intent: Intent) -> None:
+        """Tell the robot of a stop at once. Note: a robot that cannot be reached says so to its own thread."""
+        if Event.ESTOP in intent.events:
+            with contextlib.suppress(RobotError):
+                self._stop(PRESSED)
 
 
 def _meant_later(intent: Intent) -> Intent | None:

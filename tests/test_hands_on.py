@@ -22,7 +22,7 @@ from robot.gate_link import GateLink
 from robot.loop import run
 from robot.pupper import Pupper
 from robot.spec import load_spec
-from robot.types import Action, Array, Observation
+from robot.types import Action, Array, Observation, unattended
 
 SPEC = load_spec()
 SOON = 0.15
@@ -139,10 +139,22 @@ def test_a_stop_during_homing_idles_the_motors(tmp_path: Path) -> None:
     with Firmware(tmp_path, age=0.0, homing=5.0) as teensy:
         robot = Pupper(SPEC, str(teensy.path))
         robot.watch = press = Press(lambda obs: obs.age < 1.0, 0.2)
-        with pytest.raises(Stopped), robot:
+        with pytest.raises(Stopped, match="STOP: a person stopped its homing.*power-cycled"), robot:
             pass
         wait_for(lambda: teensy.mode == "idle")
         assert halted(teensy, press.at) <= SOON
+
+
+def test_a_stop_while_the_robot_lies_and_is_looked_at_keeps_it_from_standing_up(firmware: Firmware) -> None:
+    robot = Pupper(SPEC, str(firmware.path))
+    robot.watch = Press(lambda obs: obs.age < 1.0, 0.0)
+    with robot:
+        wait_for(lambda: firmware.mode == "idle")
+        robot.watch = unattended
+        with pytest.raises(GateLatched, match="STOP"):
+            robot.reset()
+        robot.rearm()
+        robot.reset()
 
 
 def test_a_stop_while_it_lies_down_reaches_the_motors(firmware: Firmware) -> None:
