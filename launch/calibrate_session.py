@@ -53,7 +53,7 @@ class MachineOptions:
     """Folder of all calibrations, one folder a machine."""
     dynamics: DynamicsFile = None
     """YAML with the errors, masses, friction and latencies of the twin."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0)] | None = None
     """Seed of the twin's noise."""
     yes: bool = False
     """Ask nothing; for scripts. You have seen to the robot yourself."""
@@ -145,7 +145,7 @@ def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> Non
 def _port(options: MachineOptions, *, cameras: Sequence[str], board: bool) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The serial port of the machine and its cameras; a twin runs for as long as the block lasts."""
     if options.robot == "pupper":
-        if options.dynamics or options.seed:
+        if options.dynamics or options.seed is not None:
             raise UsageError("--dynamics and --seed mean nothing to --robot pupper; leave them out")
         if options.port is None:
             raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; try it first with --robot twin")
@@ -157,7 +157,7 @@ def _port(options: MachineOptions, *, cameras: Sequence[str], board: bool) -> It
         raise UsageError("--port means nothing to --robot twin; leave one of them out")
     with tempfile.TemporaryDirectory(prefix="leash-") as folder:
         shown = _printed(Path(folder)) if board else None
-        config = TwinConfig(dynamics=options.dynamics, seed=options.seed, camera=bool(cameras), board=shown)
+        config = TwinConfig(dynamics=options.dynamics, seed=options.seed or 0, camera=bool(cameras), board=shown)
         with TwinProcess(config) as twin:
             yield twin.port, twin.cameras
 

@@ -1,5 +1,6 @@
 """Whatever goes wrong in a procedure, the last good calibration stays what it was."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -73,4 +74,10 @@ def test_the_calibration_of_another_machine_is_not_gone_on_with(store: Store, mo
 def test_nobody_there_to_say_that_the_robot_is_ready_moves_nothing(store: Store) -> None:
     asked = MachineOptions("pupper", "/dev/null", "desk", store.folder.parent)
     with pytest.raises(UsageError, match="give --yes"):
+        calibrate(asked, "", blocked)
+
+
+def test_a_seed_of_0_means_nothing_to_the_machine_either(store: Store) -> None:
+    asked = dataclasses.replace(options(store), seed=0)
+    with pytest.raises(UsageError, match="--dynamics and --seed mean nothing"):
         calibrate(asked, "", blocked)
