@@ -113,7 +113,7 @@ class SharedProgress:
 
     @property
     def rate(self) -> float:
-        """Updates a second of the learner alone, measured once it is compiled; 0 before."""
+        """Updates in a second of the learner's CPU time, measured once it is compiled; 0 before."""
         return float(self._values[3]) / 1000
 
     @rate.setter
