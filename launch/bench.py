@@ -222,6 +222,24 @@ class BenchStop:
 
 
 @dataclass(frozen=True)
+class BenchFreeze:
+    """Whether anything computed from an old picture is acted upon while a camera freezes, in every way it can."""
+
+    freezes: Count = 100
+    """How many freezes, about 3 s each."""
+    seed: Annotated[int, Meta(ge=0)] = 0
+    """Of everything that is drawn."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+    def measure(self) -> Figures:
+        """The figures; see `launch.bench_freeze.figures`."""
+        from launch.bench_freeze import measure
+
+        return measure(self.freezes, self.seed)
+
+
+@dataclass(frozen=True)
 class BenchAll:
     """Quick versions of every measurement, in a few minutes: `leash bench all --json`."""
 
@@ -265,6 +283,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "ends": BenchEnds,
     "disk": BenchDisk,
     "stop": BenchStop,
+    "freeze": BenchFreeze,
     "all": BenchAll,
 }
 

@@ -11,7 +11,6 @@ import os
 import pty
 import select
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from launch.output import console
+from robot.child import python_command
 from robot.errors import RobotError, WireError
 from robot.pupper_wire import CommandParser, decode_command
 from robot.serial_line import SerialLine
@@ -30,6 +30,7 @@ from sim.twin import TwinConfig, TwinProcess
 
 STOP, REARM, START, FORWARD, QUIT = b" ", b"r", b"\r", b"w", b"\x04"
 """Keys of `leash collect --operator keyboard`."""
+COLLECT = "from launch.cli import main; sys.exit(main())"
 REPEAT = 0.04
 """A held key repeats so often [s]."""
 PATIENCE = 60.0
@@ -117,7 +118,7 @@ class Typist:
         self._drained = threading.Thread(target=self._drain, daemon=True)
         words = [str(folder), "--robot", "pupper", "--port", tap.path, "--operator", "keyboard", "--episodes", "999"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "launch.cli", "collect", *words],
+            [*python_command(COLLECT), "collect", *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -1,6 +1,7 @@
 """A robot without a body: joints that reach every target within the tick. For tests, examples and dry runs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -67,7 +68,9 @@ class FakeRobot:
         return {name: Image.blank(now, camera.height, camera.width) for name, camera in self._spec.cameras.items()}
 
     def send(self, action: Action) -> Action:
-        """Adopt the target after the limits; return what went out."""
+        """Adopt the target after the limits; return what went out: "hold" in place of an action that has expired."""
+        if self._grid.clock.now() > action.expires:
+            action = replace(action, source="hold")
         sent = admitted(action, self._sent, self._spec)
         self._sent = sent.joint_pos
         return sent
