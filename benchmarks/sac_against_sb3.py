@@ -4,9 +4,9 @@
     python benchmarks/sac_against_sb3.py compare --seeds 0 1 2 --out runs/sb3
 
 The task is that of launch/pupper_forward.yaml. Both get the same features (scaled alike), rewards, network widths,
-batch, discount and target rate; the same budget of environment steps and of updates; the same end, which is the plan's
-criterion met by two snapshots in a row; and the same choice: a snapshot every so many updates, scored on the same
-selection draws, the best of which is scored on reporting draws that chose nothing. CPU seconds stand beside.
+batch, discount and target rate; the same budget of environment steps and of updates, and the same end within it; and
+the same choice: a snapshot every so many updates, scored on the same selection draws, the best of which is scored on
+reporting draws that chose nothing. CPU seconds stand beside.
 
 `tune` chooses the peer's temperature, target entropy, learning rate, updates a step and number of environments, one
 after another (GRID), on draws and seeds that `compare` does not use. A run that is finished is kept: the same command
@@ -120,7 +120,8 @@ class Snapshots(BaseCallback):
         if updates >= self._next:
             self.judge()
             self._next += self._plan.judging.updates
-        return bool(updates < self._updates and self._row < IN_A_ROW)
+        met = self._plan.stop and self._row >= IN_A_ROW
+        return bool(updates < self._updates and not met)
 
     def judge(self) -> None:
         """Score the actor as it is now."""
@@ -244,7 +245,7 @@ def tune(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """Train both with each seed; print the table."""
     peer = msgspec.convert(json.loads((options.out / "tuned.json").read_text())["peer"], Peer)
-    words = ("--updates", str(options.updates), "--snapshots", "20", "--final", str(options.final))
+    words = ("--updates", str(options.updates), "--snapshots", "10", "--final", str(options.final))
     rows = []
     for seed in options.seeds:
         for name, settings in (("leash", None), ("sb3", peer)):
