@@ -23,7 +23,9 @@ from launch.chromium import missing
 from launch.deploy import terminable
 from launch.options import subcommand
 from launch.output import console, emit
+from launch.shipped import SCRIPTED
 from policies.shipped import WALK
+from robot.extras import require
 
 Figures = Mapping[str, Any]
 
@@ -288,9 +290,37 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
 }
 
 
+WALKING = ("mujoco",)
+"""What the twin needs."""
+PAGES = ("starlette", "uvicorn", "websockets", "playwright")
+EVERYTHING = ("pybullet", "mujoco", "gymnasium", "torch", "matplotlib")
+NEEDED: dict[str, tuple[str, ...]] = {
+    "loop": WALKING,
+    "server": ("torch",),
+    "env": ("pybullet", "gymnasium"),
+    "gait": ("pybullet", "mujoco"),
+    "clone": ("pybullet", "mujoco", "torch", "matplotlib"),
+    "session": WALKING,
+    "takeover": WALKING,
+    "cockpit": (*WALKING, *PAGES),
+    "sac": ("gymnasium", "torch", "stable_baselines3"),
+    "ends": ("pybullet", "mujoco"),
+    "stop": WALKING,
+    "all": EVERYTHING,
+}
+"""Packages that a measurement needs, so that they are missed before it begins; the others need none."""
+
+
+def needed(chosen: Bench, name: str) -> list[str]:
+    """The packages of a measurement, with torch where a learned policy is named."""
+    learned = getattr(chosen, "policy", "trot") not in SCRIPTED
+    return [*NEEDED.get(name, ()), *["torch"] * learned]
+
+
 def main(args: list[str]) -> int:
     """Measure and print."""
     chosen: Bench = subcommand(COMMANDS, "leash bench", args, __doc__)
+    require(*needed(chosen, args[0]))
     with terminable():
         figures = checked(chosen).measure()
     if chosen.json:

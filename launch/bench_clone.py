@@ -8,13 +8,6 @@ from typing import Annotated, Any
 import tyro
 
 from launch.checked import Count, Forward, Seconds
-from launch.demo_twin import demonstrate
-from launch.eval import Eval
-from launch.eval import measure as evaluate
-from launch.robots import RobotOptions
-from launch.track_score import UNSEEN
-from launch.train import TrainBc, clone
-from policies.bc import BcConfig
 
 
 @dataclass(frozen=True)
@@ -35,6 +28,10 @@ class BenchClone:
 
 def measure(config: BenchClone) -> dict[str, Any]:
     """The clone's figures as `leash eval` prints them, the demonstrator's speed, and their ratio."""
+    from launch.demo_twin import demonstrate
+    from launch.train import TrainBc, clone
+    from policies.bc import BcConfig
+
     with tempfile.TemporaryDirectory(prefix="leash-") as name:
         folder = Path(name)
         demonstrate(folder / "data", config.demonstrations, config.demonstration_s, config.seed)
@@ -52,5 +49,10 @@ def measure(config: BenchClone) -> dict[str, Any]:
 
 def score(policy: str, config: BenchClone) -> dict[str, float | int]:
     """One policy's evaluation on the twin, whose noise no demonstration had."""
+    from launch.eval import Eval
+    from launch.eval import measure as evaluate
+    from launch.robots import RobotOptions
+    from launch.track_score import UNSEEN
+
     robot = RobotOptions(robot="twin", seed=UNSEEN + config.seed)
     return evaluate(Eval(policy, robot=robot, command=(config.speed, 0.0, 0.0), episodes=config.episodes))

@@ -76,7 +76,7 @@ def run(words: list[str]) -> int:
     from launch import extras
 
     module, rest = chosen(name, args)
-    with extras.help_without() if wants_help(rest) else extras.named(name):
+    with extras.help_without() if wants_help(rest) else extras.named(extras.told(name, args)):
         code: int = importlib.import_module(f"launch.{module}").main(rest)
     return code
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -15,12 +15,18 @@ SIMULATORS = ("pybullet", "mujoco", "gymnasium")
 NEEDED = {
     "demo": (*SIMULATORS, "torch", "matplotlib", "av"),
     "dagger": ("pybullet", "torch", "matplotlib"),
-    "train": ("pybullet", "gymnasium", "torch"),
+    "train bc": ("torch",),
+    "train sac": ("pybullet", "gymnasium", "torch"),
     "sim": ("pybullet", "matplotlib"),
-    "bench": (*SIMULATORS, "torch", "matplotlib"),
     "calibrate": ("scipy",),
 }
 """What a command needs in all, so that it can be named together."""
+
+
+def told(command: str, args: Sequence[str]) -> str:
+    """A command as `NEEDED` has it: with its subcommand where that matters."""
+    whole = " ".join([command, *args[:1]])
+    return whole if whole in NEEDED else command
 
 
 @contextlib.contextmanager
@@ -32,7 +38,8 @@ def named(command: str) -> Iterator[None]:
         package = str(error.name).partition(".")[0]
         if package not in BY_PACKAGE:
             raise
-        raise UsageError(needs(list(dict.fromkeys([package, *missing(*NEEDED.get(command, ()))])))) from None
+        gone = missing(*NEEDED.get(command, ()))
+        raise UsageError(needs(gone if package in gone else [package, *gone])) from None
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -19,10 +19,9 @@ from launch.collect import short
 from launch.demos import OUTCOMES, Learnable, recordings
 from launch.deploy import terminable
 from launch.learned_with import marked
-from launch.options import subcommand
+from launch.options import parsed, subcommand
 from launch.output import console, emit
 from launch.stopping import STOPPED, checkpoint_of, stoppable
-from launch.train_sac import TrainSac, learn
 from policies.bc import BcConfig, Progress, Trained, train
 from policies.checkpoint import check_writable, read_manifest, save_policy
 from policies.dagger import Weighting, weigh
@@ -31,6 +30,9 @@ from policies.manifest import Manifest
 from robot.episode import Episode
 from robot.types import Array
 from teleop.help import FITTED, refit
+
+if TYPE_CHECKING:
+    from launch.train_sac import TrainSac
 
 INTERRUPTED = "interrupted_at_step"
 """In a policy's notes, when its training was."""
@@ -65,17 +67,30 @@ class TrainBc:
 
 def main(args: list[str]) -> int:
     """Train, save, and say how well it went."""
+    if args[:1] == ["bc"]:
+        return _bc(checked(parsed(TrainBc, "leash train bc", args[1:])))
+    return _other(args)
+
+
+def _other(args: list[str]) -> int:
+    """Note: imported late, since it brings a simulator, which cloning does without."""
+    from launch.train_sac import TrainSac
+
     commands: dict[str, Callable[..., TrainBc | TrainSac]] = {"bc": TrainBc, "sac": TrainSac}
     config = checked(subcommand(commands, "leash train", args))
-    if isinstance(config, TrainSac):
-        return _sac(config)
+    return _sac(config) if isinstance(config, TrainSac) else _bc(config)
+
+
+def _bc(config: TrainBc) -> int:
     figures = cloned(config)
     if config.json:
         emit(figures)
     return STOPPED if figures["interrupted"] else 0
 
 
-def _sac(config: TrainSac) -> int:
+def _sac(config: "TrainSac") -> int:
+    from launch.train_sac import learn
+
     with terminable():
         figures = learn(config)
     if config.json:

@@ -11,7 +11,7 @@ from pathlib import Path
 RUNNER = """
 import contextlib, json, os, pathlib, signal, sys
 import cv2, msgspec, numpy, rich.console, rich.progress, rich.table, safetensors, tyro, zmq
-import launch.cli, launch.extras, launch.options, launch.output, launch.startup, robot.episode, robot.spec
+import launch.bench, launch.calibrate_session, launch.cli, launch.data, launch.doctor, launch.intervene, launch.serve
 
 def ran(words, folder):
     out, err = (pathlib.Path(folder) / name for name in ("out", "err"))

@@ -28,12 +28,25 @@ sys.meta_path.insert(0, Blocker())
 NESTED = ["train bc", "train sac", "train sac --robot twin", "bench sac", "bench server", "data show", "keys new"]
 HELP = [*COMMANDS, *NESTED, *(f"calibrate {name}" for name in PROCEDURES)]
 NEEDING = {
-    "demo": "train,sim",
+    "demo": "sim,train",
     "dagger": "sim,train",
+    "train bc data": "train",
     "train sac": "sim,train",
     "train sac --robot twin": "train",
     "sim show": "sim,train",
-    "bench all": "train,sim",
+    "bench all": "sim,train",
+    "bench clone": "sim,train",
+    "bench loop": "sim",
+    "bench gait": "sim",
+    "bench env": "sim",
+    "bench session": "sim",
+    "bench takeover": "sim",
+    "bench stop": "sim",
+    "bench ends": "sim,train",
+    "bench ends --policy trot": "sim",
+    "bench server": "train",
+    "bench sac": "sim,train,dev",
+    "bench cockpit": "sim,teleop,dev",
     "twin": "sim",
     "doctor --robot twin": "sim",
     "deploy trot --robot sim": "sim",
@@ -41,8 +54,8 @@ NEEDING = {
     "eval trot --grid train": "sim",
     f"deploy {WALK} --robot pupper --port /dev/nothing": "train",
     f"serve {WALK}": "train",
-    f"collect data --operator scripted --policy {WALK}": "train",
-    f"intervene {WALK} data --operator scripted": "train",
+    f"collect data --operator scripted --policy {WALK}": "sim,train",
+    f"intervene {WALK} data --operator scripted": "sim,train",
     "collect data --operator browser": "teleop",
     "calibrate joints": "calibrate",
 }
@@ -70,6 +83,19 @@ def test_a_command_says_at_once_which_extra_it_needs(core: dict[str, Ran], words
     ran = core[words]
     assert f"pip install 'leash[{extras}]'" in ran.err
     assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """What `leash train bc` says where the train extra alone is installed."""
+    folder = tmp_path_factory.mktemp("trained")
+    others = sorted(package for package, extra in BY_PACKAGE.items() if extra != "train")
+    (folder / "sitecustomize.py").write_text(BLOCKER.replace(str(sorted(BY_PACKAGE)), str(others)))
+    return forked([["train", "bc", "nowhere"]], folder, os.environ | {"PYTHONPATH": str(folder)})[0]
+
+
+def test_cloning_needs_the_train_extra_alone(trained: Ran) -> None:
+    assert (trained.code, trained.err) == (2, "leash train: nowhere is neither an episode file nor a folder of them\n")
 
 
 def test_what_is_there_is_not_missing() -> None:
