@@ -116,7 +116,7 @@ def _examine_robot(config: Doctor, port: str | None, attached: dict[str, str]) -
     known, finding = doctor_robot.calibration(config.calibration, spec, port, real=config.robot == "pupper")
     yield finding
     heard: Heard | None = None
-    for finding in doctor_telemetry.ports(port, wanted=config.robot != "none"):
+    for finding in doctor_telemetry.ports(port, known.serial, wanted=config.robot != "none"):
         yield finding
         if port is not None and finding.level == "ok":
             heard = doctor_telemetry.listen(port, doctor_telemetry.LISTEN)

@@ -5,7 +5,6 @@ import grp
 import os
 import select
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from robot.calibration import Calibration
 from robot.clock import Grid, MonotonicClock
 from robot.gate_config import KNEE_REST, REST_SLACK
 from robot.gate_engine import ALARMS
+from robot.port_names import whereabouts
 from robot.pupper_wire import Telemetry, TelemetryParser
 from robot.serial_line import SerialLine
 from robot.spec import Spec
@@ -62,8 +62,11 @@ class Heard:
         return any(frame.imu is not None for frame in self.frames)
 
 
-def ports(port: str | None, *, wanted: bool) -> Findings:
-    """Which serial ports there are, and whether the one that is meant may be opened; `wanted` says that one must be."""
+def ports(port: str | None, serial: str = "", *, wanted: bool) -> Findings:
+    """Which serial ports there are, and whether the one that is meant may be opened; `wanted` says that one must be.
+
+    `serial` is the serial number of the robot's USB device, where its calibration is known.
+    """
     there = [found.device for found in list_ports.comports()]
     if port is None:
         hint = there[0] if there else "/dev/ttyACM0"
@@ -74,11 +77,11 @@ def ports(port: str | None, *, wanted: bool) -> Findings:
             f"plug the robot in and run `leash doctor --robot pupper --port {hint}`, or try --robot twin",
         )
         return
-    problem, fix = _unopenable(port, there)
+    problem, fix = _unopenable(port, serial)
     yield Finding("port", "fail" if problem else "ok", problem or f"{lasting(port)} can be opened", fix)
 
 
-def _unopenable(port: str, there: Sequence[str]) -> tuple[str, str]:
+def _unopenable(port: str, serial: str) -> tuple[str, str]:
     """Why a port cannot be opened and what to do; both empty when it can."""
     try:
         SerialLine(port).close()
@@ -86,10 +89,8 @@ def _unopenable(port: str, there: Sequence[str]) -> tuple[str, str]:
         if error.errno == errno.EACCES:
             return f"no permission to open {port}", _permission(port)
         if error.errno == errno.ENOENT:
-            return (
-                f"there is no {port}; ports here: {', '.join(there) or 'none'}",
-                "plug the robot in, or name another --port",
-            )
+            gone = whereabouts(port, serial) or f"there is no port {port}"
+            return gone, "plug the robot in, or name another --port"
         if error.errno in {errno.EAGAIN, errno.EBUSY}:
             return f"{port} is in use by another program", f"end it: `fuser -v {port}` names it"
         return f"cannot open {port}: {error.strerror}", "name the robot's serial port with --port"

@@ -31,6 +31,7 @@ def gate_config(spec: Spec, port: str, calibration: Calibration) -> Config:
         kd=spec.gains.kd,
         max_current=spec.gains.max_current,
         tick=spec.period,
+        serial=calibration.serial,
     )
 
 

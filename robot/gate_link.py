@@ -11,11 +11,11 @@ from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
-from serial.tools import list_ports
 
 from robot.child import python_command
 from robot.errors import PortError, RobotError
 from robot.gate_messages import Ack, Arm, Command, Config, FromGate, Report, Stop, StopKind, ToGate, Unopened
+from robot.port_names import whereabouts
 from robot.pupper_wire import Telemetry
 
 COMMAND = python_command("from robot.gate import main; sys.exit(main(int(sys.argv[1])))")
@@ -163,7 +163,7 @@ class GateLink:
         self._heard = time.monotonic()
         message: FromGate = _from_gate.decode(packet)
         if isinstance(message, Unopened):
-            raise PortError(_why_unopened(self._config.port, message))
+            raise PortError(_why_unopened(self._config.port, message, self._config.serial))
         if isinstance(message, Report):
             if message.frame is not None and message.frame != self._report.frame:
                 self._frames.append(message.frame)
@@ -219,11 +219,11 @@ def _left_alone(port: str, gate: subprocess.Popen[bytes]) -> str:
     )
 
 
-def _why_unopened(port: str, message: Unopened) -> str:
+def _why_unopened(port: str, message: Unopened, serial: str = "") -> str:
     """One line that says what to do about a port that cannot be opened."""
     if message.errno == errno.ENOENT:
-        ports = [found.device for found in list_ports.comports()]
-        return f"there is no port {port}; ports here are {ports}. Plug in the robot, or start one with `leash twin`"
+        gone = whereabouts(port, serial) or f"there was no port {port} just now; try again"
+        return f"{gone}. Without a robot, `leash twin` starts a simulated one"
     if message.errno == errno.EACCES:
         return f"no permission to open {port}: add yourself to its group, `sudo usermod -aG dialout $USER`, log in anew"
     if message.errno in {errno.EAGAIN, errno.EBUSY}:

@@ -51,6 +51,8 @@ class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """No command lives longer than this [s]."""
     stale: Annotated[float, Meta(gt=0, le=0.1)] = 0.1
     """Telemetry older than this stops the robot [s]."""
+    serial: str = ""
+    """Serial number of the robot's USB device, by which it is found under another port's name; empty where unknown."""
     inherited: bool = False
     """Whether an earlier gate may have left current on, which this one must then switch off."""
 

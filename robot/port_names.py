@@ -17,7 +17,7 @@ def whereabouts(port: str, serial: str = "") -> str:
     found = list_ports.comports()
     same = [each.device for each in found if serial and each.serial_number == serial]
     if same:
-        return f"{port} is gone; the same robot is {same[0]} now: give --port {same[0]} ({STAYS})"
+        return f"there is no port {port}; the same robot is {same[0]} now: give --port {same[0]} ({STAYS})"
     if found:
-        return f"{port} is gone; ports here: {', '.join(each.device for each in found)}; give --port ({STAYS})"
-    return f"{port} is gone, and no other port is here; plug the robot in"
+        return f"there is no port {port}; ports here: {', '.join(each.device for each in found)}; give --port ({STAYS})"
+    return f"there is no port {port}, and no other one; plug the robot in"

@@ -311,7 +311,8 @@ class Pupper:
         until = self._clock.now() + ARMING
         while refusal := self._begin_session(person=person):
             if self._clock.now() > until:
-                raise RearmRefused(f"the gate does not arm: {refusal}")
+                away = whereabouts(self._port, self._calibration.serial)
+                raise RearmRefused(f"the gate does not arm: {refusal}" + (f"; {away}" if away else ""))
             self._gate.wait(POLL)
             self._attend()
 

@@ -9,13 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from firmware import Firmware, wait_for
+from msgspec.structs import replace
+from serial.tools import list_ports
 
 from launch.priority import first_in_line
 from robot import gate_link, posture
+from robot.calibration import Calibration
 from robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from robot.fake import NoLog
 from robot.gate_link import GateLink
@@ -323,6 +327,23 @@ def test_a_control_process_that_slept_does_not_take_its_gate_for_hung(firmware: 
         robot.reset()
         time.sleep(0.6)
         assert robot.gate.phase == "armed"
+
+
+def test_a_refused_rearm_names_the_port_under_which_the_robot_returned(
+    firmware: Firmware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robot.pupper.ARMING", 0.3)
+    back = SimpleNamespace(device="/dev/ttyACM1", serial_number="77")
+    monkeypatch.setattr(list_ports, "comports", lambda: [back])
+    with Pupper(SPEC, str(firmware.path), calibration=replace(Calibration.identity(SPEC), serial="77")) as robot:
+        robot.reset()
+        firmware.unplug()
+        wait_for(lambda: robot.gate.latched)
+        robot.rearm()
+        with pytest.raises(RearmRefused, match="the same robot is /dev/ttyACM1 now: give --port /dev/ttyACM1"):
+            robot.reset()
+        firmware.replug()
+        wait_for(lambda: robot.gate.connected)
 
 
 def test_a_refused_rearm_leaves_the_robot_stopped_and_the_next_one_counts(

@@ -21,7 +21,7 @@ def test_a_port_that_is_there_needs_no_word(tmp_path: Path) -> None:
 def test_the_same_robot_is_found_under_its_new_name(monkeypatch: pytest.MonkeyPatch) -> None:
     attach(monkeypatch, ttyACM3="55", ttyACM1="77")
     line = whereabouts("/dev/gone", "77")
-    assert "/dev/gone is gone; the same robot is /dev/ttyACM1 now: give --port /dev/ttyACM1" in line
+    assert "there is no port /dev/gone; the same robot is /dev/ttyACM1 now: give --port /dev/ttyACM1" in line
     assert "/dev/serial/by-id" in line
 
 
@@ -32,4 +32,4 @@ def test_other_ports_are_listed_where_the_serial_number_is_unknown(monkeypatch: 
 
 def test_no_port_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     attach(monkeypatch)
-    assert whereabouts("/dev/gone", "77") == "/dev/gone is gone, and no other port is here; plug the robot in"
+    assert whereabouts("/dev/gone", "77") == "there is no port /dev/gone, and no other one; plug the robot in"

@@ -104,7 +104,7 @@ def gate_of(robot: Pupper) -> subprocess.Popen[bytes]:
 
 def test_a_missing_port_names_the_remedy() -> None:
     with (
-        pytest.raises(PortError, match=r"there is no port /nowhere/tty.*Plug in.*leash twin"),
+        pytest.raises(PortError, match=r"there is no port /nowhere/tty.*leash twin"),
         Pupper(SPEC, "/nowhere/tty"),
     ):
         pass
