@@ -122,6 +122,7 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
     if config.name not in spec.cameras:
         raise CameraError(f"{spec.name} has no camera {config.name!r}; its spec names {sorted(spec.cameras)}")
     store = Store(config.store, config.machine, spec)
+    store.check_writable()
     known = store.newest() or replace(Calibration.identity(spec), machine=config.machine)
     finder = Finder(board)
     with guided(config.guide, config.store) as guide, _bench(config, board) as bench:

@@ -77,6 +77,7 @@ def calibrate(
     ):
         serial = serial_number(port)
         store = store_of(options.store, options.machine, options.robot, port, spec)
+        store.check_writable()
         given = store.newest() or Calibration.identity(spec)
         refuse_foreign(given, serial, store.folder, spec)
         if not options.yes and (options.robot == "pupper" or options.guide.page):

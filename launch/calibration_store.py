@@ -1,6 +1,8 @@
 """Where calibrations live: one folder a machine, one file a version, nothing ever overwritten."""
 
 import contextlib
+import os
+import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from robot.calibration import Calibration, dump_calibration, load_calibration
 from robot.errors import CalibrationError
 from robot.new_file import publish
 from robot.spec import Spec
+
+ROOM = 64 * 1024
+"""More than a calibration and the files beside it take [bytes]."""
 
 
 class Store:
@@ -42,6 +47,17 @@ class Store:
         raise CalibrationError(
             f"{self.machine} has no version {number}; there are {[int(path.name[:4]) for path in self.paths]}"
         )
+
+    def check_writable(self) -> None:
+        """Raise CalibrationError where no calibration could be kept: found out before a robot moves for one."""
+        try:
+            place = next(one for one in (self.folder, *self.folder.parents) if one.exists() or one.is_symlink())
+            with tempfile.TemporaryFile(dir=place) as probe:
+                probe.write(bytes(ROOM))
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as error:
+            raise CalibrationError(f"cannot write into {self.folder}: {error.strerror}; name another --store") from None
 
     def save(self, calibration: Calibration) -> Path:
         """Write the next version, wholly or not at all. Raises CalibrationError when it cannot be written."""

@@ -71,6 +71,19 @@ def test_the_calibration_of_another_machine_is_not_gone_on_with(store: Store, mo
     assert content(store) == before
 
 
+def test_a_store_that_cannot_be_written_is_refused_before_anything_moves(store: Store, tmp_path: Path) -> None:
+    moved: list[Sitting] = []
+
+    def moves(sitting: Sitting) -> Found:
+        moved.append(sitting)
+        return BARE, {}
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CalibrationError, match="name another --store"):
+        calibrate(MachineOptions("pupper", "/dev/null", "desk", tmp_path / "file", yes=True), "", moves)
+    assert moved == []
+
+
 def test_nobody_there_to_say_that_the_robot_is_ready_moves_nothing(store: Store) -> None:
     asked = MachineOptions("pupper", "/dev/null", "desk", store.folder.parent)
     with pytest.raises(UsageError, match="give --yes"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from disks import files_at_most
 from msgspec.structs import replace
 
 from launch.calibrate_dynamics import dynamics_of, ranges_of, write_dynamics
@@ -49,6 +50,21 @@ def test_nothing_is_written_over_when_writing_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CalibrationError, match="cannot write"):
         Store(tmp_path / "file", "desk", SPEC).save(BARE)
+
+
+def test_a_store_that_cannot_be_written_is_found_out_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    for place in ("file", "link", "x" * 300):
+        with pytest.raises(CalibrationError, match=r"^cannot write into .*; name another --store$"):
+            Store(tmp_path / place, "desk", SPEC).check_writable()
+    with files_at_most(1000), pytest.raises(CalibrationError, match="File too large; name another --store"):
+        Store(tmp_path, "desk", SPEC).check_writable()
+
+
+def test_looking_whether_a_store_can_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    Store(tmp_path / "deep" / "down", "desk", SPEC).check_writable()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stale_file_is_refused_with_both_hashes(tmp_path: Path) -> None:
