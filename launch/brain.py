@@ -11,7 +11,7 @@ from launch.command_bounds import Bounds, stated, within
 from launch.learned_with import check_calibration
 from launch.plan import Plan, load_plan
 from launch.priority import renice
-from launch.robots import RobotOptions
+from launch.robots import RobotOptions, camera_sources
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
 from policies.freshness import Fresh
@@ -74,7 +74,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
 
     Raises PolicyError, also for a gait that does not fit, and for a policy that learned with another calibration.
     """
-    require(*ENGINES[options.robot])
+    require(*ENGINES[options.robot], *["torch"] * (_is_file(name) or _is_file(gait)))
     check_below(name, gait)
     if gait_needs_imu(gait, options):
         return True
@@ -85,13 +85,27 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
         with RemotePolicy(name, spec, keys=keys) as remote:
             return _needs_imu(remote.manifest, name, options)
     _check_there(name)
-    require("torch")
     return _needs_imu(read_manifest(Path(name)), name, options)
+
+
+def _is_file(name: str) -> bool:
+    return name not in SCRIPTED and "://" not in name
 
 
 def _needs_imu(manifest: Manifest, name: str, options: RobotOptions) -> bool:
     check_calibration(manifest, name, options)
+    check_cameras(manifest, name, options)
     return manifest.needs_imu
+
+
+def check_cameras(manifest: Manifest, name: str, options: RobotOptions) -> None:
+    """Raise PolicyError where a policy sees by a camera that the options do not open."""
+    attached = load_plan(options.robot, options.plan).cameras
+    drawn = options.robot != "pupper" and "on" in options.camera
+    opened = camera_sources(options.camera, attached)
+    for camera in manifest.cameras:
+        if camera not in opened and not drawn and not manifest.bounds[camera].optional:
+            raise PolicyError(f"{name} sees by the camera {camera}; give --camera on, or --camera {camera}=SOURCE")
 
 
 def gait_needs_imu(gait: str, options: RobotOptions) -> bool:

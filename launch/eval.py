@@ -157,7 +157,7 @@ def _tracks(config: Eval) -> dict[str, float | int]:
         raise UsageError(f"--task track has its lines in PyBullet; use --robot sim, not {config.robot.robot}")
     if not steers(config.policy):
         raise PolicyError(f"{config.policy} does not steer by a camera; make one that does with `leash dagger`")
-    needs_imu(config.policy, config.robot, gait=config.gait)
+    needs_imu(config.policy, replace(config.robot, camera=("on",)), gait=config.gait)
     with terminable(), TrackPool(min(2, os.cpu_count() or 1), config.gait) as pool:
         return asdict(score(attempts(pool, Path(config.policy), config.episodes)))
 

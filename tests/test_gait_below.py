@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from launch.brain import check_below, gait_needs_imu, needs_imu, steers
+from launch.cli import run
 from launch.robots import RobotOptions
 from launch.serve import offer
 from policies.checkpoint import save_policy
@@ -19,7 +20,7 @@ from policies.manifest import Manifest, NetworkConfig, describe
 from policies.sight import PixelsConfig
 from policies.steered import Steered
 from policies.widths import shapes
-from robot.errors import PolicyError
+from robot.errors import LeashError, PolicyError
 from robot.image import Image
 from robot.spec import load_spec
 from robot.types import Observation
@@ -28,7 +29,7 @@ SPEC = load_spec()
 N = len(SPEC.joints)
 NETWORK = NetworkConfig(members=2, hidden=(4,), horizon=2)
 SIGHT = PixelsConfig(height=32, width=40, members=2, channels=(2, 2, 2, 2), hidden=8, body=False)
-SIM = RobotOptions("sim")
+SIM = RobotOptions("sim", camera=("on",))
 
 
 def random(sizes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -88,6 +89,25 @@ def test_a_server_offers_both_levels(tracker: str, gait: str) -> None:
     assert (needs_imu(tracker, SIM, gait=gait), needs_imu(tracker, SIM)) == (True, False)
     assert gait_needs_imu("trot", SIM) is False
     assert (steers(tracker), steers(gait), steers("trot"), steers("tcp://127.0.0.1:1")) == (True, False, False, False)
+
+
+def test_a_policy_without_its_camera_is_refused_before_a_robot_is_opened(tracker: str) -> None:
+    for options in (RobotOptions("sim"), RobotOptions("twin", camera=("tail=synthetic",)), RobotOptions("pupper")):
+        with pytest.raises(PolicyError, match=r"sees by the camera head; give --camera on, or --camera head=SOURCE$"):
+            needs_imu(tracker, options)
+    needs_imu(tracker, RobotOptions("pupper", camera=("head=/dev/video0",)))
+
+
+@pytest.mark.parametrize("robot", ["sim", "twin"])
+@pytest.mark.parametrize("command", ["deploy {}", "intervene {} data --operator scripted", "eval {}"])
+def test_every_command_says_in_one_line_that_a_camera_is_missing(
+    tracker: str, tmp_path: Path, command: str, robot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, *rest = command.format(tracker).split()
+    with pytest.raises(LeashError, match="sees by the camera head") as refused:
+        run([name, *rest, "--robot", robot])
+    assert "\n" not in str(refused.value)
 
 
 def test_a_gait_that_cannot_be_one_is_refused_in_a_line(tracker: str, gait: str, tmp_path: Path) -> None:
