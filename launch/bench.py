@@ -293,7 +293,7 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
 WALKING = ("mujoco",)
 """What the twin needs."""
 PAGES = ("starlette", "uvicorn", "websockets", "playwright")
-EVERYTHING = ("pybullet", "mujoco", "gymnasium", "torch", "matplotlib")
+EVERYTHING = ("pybullet", "mujoco", "gymnasium", "torch", "matplotlib", "stable_baselines3")
 NEEDED: dict[str, tuple[str, ...]] = {
     "loop": WALKING,
     "server": ("torch",),
@@ -306,15 +306,18 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "sac": ("gymnasium", "torch", "stable_baselines3"),
     "ends": ("pybullet", "mujoco"),
     "stop": WALKING,
+    "recorder": (),
+    "disk": (),
+    "freeze": (),
     "all": EVERYTHING,
 }
-"""Packages that a measurement needs, so that they are missed before it begins; the others need none."""
+"""Packages that a measurement needs, so that they are missed before it begins."""
 
 
 def needed(chosen: Bench, name: str) -> list[str]:
     """The packages of a measurement, with torch where a learned policy is named."""
     learned = getattr(chosen, "policy", "trot") not in SCRIPTED
-    return [*NEEDED.get(name, ()), *["torch"] * learned]
+    return [*NEEDED[name], *["torch"] * learned]
 
 
 def main(args: list[str]) -> int:

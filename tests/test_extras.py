@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from forked import Ran, forked
 
+from launch.bench import COMMANDS as MEASUREMENTS
+from launch.bench import NEEDED
 from launch.calibrate import PROCEDURES
 from launch.cli import COMMANDS
 from policies.shipped import WALK
@@ -34,7 +36,7 @@ NEEDING = {
     "train sac": "sim,train",
     "train sac --robot twin": "train",
     "sim show": "sim,train",
-    "bench all": "sim,train",
+    "bench all": "sim,train,dev",
     "bench clone": "sim,train",
     "bench loop": "sim",
     "bench gait": "sim",
@@ -92,6 +94,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     others = sorted(package for package, extra in BY_PACKAGE.items() if extra != "train")
     (folder / "sitecustomize.py").write_text(BLOCKER.replace(str(sorted(BY_PACKAGE)), str(others)))
     return forked([["train", "bc", "nowhere"]], folder, os.environ | {"PYTHONPATH": str(folder)})[0]
+
+
+def test_every_measurement_says_what_it_needs() -> None:
+    assert NEEDED.keys() == MEASUREMENTS.keys()
 
 
 def test_cloning_needs_the_train_extra_alone(trained: Ran) -> None:
