@@ -23,7 +23,7 @@ from launch.chromium import missing
 from launch.deploy import terminable
 from launch.options import subcommand
 from launch.output import console, emit
-from launch.shipped import SCRIPTED
+from launch.shipped import SCRIPTED, PolicyName
 from policies.shipped import WALK
 from robot.extras import require
 
@@ -45,7 +45,10 @@ class Bench(Protocol):
 
 @dataclass(frozen=True)
 class BenchServer:
-    """Round trip of a 640x480 JPEG and the state to the policy server, against a bare ZeroMQ echo in the same run."""
+    """Round trip of a 640x480 JPEG and the state to the policy server, against a bare ZeroMQ echo in the same run.
+
+    For instance: `leash bench server`.
+    """
 
     seconds: Seconds = 10.0
     """How long to measure."""
@@ -61,7 +64,10 @@ class BenchServer:
 
 @dataclass(frozen=True)
 class BenchEnv:
-    """PyBullet control steps a second on one core, against a1.urdf stepped the same way in the same run."""
+    """PyBullet control steps a second on one core, against a1.urdf stepped the same way in the same run.
+
+    For instance: `leash bench env`.
+    """
 
     seconds: Seconds = 10.0
     """How long to measure."""
@@ -77,7 +83,10 @@ class BenchEnv:
 
 @dataclass(frozen=True)
 class Gait(BenchGait):
-    """Commanded against achieved speed of the scripted trot, in every direction, on both simulators."""
+    """Commanded against achieved speed of the scripted trot, in every direction, on both simulators.
+
+    For instance: `leash bench gait --robot both`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -86,7 +95,10 @@ class Gait(BenchGait):
 
 @dataclass(frozen=True)
 class Clone(BenchClone):
-    """How well a clone walks: recorded, trained and scored from scratch on the twin, beside its demonstrator."""
+    """How well a clone walks: recorded, trained and scored from scratch on the twin, beside its demonstrator.
+
+    For instance: `leash bench clone`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -95,7 +107,10 @@ class Clone(BenchClone):
 
 @dataclass(frozen=True)
 class BenchRecorder:
-    """What `kill -9` of the recorder costs, and how fast recordings are read."""
+    """What `kill -9` of the recorder costs, and how fast recordings are read.
+
+    For instance: `leash bench recorder`.
+    """
 
     kills: Count = 50
     """How many kills at random instants."""
@@ -112,7 +127,10 @@ class BenchRecorder:
 
 @dataclass(frozen=True)
 class BenchDisk:
-    """Whether reasons, labels, notes and takeovers on the disk are what random sessions showed, whatever was killed."""
+    """Whether reasons, labels, notes and takeovers on the disk are what random sessions showed, whatever was killed.
+
+    For instance: `leash bench disk`.
+    """
 
     sessions: Count = 200
     """How many sessions."""
@@ -130,7 +148,10 @@ class BenchDisk:
 
 @dataclass(frozen=True)
 class Loop(BenchLoop):
-    """How punctual the 20 Hz loop is on the twin: with a camera, recording, and busy neighbours."""
+    """How punctual the 20 Hz loop is on the twin: with a camera, recording, and busy neighbours.
+
+    For instance: `leash bench loop --seconds 60`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -139,7 +160,10 @@ class Loop(BenchLoop):
 
 @dataclass(frozen=True)
 class Takeover(BenchTakeover):
-    """How soon a press has authority, how far hand-overs jump, and whether the labels are right, on the twin."""
+    """How soon a press has authority, how far hand-overs jump, and whether the labels are right, on the twin.
+
+    For instance: `leash bench takeover`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -148,7 +172,10 @@ class Takeover(BenchTakeover):
 
 @dataclass(frozen=True)
 class CockpitBench(BenchCockpit):
-    """How old the picture on the cockpit's page is, and what open pages cost the loop; needs Chromium."""
+    """How old the picture on the cockpit's page is, and what open pages cost the loop; needs Chromium.
+
+    For instance: `leash bench cockpit`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -157,7 +184,10 @@ class CockpitBench(BenchCockpit):
 
 @dataclass(frozen=True)
 class SessionBench(BenchSession):
-    """How long nothing is recorded between two episodes, on the twin with a camera."""
+    """How long nothing is recorded between two episodes, on the twin with a camera.
+
+    For instance: `leash bench session`.
+    """
 
     def measure(self) -> Figures:
         """The figures."""
@@ -166,7 +196,10 @@ class SessionBench(BenchSession):
 
 @dataclass(frozen=True)
 class BenchSac:
-    """Full SAC updates a second on one thread, beside stable-baselines3's and beside bare matrix products."""
+    """Full SAC updates a second on one thread, beside stable-baselines3's and beside bare matrix products.
+
+    For instance: `leash bench sac`.
+    """
 
     seconds: Seconds = 30.0
     """How long to measure, compilation apart [s of CPU time]."""
@@ -182,10 +215,13 @@ class BenchSac:
 
 @dataclass(frozen=True)
 class BenchEnds:
-    """Planned ends on drawn machines: each robot walks, its session ends, and it should end lying, without tipping."""
+    """Planned ends on drawn machines: each robot walks, its session ends, and it should end lying, without tipping.
 
-    policy: str = str(WALK)
-    """`trot`, or a policy file."""
+    For instance: `leash bench ends --machines 20`.
+    """
+
+    policy: PolicyName = str(WALK)
+    """`trot`, a policy file, or a shipped policy by its name."""
     machines: Count = 100
     """How many machines are drawn, each with a command of its own."""
     seed: Annotated[int, Meta(ge=0)] = 0
@@ -207,7 +243,10 @@ class BenchEnds:
 
 @dataclass(frozen=True)
 class BenchStop:
-    """How long a person's stop takes to the motors, in every state of real sessions on the twin."""
+    """How long a person's stop takes to the motors, in every state of real sessions on the twin.
+
+    For instance: `leash bench stop`.
+    """
 
     presses: Count = 100
     """How many stops, about 4 s each."""
@@ -225,7 +264,10 @@ class BenchStop:
 
 @dataclass(frozen=True)
 class BenchFreeze:
-    """Whether anything computed from an old picture is acted upon while a camera freezes, in every way it can."""
+    """Whether anything computed from an old picture is acted upon while a camera freezes, in every way it can.
+
+    For instance: `leash bench freeze`.
+    """
 
     freezes: Count = 100
     """How many freezes, about 3 s each."""

@@ -21,6 +21,7 @@ from launch.logs import Logs
 from launch.priority import first_in_line
 from launch.recording import recorder_of
 from launch.robots import Opened, RobotOptions, open_robot
+from launch.shipped import PolicyName
 from launch.steer import Steer
 from robot.child import python_command
 from robot.loop import run
@@ -34,7 +35,7 @@ class BenchLoop:
     seconds: Seconds = 60.0
     """How long to drive."""
     hogs: Annotated[int, Meta(ge=0, le=64), tyro.conf.arg(help="Busy processes beside it for each core.")] = 0
-    policy: str = "trot"
+    policy: PolicyName = "trot"
     """`trot`, `stand` or a policy file (which then runs behind its server)."""
     camera: bool = True
     """Whether the 640x480 head camera runs and is recorded."""

@@ -17,7 +17,7 @@ Lay the robot on its belly, legs folded, with a leg's length free all round and 
 
 @dataclass(frozen=True)
 class CalibrateJoints(MachineOptions):
-    """Find the zeros of the joints; also after every power-off."""
+    """Find the zeros of the joints; also after every power-off: `leash calibrate joints --robot twin`."""
 
     against: Literal["floor", "stops"] = "floor"
     """What the legs feel for: a flat floor, or the hard stops of the joints, which are as good as they are built."""

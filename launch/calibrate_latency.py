@@ -42,7 +42,9 @@ SWAY = """Then stand the board upright 40 to 50 cm before the robot; it will sta
 
 @dataclass(frozen=True)
 class CalibrateLatency(MachineOptions):
-    """Measure every delay from a command to what is seen of it, and print them as a budget."""
+    """Measure every delay from a command to what is seen of it, and print them as a budget:
+    `leash calibrate latency --robot twin`.
+    """
 
     camera: str = ""
     """A camera as NAME=SOURCE, such as head=/dev/video0, or `on` for the twin's own: how old its pictures are."""

@@ -16,6 +16,7 @@ from launch.calibrate_trial import trial
 from launch.checked import Count, checked
 from launch.options import parsed
 from launch.output import console, emit
+from launch.shipped import PolicyName
 from policies.shipped import WALK
 from robot.errors import CalibrationError
 from robot.spec import load_spec
@@ -38,7 +39,7 @@ class SelfTest:
     """Number of the first machine."""
     jobs: Annotated[int, Meta(ge=1, le=256)] = 2
     """How many at a time."""
-    policy: str = str(WALK)
+    policy: PolicyName = str(WALK)
     """What walks on each machine before and after: `trot` or a policy file."""
     json: bool = False
     """Print one JSON object on the last line."""

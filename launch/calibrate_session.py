@@ -174,4 +174,5 @@ def parse(title: str, args: list[str]) -> MachineOptions:
     """The options of one procedure."""
     from launch.checked import checked
 
-    return checked(parsed(MachineOptions, f"leash calibrate {title}", args))
+    about = f"Calibrate one machine: `leash calibrate {title} --robot twin`."
+    return checked(parsed(MachineOptions, f"leash calibrate {title}", args, about))

@@ -44,7 +44,7 @@ WRITTEN = {
 @dataclass(frozen=True)
 class Demo:
     """Drive, record, clone, drive with the clone, take over from it, learn from that: all that leash does, on a
-    simulated robot, in minutes.
+    simulated robot, in minutes: `leash demo --folder runs/demo`.
     """
 
     folder: Path = Path("runs/demo")

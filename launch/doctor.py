@@ -22,6 +22,7 @@ from launch.output import console, emit
 from launch.plan import Plan, load_plan
 from launch.priority import first_in_line
 from launch.robots import RobotOptions, camera_sources, open_robot
+from launch.shipped import PolicyFile
 from launch.standing import TRIES, Agree, stand
 from policies.gait import Stand
 from robot.calibration import Calibration
@@ -53,8 +54,8 @@ class Doctor:
     """What this machine is called in `leash calibrate`; its serial number if left out."""
     store: Path = Path("calibrations")
     """Folder of all calibrations."""
-    policy: Path | None = None
-    """A policy file that is to drive it."""
+    policy: PolicyFile = None
+    """A policy that is to drive it: a file, or a shipped one by its name."""
     folder: Path = Path()
     """Where recordings will go."""
     keys: Path = Path("keys")

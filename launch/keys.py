@@ -10,7 +10,7 @@ from policies.keys import ALLOWED, SERVER, new_keys
 
 @dataclass(frozen=True)
 class New:
-    """Make a key pair for a robot, and one for the server where there is none yet."""
+    """Make a key pair for a robot, and one for the server where there is none yet: `leash keys new --name dog`."""
 
     folder: Path = Path("keys")
     """Where the keys are."""

@@ -39,7 +39,7 @@ from launch.output import console, emit
 from launch.plan import load_plan
 from launch.priority import first_in_line
 from launch.robots import Opened, RobotOptions, known_calibration, open_robot
-from launch.shipped import LivePlanFile
+from launch.shipped import LivePlanFile, PolicyName
 from policies.checkpoint import check_writable, read_manifest
 from policies.freshness import Fresh
 from policies.gait import Trot
@@ -78,8 +78,9 @@ class TrainLive:
     """YAML with the task, the reward and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/live")
     """Folder for the policy, the checkpoint and curves for TensorBoard."""
-    start: Annotated[str | None, tyro.conf.arg(name="from")] = None
-    """A policy to begin from, a file or `trot`: it walks first, is imitated, then improved upon."""
+    start: Annotated[PolicyName | None, tyro.conf.arg(name="from")] = None
+    """A policy to begin from, a file, a shipped one by its name, or `trot`: it walks first, is imitated, then
+    improved upon."""
     demos: tuple[Path, ...] = ()
     """Recordings to imitate as well: folders of episodes, or episode files."""
     outcomes: tuple[Learnable, ...] = OUTCOMES

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -17,9 +18,9 @@ WIDE = "10000"
 """Columns in which no complaint is broken into lines."""
 
 
-def parsed(kind: type[T], prog: str, args: Sequence[str]) -> T:
+def parsed(kind: type[T], prog: str, args: Sequence[str], about: str = "") -> T:
     """The options of a command. Raises UsageError; exits after --help."""
-    return _read(lambda: tyro.cli(kind, prog=prog, args=args), prog, args)
+    return _read(lambda: tyro.cli(kind, prog=prog, args=args, description=about or None), prog, args)
 
 
 def subcommand(kinds: Mapping[str, Callable[..., T]], prog: str, args: Sequence[str], about: str = "") -> T:
@@ -31,13 +32,23 @@ def subcommand(kinds: Mapping[str, Callable[..., T]], prog: str, args: Sequence[
 
 def _read(read: Callable[[], T], prog: str, args: Sequence[str]) -> T:
     if {"--help", "-h"} & set(args):
-        return read()
+        return _helped(read)
     said = io.StringIO()
     try:
         with _wide(), contextlib.redirect_stderr(said):
             return read()
     except SystemExit:
         raise UsageError(complaint(said.getvalue(), prog)) from None
+
+
+def _helped(read: Callable[[], T]) -> T:
+    """Let tyro explain, without its own notation for an option that may be left out; columns stay where they are."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            return read()
+    finally:
+        sys.stdout.write(re.sub(r"\{None\}\|(\S(?:\S| (?! |│))*)", rf"\1{' ' * len('{None}|')}", said.getvalue()))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from launch.seeds import SELECTION
+from launch.shipped import policy_file_named
 from launch.tables import table
 from policies.features import FeatureConfig
 from policies.gait import TrotConfig
@@ -44,7 +45,7 @@ class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: Annotated[int, Meta(ge=0)] = 0
     """In all; 0 learns from scratch."""
     teacher: str = "trot"
-    """`trot`, or a policy file."""
+    """`trot`, a policy file, or a shipped policy by its name."""
     trot: TrotConfig = TrotConfig()
     """How that trot walks."""
     imitate: Annotated[int, Meta(ge=0)] = 2000
@@ -109,7 +110,15 @@ def load_plan(path: Path | None) -> SacPlan:
     """
     if path is None:
         return SacPlan()
-    return read_yaml(path, SacPlan, _with_table)
+    return read_yaml(path, SacPlan, lambda given: _with_teacher(_with_table(given)))
+
+
+def _with_teacher(given: dict[str, Any]) -> dict[str, Any]:
+    """The same with the file of the policy that it names as its teacher."""
+    demonstrations = given.get("demonstrations")
+    if not isinstance(demonstrations, dict) or not isinstance(named := demonstrations.get("teacher"), str):
+        return given
+    return {**given, "demonstrations": {**demonstrations, "teacher": str(policy_file_named(named, "trot"))}}
 
 
 def _with_table(given: dict[str, Any]) -> dict[str, Any]:

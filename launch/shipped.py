@@ -27,6 +27,25 @@ def policy_named(given: str) -> str:
     return given
 
 
+def policy_file_named(given: str, *scripted: str) -> Path:
+    """A policy file as it was given, or the shipped one of that name. Raises UsageError for an unknown name; those that
+    are `scripted` are known, too.
+    """
+    path = Path(given)
+    if given in scripted or path.exists() or path.is_symlink():
+        return path
+    if path.stem in POLICIES and path.suffix in {"", WALK.suffix}:
+        return POLICIES[path.stem]
+    if path.name == given and not path.suffix:
+        raise UsageError(f"no policy file is called {given!r}; {hint(given, [*scripted, *POLICIES])}, or give a file")
+    return path
+
+
+def shown_name(value: object) -> str:
+    """A policy as a person names it: a shipped one by its name."""
+    return next((name for name, file in POLICIES.items() if str(value) == str(file)), str(value))
+
+
 def settings_named(given: str, pattern: str) -> Path:
     """A settings file as it was given, or the shipped one of that name. Raises UsageError where neither is there."""
     path = Path(given)
@@ -55,10 +74,21 @@ PolicyName = Annotated[
         metavar="POLICY",
         instance_from_str=lambda words: policy_named(words[0]),
         is_instance=lambda value: isinstance(value, str),
-        str_from_instance=lambda value: [value],
+        str_from_instance=lambda value: [shown_name(value)],
     ),
 ]
 """`trot`, `stand`, a shipped policy by its name, a file or an endpoint."""
+PolicyFile = Annotated[
+    Path | None,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="POLICY",
+        instance_from_str=lambda words: policy_file_named(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, Path),
+        str_from_instance=lambda value: [shown_name(value)],
+    ),
+]
+"""A policy file, or a shipped one by its name."""
 PlanFile = Annotated[Path | None, _settings("pupper_*.yaml")]
 """What `leash train sac` does."""
 LivePlanFile = Annotated[Path | None, _settings("live_*.yaml")]

@@ -16,7 +16,7 @@ from launch.checked import Count
 from launch.demos import OUTCOMES, Learnable, Recorded, imitable
 from launch.sac_bar import TrainingBar, check_minutes
 from launch.sac_plan import SacPlan, load_plan
-from launch.shipped import PlanFile
+from launch.shipped import PlanFile, PolicyFile
 from policies.checkpoint import read_manifest
 from policies.manifest import check_fits
 from policies.sac_checkpoint import Checkpoint, check_same, load_checkpoint
@@ -49,8 +49,9 @@ class TrainSac:
     """YAML with the task, the randomization and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/sac")
     """Folder for everything that is written."""
-    start: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """A cloned policy to begin from: it demonstrates in the training's world, is imitated, then improved upon."""
+    start: Annotated[PolicyFile, tyro.conf.arg(name="from")] = None
+    """A policy to begin from, a file or a shipped one by its name: it demonstrates in the training's
+    world, is imitated, then improved upon."""
     demos: tuple[Path, ...] = ()
     """Recordings to imitate as well: folders of episodes, or episode files."""
     outcomes: tuple[Learnable, ...] = OUTCOMES
@@ -161,16 +162,17 @@ def going_on(config: TrainSac, plan: SacPlan) -> str:
 
 
 def planned(config: TrainSac) -> SacPlan:
-    """The plan with what the command line says. Raises PolicyError when `--from` does not fit."""
+    """The plan with what the command line says. Raises PolicyError when who demonstrates does not fit."""
     plan = load_plan(config.config)
     if config.start is not None:
-        check_fits(read_manifest(config.start), load_spec())
         demos = replace(
             plan.demonstrations,
             teacher=str(config.start),
             steps=plan.demonstrations.steps or DEMONSTRATIONS,
         )
         plan = replace(plan, demonstrations=demos)
+    if plan.demonstrations.steps and plan.demonstrations.teacher != "trot":
+        check_fits(read_manifest(Path(plan.demonstrations.teacher)), load_spec())
     if config.demos and not plan.demonstrations.steps:
         raise UsageError(
             "--demos are imitated at the beginning, beside somebody who demonstrates in the training's world; "

@@ -20,7 +20,11 @@ LOOK_AGAIN = 0.2
 
 @dataclass(frozen=True)
 class Config:
-    """A simulated Pupper v2 that a client cannot tell from a Teensy. Prints its serial port, and runs until Ctrl-C."""
+    """A simulated Pupper v2 that a client cannot tell from a Teensy: `leash twin`, and in another terminal
+    `leash deploy trot --robot pupper --port PORT`.
+
+    Prints its serial port, and runs until Ctrl-C.
+    """
 
     dynamics: DynamicsFile = None
     """YAML with the masses, friction, latencies, bit errors and so on; see launch/twin_nominal.yaml for all keys."""

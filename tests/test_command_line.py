@@ -13,8 +13,13 @@ from forked import Ran, forked
 from launch import startup
 from launch.checked import Command, checked
 from launch.deploy import Deploy
+from launch.doctor import Doctor
+from launch.live import TrainLive
+from launch.options import parsed
+from launch.sac_plan import load_plan
 from launch.shipped import FOLDER, policy_named, settings_named
 from launch.startup import guarded, received
+from launch.train_sac import TrainSac
 from policies.shipped import WALK
 from robot.errors import UsageError
 
@@ -27,7 +32,7 @@ MISTAKES = {
     "deploy trot --seconds": "--seconds: a value is missing",
     "deploy trot --robot moon": "--robot moon: choose one of 'sim', 'twin', 'pupper'",
     "deploy trot extra": "unknown extra",
-    "deploy trot --command 99 0 0": "--command 99.0 0.0 0.0: 99.0 is out of bounds; give a number <= 10.0",
+    "deploy trot --command 99 0 0": "--command 99.0 0.0 0.0: 99.0 is out of bounds; give a number <= 1.5",
     "deploy pupper_wak": "no policy is called 'pupper_wak'; did you mean `pupper_walk`?",
     "deploy FOLDER": "is a folder; give a policy file",
     "deploy FOLDER/text": "is no policy file: it is something else, or cut short",
@@ -115,9 +120,28 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         settings_named("zzz", "twin_*.yaml")
 
 
+def test_shipped_policies_have_names_in_plans_and_for_options_that_want_a_file(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("demonstrations: {teacher: pupper_walk, steps: 1000}\n")
+    assert load_plan(plan).demonstrations.teacher == str(WALK)
+    assert parsed(Doctor, "leash doctor", ["--policy", "pupper_walk"]).policy == WALK
+    assert parsed(TrainSac, "leash train sac", ["--from", "pupper_walk"]).start == WALK
+    assert parsed(TrainLive, "leash train sac", ["--from", "pupper_walk"]).start == str(WALK)
+
+
+def test_an_unknown_policy_in_a_plan_or_option_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("demonstrations: {teacher: pupper_wak, steps: 1000}\n")
+    with pytest.raises(UsageError, match="did you mean `pupper_walk`"):
+        load_plan(plan)
+    for kind, words in ((Doctor, ["--policy", "pupper_wak"]), (TrainSac, ["--from", "pupper_wak"])):
+        with pytest.raises(UsageError, match="did you mean `pupper_walk`"):
+            parsed(kind, "leash", words)
+
+
 def test_a_bound_is_named_without_the_librarys_own_terms() -> None:
     far: Command = (0.0, 0.0, 12.0)
-    with pytest.raises(UsageError, match=r"^--command 0.0 0.0 12.0: 12.0 is out of bounds; give a number <= 10.0$"):
+    with pytest.raises(UsageError, match=r"^--command 0.0 0.0 12.0: 12.0 is out of bounds; give a number <= 5.0$"):
         checked(Deploy("trot", command=far))
     assert received == []
 

@@ -12,6 +12,8 @@ from launch.bench import COMMANDS as MEASUREMENTS
 from launch.bench import NEEDED
 from launch.calibrate import PROCEDURES
 from launch.cli import COMMANDS
+from launch.data import COMMANDS as DATA
+from launch.shipped import FOLDER
 from policies.shipped import WALK
 from robot.errors import UsageError
 from robot.extras import BY_PACKAGE, missing, require
@@ -27,7 +29,14 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 """
 
-NESTED = ["train bc", "train sac", "train sac --robot twin", "bench sac", "bench server", "data show", "keys new"]
+NESTED = [
+    *("train bc", "train sac", "train sac --robot twin", "keys new", "sim show"),
+    *(f"bench {name}" for name in MEASUREMENTS),
+    *(f"data {name}" for name in DATA),
+]
+GROUPS = {"train", "keys", "sim", "data", "bench", "calibrate"}
+"""Commands whose subcommands carry the examples."""
+INTERNAL = ("PosixPath", "$[", str(FOLDER.parent), str(Path.home()), "typing.", "<class", "Annotated", "{None}")
 HELP = [*COMMANDS, *NESTED, *(f"calibrate {name}" for name in PROCEDURES)]
 NEEDING = {
     "demo": "sim,train",
@@ -78,6 +87,18 @@ def test_every_command_explains_itself_without_any_extra(core: dict[str, Ran], w
     ran = core[f"{words} --help"]
     assert (ran.code, ran.err) == (0, "")
     assert len(ran.out) > 200
+
+
+@pytest.mark.parametrize("words", [words for words in HELP if words not in GROUPS])
+def test_every_help_shows_an_example(core: dict[str, Ran], words: str) -> None:
+    text = " ".join(re.sub(r"^usage:.*", "", core[f"{words} --help"].out).split())
+    assert re.search(rf"leash {words.partition(' --')[0]}\b", text), text[:300]
+
+
+@pytest.mark.parametrize("words", HELP)
+def test_no_help_shows_internals(core: dict[str, Ran], words: str) -> None:
+    text = "".join(re.sub(r"[│╭╰─╮╯\s]", "", core[f"{words} --help"].out))
+    assert [odd for odd in INTERNAL if odd in text] == []
 
 
 @pytest.mark.parametrize(("words", "extras"), NEEDING.items())
