@@ -67,7 +67,7 @@ def write_dynamics(calibration: Calibration, path: Path) -> list[Path]:
     for target, content in files.items():
         head = f"# {calibration.machine}, calibration {calibration.hash}\n"
         try:
-            target.write_text(head + dump_yaml(msgspec.to_builtins(content)))
+            target.write_text(head + dump_yaml(msgspec.to_builtins(content)), encoding="utf-8")
         except OSError as error:
             raise CalibrationError(f"cannot write {target}: {error.strerror}") from None
     return list(files)

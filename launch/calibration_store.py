@@ -69,7 +69,7 @@ class Store:
         draft = path.with_suffix(".draft")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            draft.write_text(dump_calibration(new))
+            draft.write_text(dump_calibration(new), encoding="utf-8")
             load_calibration(draft, self._spec)
             publish(draft, path)
         except OSError as error:

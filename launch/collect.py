@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from launch.brain import Brain
-from launch.checked import checked
+from launch.checked import Count, Seconds, checked
 from launch.cockpit import Panel, open_cockpit
 from launch.deploy import terminable
 from launch.operators import OperatorOptions, Script, make_operator
@@ -36,9 +36,9 @@ class Collect:
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
     policy: PolicyName = "trot"
     """What walks while the operator says where to: `trot`, a policy file, or a server's endpoint."""
-    episodes: int = 10
+    episodes: Count = 10
     """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
-    seconds: float = 60.0
+    seconds: Seconds = 60.0
     """Longest episode; a scripted operator drives each this long."""
     disturb: float = 0.0
     """Deviation of noise on the targets that go out, so that recoveries are recorded too; the intention recorded

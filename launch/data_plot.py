@@ -51,7 +51,11 @@ def _save(figure: "Figure", path: Path) -> None:
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg")
     svg = drawing.getvalue()
-    path.write_text(f"<!doctype html><meta charset=utf-8><title>{path.stem}</title>\n{svg[svg.index('<svg') :]}")
+    path.write_text(
+        f"<!doctype html><meta charset=utf-8><title>{path.stem}</title>\n{svg[svg.index('<svg') :]}",
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def _seconds(episode: Episode) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

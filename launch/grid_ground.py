@@ -76,7 +76,7 @@ def _in_processes(drawn: Case, *, needs_imu: bool) -> Iterator[Ground]:
     """The path that `leash deploy --robot twin --dynamics FILE` takes, file included."""
     with tempfile.TemporaryDirectory(prefix="leash-") as folder:
         file = Path(folder) / "draw.yaml"
-        file.write_text(dump_yaml(msgspec.to_builtins(counterpart(drawn.dynamics))))
+        file.write_text(dump_yaml(msgspec.to_builtins(counterpart(drawn.dynamics))), encoding="utf-8")
         options = RobotOptions(robot="twin", dynamics=file, seed=drawn.seed)
         with open_robot(options, needs_imu=needs_imu) as opened:
             twin = opened.referee

@@ -42,12 +42,12 @@ def plain(value: object) -> object:
     """The same as mappings, lists, strings and numbers that JSON has; what is not finite becomes None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()  # a file's name may be no text
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

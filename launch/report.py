@@ -62,7 +62,7 @@ class Report:
         """Write the page."""
         head = '<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width">'
         title = f"<title>{html.escape(self.title)}</title><style>{STYLE}</style>"
-        path.write_text("\n".join([head, title, *self._parts, ""]))
+        path.write_text("\n".join([head, title, *self._parts, ""]), encoding="utf-8", errors="replace")
 
 
 def axes(rows: int = 1, height: float = 2.4) -> tuple[Figure, list[Axes]]:

@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> int:
     """Run the command line; see `launch.cli`."""
+    if sys.getfilesystemencoding() != "utf-8":
+        _again_in_utf8()
     last_of_all(os.environ.pop("PYTHONPATH", ""))
     if os.environ.pop("PYTHONWARNINGS", ""):
         sys.warnoptions.clear()
@@ -19,6 +21,12 @@ def main() -> int:
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes that multiprocessing starts in the working directory
     code: int = importlib.import_module("launch.cli").main()
     return code
+
+
+def _again_in_utf8() -> None:
+    """Start over, with the names of files as UTF-8, where the locale has an encoding that cannot spell them all."""
+    os.environ["PYTHONUTF8"] = "1"  # for the processes that we start
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606
 
 
 def last_of_all(places: str) -> None:

@@ -93,7 +93,7 @@ def _write(path: Path, text: str) -> None:
     """Appear under its name complete and readable by the owner only, or not at all; never replace a file."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -92,7 +92,7 @@ def _occupied(folder: Path, holder: str) -> str:
 def name_finisher(folder: Path) -> None:
     """Say in the folder's lock that this process finishes what a session, which has ended, has left to it."""
     with contextlib.suppress(OSError):
-        (folder / ".lock").write_text(f"{os.getpid()}{FINISHING}")
+        (folder / ".lock").write_text(f"{os.getpid()}{FINISHING}", encoding="utf-8")
 
 
 @contextlib.contextmanager

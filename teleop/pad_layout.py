@@ -119,7 +119,7 @@ def database() -> Mapping[str, str]:
 
 def _lines(file: Path) -> list[str]:
     """The strings under the file's condition for Linux, which stands first."""
-    for node in ast.parse(file.read_text()).body:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.If):
             constants = (
                 each.value for statement in node.body for each in ast.walk(statement) if isinstance(each, ast.Constant)

@@ -1,5 +1,6 @@
 """The command line under unkind circumstances: mistakes, closed streams, signals, names from any folder."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from launch.deploy import Deploy
 from launch.doctor import Doctor
 from launch.live import TrainLive
 from launch.options import parsed
+from launch.output import plain
 from launch.sac_plan import load_plan
 from launch.shipped import FOLDER, policy_named, settings_named
 from launch.startup import guarded, received
@@ -44,6 +46,8 @@ MISTAKES = {
     "twin --dynamics twin_nominl": "no settings file 'twin_nominl'; did you mean `twin_nominal`?",
     "twin --dynamics FOLDER": "Is a directory; give a YAML file",
     "collect": "missing PATH",
+    "collect FOLDER --episodes 0": "--episodes 0: 0 is out of bounds; give a whole number >= 1",
+    "collect FOLDER --seconds -1": "--seconds -1.0: -1.0 is out of bounds; give a number > 0.0",
     "calibrate jonts": "no calibration of 'jonts'",
 }
 
@@ -93,6 +97,22 @@ def test_a_signal_at_any_moment_ends_a_command_quietly(number: signal.Signals, a
         _, said = process.communicate(timeout=60)
     assert "Traceback" not in said
     assert process.returncode in {128 + number, -number}  # the latter before the interpreter has begun
+
+
+@pytest.mark.parametrize("locale", [{}, {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_names_beyond_ascii_work_in_any_locale(tmp_path: Path, locale: dict[str, str]) -> None:
+    folder = tmp_path / "dätä"
+    folder.mkdir()
+    ran = subprocess.run(
+        [LEASH, "data", "list", str(folder), "--json"], env=os.environ | {"LC_ALL": "C"} | locale,
+        capture_output=True, encoding="utf-8", timeout=60,
+    )  # fmt: skip
+    assert json.loads(ran.stdout) == {"error": f"no episodes in {folder}"}
+    assert ran.stderr == f"leash data: no episodes in {folder}\n"
+
+
+def test_a_name_that_is_no_text_can_be_printed() -> None:
+    assert plain({"file": os.fsdecode(b"a\xff")}) == {"file": "a\\udcff"}
 
 
 def test_shipped_files_have_names_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
