@@ -112,7 +112,12 @@ def _load_secret(path: Path) -> tuple[bytes, bytes]:
 
 
 def _load(path: Path) -> tuple[bytes, bytes | None]:
+    remedy = f"make keys with `leash keys new --folder {path.parent}`, or name their folder with --keys"
+    if not path.is_file():
+        raise ServerError(f"there is no key {path}; {remedy}")
     try:
         return zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise ServerError(f"cannot read the key {path}: {error}; make keys with `leash keys new`") from None
+    except OSError as error:
+        raise ServerError(f"cannot read the key {path}: {error.strerror}; {remedy}") from None
+    except ValueError:
+        raise ServerError(f"cannot read the key {path}: it is damaged, or no key; {remedy}") from None

@@ -399,7 +399,7 @@ def test_a_policy_file_is_served_and_its_manifest_told(tmp_path: Path) -> None:
         (["trot", "--spec", "gone"], "no robot is called 'gone'"),
         (["trot", "--endpoint", "tcp://0.0.0.0:5555"], "leash keys new"),
         (["trot", "--endpoint", "nowhere"], "is no endpoint"),
-        (["trot", "--keys", "nokeys"], "cannot read the key"),
+        (["trot", "--keys", "nokeys"], "there is no key nokeys/server.key_secret; make keys with"),
         (["README.md"], "no policy file"),
     ],
 )
