@@ -7,6 +7,7 @@ is as old as the moment at which it was first handed to the network. What freeze
 
 import contextlib
 import http.server
+import io
 import os
 import secrets
 import signal
@@ -132,16 +133,23 @@ class Source:
         while not self._over.is_set() and self.frozen != "ended":
             grid.wait()
             if self.frozen != "stalled":
-                request.wfile.write(self._part())
+                self._send(request.wfile)
 
-    def _part(self) -> bytes:
+    def _send(self, network: io.BufferedIOBase) -> None:
+        """Send a picture: a new one, or the last one once more."""
         with self._turn:
-            if self.frozen != "repeated" or not self.first:
+            new = self.frozen != "repeated" or not self.first
+            if new:
                 self._jpeg = _picture(len(self.first))
                 self.first.append(time.monotonic())
-            stamp = f"X-Capture-Time: {self.first[-1]:.6f}\r\n" if self.stamped else ""
-            head = f"--frame\r\nContent-Type: image/jpeg\r\n{stamp}Content-Length: {len(self._jpeg)}\r\n\r\n"
-            return head.encode() + self._jpeg + b"\r\n"
+            number, jpeg, stamped = len(self.first) - 1, self._jpeg, self.stamped
+        stamp = f"X-Capture-Time: {self.first[number]!r}\r\n" if stamped else ""
+        head = f"--frame\r\nContent-Type: image/jpeg\r\n{stamp}Content-Length: {len(jpeg)}\r\n\r\n"
+        part = head.encode() + jpeg + b"\r\n"
+        if new and not stamped:
+            # Note: without a stamp nobody can know what passed between this camera's capture and its network
+            self.first[number] = time.monotonic()
+        network.write(part)
 
 
 def _picture(number: int) -> bytes:
@@ -183,8 +191,8 @@ class Seen:
 class Judge:
     """Fits `Log`: compares what went out with the pictures that it was computed from."""
 
-    def __init__(self, source: Source, policy: RemotePolicy) -> None:
-        self._source, self._policy = source, policy
+    def __init__(self, source: Source, policy: RemotePolicy, robot: FakeRobot) -> None:
+        self._source, self._policy, self._robot = source, policy, robot
         self._bound = policy.manifest.bounds[CAMERA].max_age
         self.seen = Seen()
         self.newest = -np.inf
@@ -199,7 +207,7 @@ class Judge:
 
     def add(self, tick: Tick) -> None:
         """Judge a tick that has just gone out."""
-        now, sent, seen = time.monotonic(), tick.sent, self.seen
+        now, sent, seen = self._robot.sent_at, tick.sent, self.seen
         if sent.source in {"policy", "human"}:
             self._acted(int(sent.command[0] * BASE + sent.command[1]), now)
         elif sent.source == "safety":
@@ -280,7 +288,7 @@ def opened(seed: int) -> Iterator[Trials]:
         Seeing(spec, camera) as robot,
     ):
         robot.reset()
-        yield Trials(source, camera, robot, policy, Judge(source, policy), np.random.default_rng(seed))
+        yield Trials(source, camera, robot, policy, Judge(source, policy, robot), np.random.default_rng(seed))
 
 
 @contextlib.contextmanager

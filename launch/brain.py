@@ -9,12 +9,13 @@ from pathlib import Path
 from launch.checked import Command
 from launch.command_bounds import Bounds, stated, within
 from launch.learned_with import check_calibration
+from launch.output import console
 from launch.plan import Plan, load_plan
 from launch.priority import renice
-from launch.robots import RobotOptions, camera_sources
+from launch.robots import Opened, RobotOptions, camera_sources
 from launch.steer import Steer
 from policies.checkpoint import read_manifest
-from policies.freshness import Fresh
+from policies.freshness import Fresh, too_slow
 from policies.gait import Stand, Trot
 from policies.manifest import Manifest, check_fits, check_gait, describe
 from policies.remote import RemotePolicy
@@ -202,6 +203,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def check_cameras(brain: Brain, opened: Opened) -> None:
+    """Say which cameras are too slow for the policy, a line each."""
+    bounds = {} if brain.remote is None else brain.remote.manifest.bounds
+    for line in too_slow(bounds, opened.camera_rates()):
+        console.print(
+            f"{line}; give it more light or a port of its own", style="yellow", highlight=False, soft_wrap=True
+        )
 
 
 def local_policy(name: str, spec: Spec) -> tuple[Policy, bool]:

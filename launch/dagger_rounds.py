@@ -23,6 +23,7 @@ from policies.convnet import shapes
 from policies.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh
 from policies.interrupted import Begun, Control, Interrupted, begun, load_interrupted, save_interrupted
 from policies.loading import load_pixels
+from policies.manifest import with_camera_age
 from policies.pixels import config_of
 from policies.pixels_training import HELD_BELOW, PixelsTraining, WarmStart, train_pixels
 from robot.episode import Episode, list_episodes, load_dataset
@@ -52,6 +53,8 @@ class RoundsConfig:
     refine: Count = 800
     """Gradient steps in each round; the demonstrations get `--training.steps`."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    camera_age: Annotated[float, Meta(gt=0, le=10)] = 0.2
+    """Oldest picture that the policy may act upon, from its capture to the moment at which an action goes out [s]."""
     training: PixelsTraining = field(default_factory=PixelsTraining)
     weighting: Weighting = field(default_factory=Weighting)
     stop: StopRule = field(default_factory=StopRule)
@@ -189,7 +192,8 @@ class Rounds:
             save_interrupted(held, trained.interrupted)
             self._note(f"{self.policy(number).name}: stopped at step {trained.interrupted.facts.step} of {steps}")
             raise KeyboardInterrupt
-        save_policy(self.policy(number), marked(trained.manifest, episodes), trained.weights)
+        manifest = with_camera_age(marked(trained.manifest, episodes), self.config.camera_age)
+        save_policy(self.policy(number), manifest, trained.weights)
         held.unlink(missing_ok=True)
         if asked.is_set():
             raise KeyboardInterrupt

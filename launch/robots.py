@@ -1,8 +1,10 @@
 """Opens the robot that `--robot sim|twin|pupper` names, with everything its plan says must run beside it."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -82,6 +84,8 @@ class Opened:
     """A person's consent to go on after a stop; `robot.reset` then stands the robot up."""
     stop: Callable[[str], None] = field(default=lambda cause: None)
     """A person stops the robot, from any thread and in any state; says why."""
+    camera_rates: Callable[[], Mapping[str, float]] = field(default=dict)
+    """How many pictures a second each camera has delivered since it was opened; only what can be told by now [Hz]."""
 
 
 @contextlib.contextmanager
@@ -174,11 +178,27 @@ def _serial(
             name: stack.enter_context(told_camera(name, _camera(name, source, frame)))
             for name, source in camera_sources(options.camera, attached).items()
         }
+        rates = partial(delivered, cameras, _counts(cameras), time.monotonic())
         robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
         robot.watch = watch
         stack.enter_context(robot)
         stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
-        yield replace(frame, robot=robot, gate_stops=stops, stopped=cause, rearm=robot.rearm, stop=robot.stop)
+        hands = replace(frame, rearm=robot.rearm, stop=robot.stop)
+        yield replace(hands, robot=robot, gate_stops=stops, stopped=cause, camera_rates=rates)
+
+
+def delivered(cameras: Mapping[str, CameraProcess], before: Mapping[str, int], since: float) -> dict[str, float]:
+    """How many pictures a second each camera has delivered since a time [s], when so many had been; nothing as long as
+    that was less than a second ago [Hz].
+    """
+    passed = time.monotonic() - since
+    if passed < 1.0:
+        return {}
+    return {name: (count - before[name]) / passed for name, count in _counts(cameras).items()}
+
+
+def _counts(cameras: Mapping[str, CameraProcess]) -> dict[str, int]:
+    return {name: camera.status.frames for name, camera in cameras.items()}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import TextIO
@@ -34,6 +35,7 @@ def note(number: int) -> None:
 def guarded(run: Callable[[list[str]], int], words: list[str]) -> int:
     """The exit code of a command, whatever ends it; see `launch.cli`."""
     received.clear()
+    _filter_warnings()
     try:
         _open_streams()
         _listen()
@@ -77,6 +79,18 @@ def _words(error: LeashError | OSError) -> str:
     if error.filename is None or isinstance(error, BrokenPipeError):
         raise error
     return f"{os.fsdecode(error.filename)}: {error.strerror}; free it, or name another"
+
+
+def _filter_warnings() -> None:
+    """Filter warnings as Python does by itself, here and in child processes.
+
+    Note: PYTHONWARNINGS=error, as test runs and notebooks set it, would end a loop that drives motors.
+    """
+    if os.environ.pop("PYTHONWARNINGS", ""):
+        sys.warnoptions.clear()
+        warnings.resetwarnings()
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
 
 
 def _open_streams() -> None:

@@ -52,6 +52,16 @@ def cameras_of(inputs: Inputs) -> Inputs:
     return {name: bound for name, bound in inputs.items() if name != JOINTS}
 
 
+def too_slow(inputs: Inputs, rates: Mapping[str, float]) -> list[str]:
+    """A line for each camera whose pictures come so seldom [Hz] that they get too old before the next one comes."""
+    bounds = {name: bound.max_age for name, bound in cameras_of(inputs).items()}
+    return [
+        f"camera {name} delivers {rates[name]:.2g} pictures a second; the policy needs one every {age * 1e3:g} ms"
+        for name, age in bounds.items()
+        if name in rates and rates[name] * age < 1.0
+    ]
+
+
 def usable(inputs: Inputs, obs: Observation, now: float) -> Observation:
     """The observation with only those pictures that the policy looks at and that are not too old."""
     fresh = {name: obs.images[name] for name, bound in cameras_of(inputs).items() if not _judged(name, bound, obs, now)}

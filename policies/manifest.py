@@ -92,6 +92,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return default | self.inputs
 
 
+def with_camera_age(manifest: Manifest, seconds: float) -> Manifest:
+    """The manifest with another bound on the age of every picture [s]."""
+    inputs = {name: msgspec.structs.replace(manifest.bounds[name], max_age=seconds) for name in manifest.cameras}
+    return msgspec.structs.replace(manifest, inputs=manifest.inputs | inputs)
+
+
 def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:
     """The manifest of a policy for a spec that has no network."""
     return Manifest(
@@ -163,6 +169,8 @@ def _check(manifest: Manifest) -> None:
         raise PolicyError(f"the manifest bounds the age of {unread}; its cameras are {list(manifest.cameras)}")
     if manifest.bounds[JOINTS].optional:
         raise PolicyError("the manifest calls the joint state optional; only cameras can be")
+    if manifest.pixels is not None and manifest.bounds.get(camera := manifest.pixels.camera, Input()).optional:
+        raise PolicyError(f"the manifest calls camera {camera!r} optional; the policy sees nothing else")
     if (manifest.network is None) != (manifest.features is None):
         raise PolicyError("the manifest has only one of `network` and `features`")
     if (manifest.pixels is None and not manifest.residual) != (manifest.body is None):

@@ -23,6 +23,8 @@ class FakeRobot:
         self._sent: Array = spec.rest.copy()
         self.safe = True
         """Whether the motors are off: true before the `with` and after it."""
+        self.sent_at = float("-inf")
+        """When the last action was sent [s]."""
 
     @property
     def spec(self) -> Spec:
@@ -69,7 +71,8 @@ class FakeRobot:
 
     def send(self, action: Action) -> Action:
         """Adopt the target after the limits; return what went out: "hold" in place of an action that has expired."""
-        if self._grid.clock.now() > action.expires:
+        self.sent_at = self._grid.clock.now()
+        if self.sent_at > action.expires:
             action = replace(action, source="hold")
         sent = admitted(action, self._sent, self._spec)
         self._sent = sent.joint_pos

@@ -1,6 +1,5 @@
 """`leash bench freeze`: nothing is acted upon that was computed from an old picture, however a camera freezes."""
 
-import time
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,6 +15,7 @@ from robot.types import Action, Tick
 from robot.types import Source as Who
 
 SPEC = load_spec()
+NOW = 100.0
 
 
 def test_nothing_old_is_acted_upon_while_a_real_camera_freezes_in_each_way() -> None:
@@ -27,9 +27,11 @@ def test_nothing_old_is_acted_upon_while_a_real_camera_freezes_in_each_way() -> 
 
 @pytest.fixture
 def judge() -> Judge:
-    source = cast(Source, SimpleNamespace(first=[time.monotonic() - 0.3] * 200 + [time.monotonic() + 60.0]))
-    blamed = f"the picture from camera {CAMERA!r} is 300 ms old"
-    return Judge(source, cast(RemotePolicy, SimpleNamespace(manifest=offered(SPEC), blame=blamed)))
+    source = cast(Source, SimpleNamespace(first=[NOW - 0.201] * 200 + [NOW - 0.199]))
+    blamed = f"the picture from camera {CAMERA!r} is 201 ms old"
+    robot = FakeRobot(SPEC, VirtualClock(NOW))
+    robot.send(Action(SPEC.stand))
+    return Judge(source, cast(RemotePolicy, SimpleNamespace(manifest=offered(SPEC), blame=blamed)), robot)
 
 
 def gone_out(source: Who, number: int = 0) -> Tick:
@@ -43,7 +45,7 @@ def test_an_old_picture_that_was_acted_upon_is_counted_by_the_number_in_it(judge
     judge.add(gone_out("policy", 200))
     found = figures(judge.seen)
     assert (found["acted"], found["acted_on_stale"]) == (2, 1)
-    assert 300 <= found["oldest_acted_ms"] < 60_000
+    assert found["oldest_acted_ms"] == pytest.approx(201)
 
 
 def test_holding_acts_upon_nothing_and_a_stop_is_counted_with_what_it_names(judge: Judge) -> None:
@@ -52,7 +54,6 @@ def test_holding_acts_upon_nothing_and_a_stop_is_counted_with_what_it_names(judg
     judge.add(gone_out("safety", 150))
     found = figures(judge.seen)
     assert (found["acted"], found["stops"], found["named"]) == (1, 1, 1)
-    assert found["held_max_ms"] >= 0
 
 
 def test_a_robot_without_a_body_holds_instead_of_an_action_that_has_expired() -> None:

@@ -66,6 +66,12 @@ def test_a_child_leaves_no_bytecode_where_we_leave_none(monkeypatch: pytest.Monk
         assert answer(python_command("print(sys.dont_write_bytecode)")) == str(wanted)
 
 
+def test_what_the_user_makes_of_warnings_does_not_reach_a_child() -> None:
+    assert answer(
+        python_command("import warnings; warnings.warn('old'); print('went on')"), PYTHONWARNINGS="error"
+    ) == ("went on")
+
+
 def test_gate_and_camera_start_in_a_folder_with_the_same_names(foreign: Path) -> None:
     spec = load_spec()
     gate = GateLink(gate_config(spec, str(foreign / "port"), Calibration.identity(spec)))

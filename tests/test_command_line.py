@@ -87,6 +87,27 @@ def test_closed_streams_and_a_narrow_dumb_latin_terminal_do_not_matter() -> None
     assert (narrow.returncode, narrow.stderr) == (0, "")
 
 
+WARNS = "warnings.warn('it is old', DeprecationWarning) or print(sys.warnoptions, os.environ.get('PYTHONWARNINGS'))"
+
+
+@pytest.mark.parametrize("demand", ["error", "always", "error::DeprecationWarning"])
+def test_what_the_user_makes_of_warnings_does_not_reach_us(demand: str) -> None:
+    program = (
+        f"import os, sys, warnings; from launch.startup import guarded; sys.exit(guarded(lambda _: {WARNS} or 0, []))"
+    )
+    environment = os.environ | {"PYTHONWARNINGS": demand}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[] None\n", "")
+
+
+@pytest.mark.parametrize("module", ["launch.calibrate_report", "launch.data_plot", "launch.grid_plot"])
+def test_the_users_drawing_backend_does_not_reach_us(module: str) -> None:
+    program = f"import {module}, launch.output, matplotlib; print(matplotlib.get_backend())"
+    environment = os.environ | {"MPLBACKEND": "module://a_notebook.backend"}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout.strip().lower()) == (0, "agg"), ran.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("after", [0.15, 0.6, 2.0])
 def test_a_signal_at_any_moment_ends_a_command_quietly(number: signal.Signals, after: float) -> None:

@@ -27,6 +27,7 @@ from launch.train import TrainBc, asking, weights
 from policies.bc import BcConfig
 from policies.checkpoint import read_manifest
 from policies.dagger import Role, StopRule, Weighting, beta, leading_up, roles, supervision, takeovers, weigh, wilson
+from policies.freshness import Input
 from policies.pixels_training import PixelsTraining
 from policies.sight import PixelsConfig
 from robot.episode import Episode, load_dataset, read_episode
@@ -223,7 +224,7 @@ def test_an_alternating_person_speaks_at_every_tick(tmp_path: Path) -> None:
 
 
 TINY = RoundsConfig(
-    rounds=1, demonstrations=2, episodes=1, tracks=2, refine=2,
+    rounds=1, demonstrations=2, episodes=1, tracks=2, refine=2, camera_age=0.3,
     training=PixelsTraining(PixelsConfig(height=32, width=40, members=2, channels=(2, 2, 2, 2), hidden=8), steps=3),
 )  # fmt: skip
 
@@ -239,6 +240,7 @@ def test_a_run_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
         again = Rounds(tmp_path, TINY, pool, notes.append)
         assert (list(again.play()), again.compare()) == (rows, plain)
     assert rows[0] == first and len(rows) == 2
+    assert read_manifest(rounds.policy(1)).bounds["head"] == Input(max_age=0.3)
     assert first.method == "demonstrations" and first.intervention_rate == 1.0 and first.human_s > 20
     assert rows[1].human_total_s == pytest.approx(first.human_s + rows[1].human_s)
     assert plain.method == "plain" and abs(plain.ticks - rows[1].ticks) < 400

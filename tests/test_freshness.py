@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving import SPEC, Puppet, good, offer, seen, served
 
-from policies.freshness import HELD, JOINTS, Fresh, Input, expiry, too_old, usable
-from policies.manifest import Manifest, describe, from_json, to_json
+from policies.freshness import HELD, JOINTS, Fresh, Input, expiry, too_old, too_slow, usable
+from policies.manifest import Manifest, describe, from_json, to_json, with_camera_age
 from policies.remote import RemotePolicy
+from policies.sight import PixelsConfig
 from robot.clock import VirtualClock
 from robot.errors import PolicyError
 from robot.image import Image
@@ -77,6 +78,12 @@ def test_an_optional_picture_that_is_old_is_left_out_and_so_is_what_nobody_decla
     assert too_old(BOUNDS, obs, NOW) == ""
     assert list(usable(BOUNDS, obs, NOW).images) == ["head"]
     assert list(usable(BOUNDS, watched(head=0.1, tail=0.4), NOW).images) == ["head", "tail"]
+
+
+def test_a_camera_that_is_slower_than_its_bound_is_named() -> None:
+    (line,) = too_slow(BOUNDS, {"head": 4.0, "tail": 4.0, "ceiling": 0.1})
+    assert line == "camera head delivers 4 pictures a second; the policy needs one every 200 ms"
+    assert too_slow(BOUNDS, {"head": 5.0}) == too_slow(BOUNDS, {}) == []
 
 
 def test_an_action_expires_with_the_first_picture_it_was_computed_from() -> None:
@@ -219,3 +226,18 @@ def test_a_manifest_that_bounds_nonsense_is_refused(inputs: dict[str, Input], sa
     manifest = msgspec.structs.replace(describe("pixels", SPEC), cameras=("head",), inputs=inputs)
     with pytest.raises(PolicyError, match=says):
         from_json(to_json(manifest))
+
+
+def test_another_bound_on_pictures_leaves_what_else_was_declared() -> None:
+    declared = {JOINTS: Input(max_age=0.3), "tail": Input(optional=True)}
+    manifest = msgspec.structs.replace(describe("puppet", SPEC), cameras=("head", "tail"), inputs=declared)
+    bounds = from_json(to_json(with_camera_age(manifest, 0.4))).bounds
+    assert bounds == {JOINTS: Input(max_age=0.3), "head": Input(max_age=0.4), "tail": Input(0.4, optional=True)}
+
+
+def test_the_only_camera_of_an_image_policy_cannot_be_optional() -> None:
+    steering = msgspec.structs.replace(describe("pixels", SPEC), cameras=("head",), pixels=PixelsConfig(), body=SPEC)
+    from_json(to_json(steering))
+    blind = msgspec.structs.replace(steering, inputs={"head": Input(optional=True)})
+    with pytest.raises(PolicyError, match="'head' optional; the policy sees nothing else"):
+        from_json(to_json(blind))
