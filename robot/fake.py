@@ -1,14 +1,13 @@
 """A robot without a body: joints that reach every target within the tick. For tests, examples and dry runs."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Self
 
 import numpy as np
 
 from robot.clock import Clock, Grid, VirtualClock
 from robot.image import Image
-from robot.limits import admitted
+from robot.limits import admitted, timely
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, Tick, unknown
 
@@ -72,9 +71,7 @@ class FakeRobot:
     def send(self, action: Action) -> Action:
         """Adopt the target after the limits; return what went out: "hold" in place of an action that has expired."""
         self.sent_at = self._grid.clock.now()
-        if self.sent_at > action.expires:
-            action = replace(action, source="hold")
-        sent = admitted(action, self._sent, self._spec)
+        sent = admitted(timely(action, self.sent_at), self._sent, self._spec)
         self._sent = sent.joint_pos
         return sent
 

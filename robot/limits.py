@@ -1,4 +1,7 @@
-"""The clamp that every target passes, in simulation and on the robot: finite, then range, then step."""
+"""What every target passes, in simulation and on the robot: not expired, finite, then range, then step."""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +24,11 @@ def clamp(target: Array, last: Array, spec: Spec) -> Array:
     inside = np.clip(target, spec.lower, spec.upper)
     stepped: Array = np.clip(inside, last - spec.step, last + spec.step)
     return stepped
+
+
+def timely(action: Action, now: float) -> Action:
+    """The action, or one that holds, where it has expired by now [s]."""
+    return replace(action, source="hold", expires=math.inf) if now > action.expires else action
 
 
 def admitted(action: Action, last: Array, spec: Spec) -> Action:

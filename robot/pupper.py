@@ -4,7 +4,6 @@ import contextlib
 import gc
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from robot.gate_core import UNHOMED
 from robot.gate_link import GateLink, Link
 from robot.gate_messages import Ack, Arm, Command, Config, Report
 from robot.image import Image
+from robot.limits import timely
 from robot.port_names import whereabouts
 from robot.posture import folding, lying_down, standing_up
 from robot.pupper_wire import JOINTS, Telemetry
@@ -227,8 +227,7 @@ class Pupper:
         if action.source == "safety":
             self._gate.stop("a soft stop was asked for")
             return Action(self._held(), action.command, "safety", action.risk)
-        if self._clock.now() > action.expires:
-            action = replace(action, source="hold", expires=math.inf)
+        action = timely(action, self._clock.now())
         ack = self._command(self._held() if action.source == "hold" else action.joint_pos, action.expires)
         refused: Source = "hold" if ack.armed else "safety"
         return Action(self._held(), action.command, refused if ack.refusal else action.source, action.risk)

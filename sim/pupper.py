@@ -9,7 +9,7 @@ import numpy as np
 from robot.clock import Grid, MonotonicClock, VirtualClock
 from robot.errors import RobotError, SpecError
 from robot.kinematics import forward
-from robot.limits import admitted
+from robot.limits import admitted, timely
 from robot.posture import lying_down
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, unknown
@@ -171,6 +171,7 @@ class SimPupper:
 
     def send(self, action: Action) -> Action:
         """Send a target and simulate one tick; return what went out after the limits. "safety" lets the joints damp."""
+        action = timely(action, self._clock.now())
         sent = admitted(action, self._sent, self._spec)
         self._sent = sent.joint_pos
         limp = action.source == "safety"

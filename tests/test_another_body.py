@@ -22,7 +22,9 @@ SIMPLE = [
     contract.test_what_was_sent_is_clamped_to_range_and_step,
     contract.test_what_was_sent_keeps_command_source_and_risk,
     contract.test_holding_keeps_the_last_target,
+    contract.test_an_action_that_has_expired_is_held_instead,
     contract.test_targets_move_the_joints,
+    contract.test_it_lies_down_and_stands_up_again,
     contract.test_the_loop_runs_on_it,
 ]
 

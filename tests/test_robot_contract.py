@@ -142,6 +142,15 @@ def test_holding_keeps_the_last_target(robot: Robot) -> None:
     assert np.allclose(sent.joint_pos, lifted, atol=1e-6)
 
 
+def test_an_action_that_has_expired_is_held_instead(robot: Robot) -> None:
+    obs = settled(robot)
+    late = Action(SPEC.stand + 0.05, expires=obs.time + obs.age - 0.001)
+    sent = robot.send(late)
+    assert sent.source == "hold" and np.allclose(sent.joint_pos, SPEC.stand, atol=1e-6)
+    obs = robot.observe()
+    assert robot.send(Action(SPEC.stand, expires=obs.time + obs.age + 10.0)).source == "policy"
+
+
 def test_targets_move_the_joints(robot: Robot) -> None:
     before = settled(robot).joint_pos
     target = SPEC.stand + np.tile([0.0, 0.15, -0.25], 4)
