@@ -205,7 +205,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def check_cameras(brain: Brain, opened: Opened) -> None:
+def name_slow_cameras(brain: Brain, opened: Opened) -> None:
     """Say which cameras are too slow for the policy, a line each."""
     bounds = {} if brain.remote is None else brain.remote.manifest.bounds
     for line in too_slow(bounds, opened.camera_rates()):

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from launch.attended import attended
-from launch.brain import Brain, check_cameras, needs_imu, open_brain
+from launch.brain import Brain, name_slow_cameras, needs_imu, open_brain
 from launch.checked import Command, Seconds, checked
 from launch.lateness import Lateness
 from launch.logs import Logs
@@ -61,7 +61,7 @@ def main(args: list[str]) -> int:
         open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
     ):
         console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}")
-        check_cameras(brain, opened)
+        name_slow_cameras(brain, opened)
         figures = drive(opened, brain, config, person.brake)
     if config.json:
         emit(figures)

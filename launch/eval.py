@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from launch.attended import attended
-from launch.brain import check_cameras, needs_imu, open_brain, steers
+from launch.brain import name_slow_cameras, needs_imu, open_brain, steers
 from launch.checked import Command, Count, Seconds, checked
 from launch.deploy import terminable
 from launch.evaluate import Trial, evaluate, summary
@@ -141,7 +141,7 @@ def measure(config: Eval) -> dict[str, float | int]:
         open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
         first_in_line(opened.plan.processes.control.nice),
     ):
-        check_cameras(brain, opened)
+        name_slow_cameras(brain, opened)
         scores = evaluate(opened, Stoppable(brain.told(config.asked), person.watch), trial, person.brake.check)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from launch.brain import Brain, check_cameras, gait_needs_imu, needs_imu, open_brain, steers
+from launch.brain import Brain, gait_needs_imu, name_slow_cameras, needs_imu, open_brain, steers
 from launch.deploy import cause
 from launch.lateness import Lateness
 from launch.logs import Logs
@@ -239,7 +239,7 @@ def rigged(
         if isinstance(operator, Attention):
             stack.enter_context(operator.attending(opened.stop))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan, gait=below))
-        check_cameras(brain, opened)
+        name_slow_cameras(brain, opened)
         recorder = stack.enter_context(_recorder(config, opened))
         drive, policy = wire(opened, brain)
         limits = SessionConfig(opened.spec.rate, config.seconds if config.who.live else 2 * config.seconds)

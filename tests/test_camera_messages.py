@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from launch import doctor_robot
-from launch.brain import Brain, check_cameras
+from launch.brain import Brain, name_slow_cameras
 from launch.plan import load_plan
 from launch.robots import Opened, delivered, told_camera
 from policies.manifest import describe
@@ -57,6 +57,6 @@ def test_a_camera_that_is_too_slow_for_the_policy_is_one_line_at_opening(
     looking = msgspec.structs.replace(describe("puppet", SPEC), cameras=("head",))
     remote = cast(RemotePolicy, SimpleNamespace(manifest=looking))
     opened = Opened(FakeRobot(SPEC), SPEC, load_plan("twin"), Calibration.identity(SPEC))
-    check_cameras(Brain(remote, remote), replace(opened, camera_rates=lambda: {"head": rate}))
+    name_slow_cameras(Brain(remote, remote), replace(opened, camera_rates=lambda: {"head": rate}))
     lines = capsys.readouterr().err
     assert lines.startswith(said) and lines.count("\n") == (1 if said else 0)
