@@ -1,17 +1,15 @@
 """`leash bench`: the headline figures, each by one command; `leash bench all` runs quick versions of them."""
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-import tyro
-from msgspec import Meta
 from rich.table import Table
 
 from launch import bench_clone, bench_cockpit, bench_gait, bench_loop, bench_session, bench_takeover
+from launch.bench_always import BenchDisk, BenchEnds, BenchFreeze, BenchStop
 from launch.bench_clone import BenchClone
 from launch.bench_cockpit import BenchCockpit
 from launch.bench_gait import BenchGait
@@ -23,8 +21,7 @@ from launch.chromium import missing
 from launch.deploy import terminable
 from launch.options import subcommand
 from launch.output import console, emit
-from launch.shipped import SCRIPTED, PolicyName
-from policies.shipped import WALK
+from launch.shipped import SCRIPTED
 from robot.extras import require
 
 Figures = Mapping[str, Any]
@@ -126,27 +123,6 @@ class BenchRecorder:
 
 
 @dataclass(frozen=True)
-class BenchDisk:
-    """Whether reasons, labels, notes and takeovers on the disk are what random sessions showed, whatever was killed.
-
-    For instance: `leash bench disk`.
-    """
-
-    sessions: Count = 200
-    """How many sessions."""
-    seed: int = 0
-    """Of everything that is drawn."""
-    json: bool = False
-    """Print one JSON object on the last line."""
-
-    def measure(self) -> Figures:
-        """The figures."""
-        from launch.bench_disk import measure
-
-        return measure(self.sessions, self.seed)
-
-
-@dataclass(frozen=True)
 class Loop(BenchLoop):
     """How punctual the 20 Hz loop is on the twin: with a camera, recording, and busy neighbours.
 
@@ -211,76 +187,6 @@ class BenchSac:
         from launch.bench_sac import measure
 
         return measure(self.seconds)
-
-
-@dataclass(frozen=True)
-class BenchEnds:
-    """Planned ends on drawn machines: each robot walks, its session ends, and it should end lying, without tipping.
-
-    For instance: `leash bench ends --machines 20`.
-    """
-
-    policy: PolicyName = str(WALK)
-    """`trot`, a policy file, or a shipped policy by its name."""
-    machines: Count = 100
-    """How many machines are drawn, each with a command of its own."""
-    seed: Annotated[int, Meta(ge=0)] = 0
-    """Draws machines, commands and the instants at which the sessions end."""
-    grid: str = "inside"
-    """Table of ranges to draw machines from, or a YAML file."""
-    seconds: Seconds = 4.0
-    """How long each robot walks at least; up to a second more, so that ends come in every phase of the gait."""
-    workers: Annotated[Count, tyro.conf.arg(help="How many processes walk at a time.")] = os.cpu_count() or 1
-    json: bool = False
-    """Print one JSON object on the last line."""
-
-    def measure(self) -> Figures:
-        """The figures; see `launch.bench_ends.figures`."""
-        from launch.bench_ends import EndsTask, measure
-
-        return measure(EndsTask(self.policy, self.grid, self.seed, self.seconds), self.machines, self.workers)
-
-
-@dataclass(frozen=True)
-class BenchStop:
-    """How long a person's stop takes to the motors, in every state of real sessions on the twin.
-
-    For instance: `leash bench stop`.
-    """
-
-    presses: Count = 100
-    """How many stops, about 4 s each."""
-    seed: Annotated[int, Meta(ge=0)] = 0
-    """Of everything that is drawn."""
-    json: bool = False
-    """Print one JSON object on the last line."""
-
-    def measure(self) -> Figures:
-        """The figures; see `launch.bench_stop.figures`."""
-        from launch.bench_stop import measure
-
-        return measure(self.presses, self.seed)
-
-
-@dataclass(frozen=True)
-class BenchFreeze:
-    """Whether anything computed from an old picture is acted upon while a camera freezes, in every way it can.
-
-    For instance: `leash bench freeze`.
-    """
-
-    freezes: Count = 100
-    """How many freezes, about 3 s each."""
-    seed: Annotated[int, Meta(ge=0)] = 0
-    """Of everything that is drawn."""
-    json: bool = False
-    """Print one JSON object on the last line."""
-
-    def measure(self) -> Figures:
-        """The figures; see `launch.bench_freeze.figures`."""
-        from launch.bench_freeze import measure
-
-        return measure(self.freezes, self.seed)
 
 
 @dataclass(frozen=True)
