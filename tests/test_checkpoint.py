@@ -277,7 +277,7 @@ def test_a_giant_file_and_no_file_are_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path / "giant")
     with pytest.raises(PolicyError, match="No such file"):
         read_manifest(tmp_path / "missing")
-    with pytest.raises(PolicyError, match="not a file"):
+    with pytest.raises(PolicyError, match="is a folder; give a policy file"):
         read_manifest(tmp_path)
 
 

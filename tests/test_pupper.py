@@ -126,7 +126,7 @@ def test_every_reason_why_a_port_cannot_be_opened_has_its_remedy(number: int, re
 def test_a_port_without_a_robot_is_an_error_that_says_so(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     firmware.silent = True
     firmware.say("hello")
-    monkeypatch.setattr(pupper, "SILENCE", 0.5)
+    monkeypatch.setattr(pupper, "SILENCE", 2.0)
     with (
         pytest.raises(RobotError, match="no telemetry yet, it says 'hello'; power-cycle"),
         Pupper(SPEC, str(firmware.path)),
@@ -137,7 +137,7 @@ def test_a_port_without_a_robot_is_an_error_that_says_so(firmware: Firmware, mon
 def test_homing_that_does_not_end_is_an_error_that_says_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pupper, "HOMING", 1.5)
+    monkeypatch.setattr(pupper, "HOMING", 3.0)
     with (
         Firmware(tmp_path, age=0.0) as teensy,
         pytest.raises(RobotError, match=r"front_right_hip is at 0\.60 rad, not in"),
