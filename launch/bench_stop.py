@@ -122,7 +122,7 @@ class Typist:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=os.environ | {"TERM": "dumb"},
+            env=os.environ | {"TERM": "xterm"},
             start_new_session=True,
         )
         os.close(slave)
@@ -213,7 +213,7 @@ class Trials:
             if self.tap.current(now := time.monotonic()):
                 return
             if now > until or typist.process.poll() is not None:
-                raise RobotError(f"the robot is not armed: {typist.screen[-300:].decode(errors='replace')}")
+                raise RobotError(f"the robot is not armed: {typist.screen[-900:].decode(errors='replace')}")
             if key and waited % 50 == 0:
                 typist.press(key)
             time.sleep(0.02)

@@ -29,7 +29,8 @@ from launch.shipped import DynamicsFile
 from robot.calibration import Calibration, load_calibration
 from robot.camera import open_camera
 from robot.errors import CameraError, GateLatched, PortError, UsageError
-from robot.pupper import Eye, Pupper
+from robot.image import Eye
+from robot.pupper import Pupper
 from robot.spec import Spec, load_spec
 from teleop.brake import Brake
 

@@ -86,8 +86,8 @@ def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = No
         tape = stack.enter_context(one_episode(_recorder(opened, config, config.record))) if config.record else None
         log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
-        opened.robot.reset()
         try:
+            opened.robot.reset()
             count = run(opened.robot, policy, log, ticks=ticks, done=stopped)
         except KeyboardInterrupt as signal:
             ending = reason_of(signal)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from launch.attended import attended
 from launch.brain import Brain, gait_needs_imu, name_slow_cameras, needs_imu, open_brain, steers
 from launch.deploy import cause
 from launch.lateness import Lateness
@@ -18,12 +19,13 @@ from launch.screen import Screen
 from launch.session_files import Noter, Relabel
 from launch.standing import TRIES, fallen, place
 from robot.episode_info import Outcome
-from robot.errors import GateLatched, RearmRefused
+from robot.errors import GateLatched, RearmRefused, Stopped
 from robot.fake import NoLog
 from robot.loop import run
 from robot.recorder import Recorder
 from robot.types import Action, Log, Observation, Policy, Tick, Watch, unattended
 from teleop.attention import Attention
+from teleop.brake import Brake
 from teleop.drive import Drive
 from teleop.operator import Operator
 from teleop.session import Session, SessionConfig, SessionStatus
@@ -99,6 +101,8 @@ class Rig:
     """What was not recorded though somebody wanted it, a line each."""
     views: list[Log] = field(default_factory=list)
     """Who is also shown the robot while it moves by itself."""
+    brake: Brake = field(default_factory=Brake)
+    """The terminal's keys, where no operator has the keyboard; once pulled, the session ends."""
     refusal: str = ""
     """Why the robot was not stood up when that was last asked; empty once it stands."""
     gate_stops: int = 0
@@ -115,6 +119,8 @@ class Rig:
         fallen = referee is not None and referee.truth().fallen
         if fallen or tick.wanted.source == "safety" or self.refused >= REFUSED:
             self._stop()
+        if self.brake.cause and not self.complete:
+            self.session.stop(self.brake.cause)
         return self.drive.rearmed or self.complete
 
     def _stop(self) -> None:
@@ -122,7 +128,7 @@ class Rig:
         if not self.drive.stopped:
             self.session.fault(self.cause())
             self.drive.stop()
-        if not self.live and self.opened.referee is not None:
+        if not self.live and self.opened.referee is not None and not self.brake.cause:
             self.drive.rearm()
 
     @property
@@ -150,8 +156,9 @@ class Rig:
         status = self.session.status
         trouble = self.brain.trouble if self.brain is not None else ""
         typing = self.drive.intent.typing
-        said = (*filter(None, [self.drive.trouble, trouble, typing, self.request(), self.hint()]), *status.warnings)
-        return replace(status, warnings=said)
+        stopped = [self.refusal or self.drive.cause or self.opened.stopped()] if self.drive.stopped else []
+        said = [*stopped, self.drive.trouble, trouble, typing, self.request(), self.hint(), *status.warnings]
+        return replace(status, warnings=tuple(dict.fromkeys(filter(None, said))))
 
     def ready(self) -> None:
         """Stand the robot up; a simulated one is set on its feet first. One that cannot be stood up stays stopped, for
@@ -165,9 +172,11 @@ class Rig:
             self.opened.robot.reset()
         except (GateLatched, RearmRefused) as error:
             self.refused_starts += 1
-            if not self.live and (self.opened.referee is None or self.refused_starts >= TRIES):
+            if self.brake.cause:
+                self.session.stop(self.brake.cause)
+            elif not self.live and (self.opened.referee is None or self.refused_starts >= TRIES):
                 raise
-            self.refusal = str(error)
+            self.refusal = "" if isinstance(error, Stopped) else str(error)
             self.drive.stop()
         else:
             self.refusal, self.refused_starts = "", 0
@@ -231,11 +240,15 @@ def rigged(
         return rig.cause()
 
     with contextlib.ExitStack() as stack:
-        watched = Watched(operator)
+        brake = Brake()
+        if "keyboard" not in config.who.operator:
+            stack.enter_context(attended(brake))
+        watched = Watched(operator, brake)
         imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
         below = gait if steers(config.policy) else "trot"
         opener = open_robot(config.robot, needs_imu=imu, realtime=config.who.live, watch=watched.ask)
         opened = stack.enter_context(opener)
+        stack.enter_context(brake.on(opened.stop))
         if isinstance(operator, Attention):
             stack.enter_context(operator.attending(opened.stop))
         brain = stack.enter_context(open_brain(config.policy, opened.spec, opened.plan, gait=below))
@@ -250,7 +263,7 @@ def rigged(
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         crier = Crier(recorder, lambda: [*relabel.lost, *note.lost, *session.refusals])
         rig = Rig(opened, drive, policy, session, Lateness(opened.spec.period), config.episodes, config.who.live)
-        rig.name, rig.brain, rig.recorder = config.policy, brain, recorder
+        rig.name, rig.brain, rig.recorder, rig.brake = config.policy, brain, recorder, brake
         rig.aloud, rig.losses = crier, lambda: [*crier.losses, *relabel.lost, *note.lost]
         watched.show = rig.watch
         yield rig
@@ -260,14 +273,15 @@ def rigged(
 class Watched:
     """What happens while the robot moves by itself: it is shown, and whoever can be heard between ticks may stop it."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operator: Operator, brake: Brake) -> None:
         self._hear: Watch = operator.watch if isinstance(operator, Attention) else unattended
+        self._brake = brake
         self.show: Callable[[Observation], None] = lambda obs: None
 
     def ask(self, obs: Observation) -> str:
         """Fits `Watch`."""
         self.show(obs)
-        return self._hear(obs)
+        return self._hear(obs) or self._brake.watch(obs)
 
 
 def _recorder(config: Sitting, opened: Opened) -> Recorder:

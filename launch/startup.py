@@ -75,7 +75,7 @@ def _said(run: Callable[[list[str]], int], words: list[str]) -> int:
 def _words(error: LeashError | OSError) -> str:
     """What a person should know; an error of the computer's own is raised again where no file is to blame."""
     if isinstance(error, LeashError):
-        return str(error)
+        return "; ".join([str(error), *getattr(error, "__notes__", [])])
     if error.filename is None or isinstance(error, BrokenPipeError):
         raise error
     return f"{os.fsdecode(error.filename)}: {error.strerror}; free it, or name another"

@@ -15,6 +15,7 @@ import math
 from msgspec.structs import replace
 
 from robot.gate_messages import Ack, Angles, Arm, Command, Config, Phase, Stop
+from robot.gate_refusals import why_not_send
 from robot.gate_state import Event, Fault, Leave, Output, State, Write, Writes
 from robot.pupper_wire import Telemetry
 
@@ -30,12 +31,10 @@ HEALTHY = 1.0
 """How much unbroken telemetry an Arm needs [s]."""
 OUTSIDE = 0.3
 """How far outside its range a joint may be found when arming [rad]."""
-SOONEST = 0.4
-"""Smallest gap between two commands [ticks]."""
 FAULTS, FAULT_WINDOW = 3, 1.0
 """So many malformed commands within so many seconds latch the gate."""
 PERSON_HOLD = 0.1
-"""How long a person's stop brakes the robot by holding it, before it is damped [s]."""
+"""How long a person's stop, or the end, brakes the robot by holding it, before it is damped [s]."""
 HOLD_LIMIT = 5.0
 """An armed gate that gets no first command lets the robot sink after this long [s]."""
 DAMP_EVERY = 0.1
@@ -123,6 +122,10 @@ def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Wri
     )
     if frame.ts < state.unhomed:
         state = replace(state, unhomed=math.inf)
+    if state.cut:
+        homing = not state.ready and frame.ts < BOOT
+        state = replace(state, cut=False, unhomed=frame.ts if homing else state.unhomed)
+        return state, (IDLE,) * FLUSH if homing else ()
     if state.ready or not _homed(state, frame, config):
         return state, ()
     state = replace(state, ready=True)
@@ -216,7 +219,10 @@ def _stop(
 
 def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State, Writes]:
     """Stop because somebody asked for it: how soon it is damped, and whether it latches, depends on who."""
-    if stop.kind == "person" and state.phase == "disarmed":
+    if state.phase == "off":
+        return state, ()
+    state = replace(state, presses=state.presses + (stop.kind == "person"))
+    if stop.kind == "person" and (state.phase == "disarmed" or not state.ready):
         return _cut_off(state, stop)
     state, writes = _stop(state, now, config, stop.cause, counted=False, latched=stop.kind != "planned")
     if state.phase == "soft_stop" and stop.kind == "person":
@@ -228,7 +234,9 @@ def _cut_off(state: State, stop: Stop) -> tuple[State, Writes]:
     """Let a robot idle that lies as its homing left it, or is homing; a homing that is cut off is void."""
     homing = state.frame is not None and not state.ready and state.frame.ts < BOOT
     unhomed = state.frame.ts if state.frame is not None and homing else state.unhomed
-    return replace(state, latched=True, cause=stop.cause, unhomed=unhomed), (IDLE,) * FLUSH
+    cause = state.cause if state.latched else stop.cause
+    cut = state.frame is None
+    return replace(state, latched=True, cause=cause, unhomed=unhomed, cut=cut), (IDLE,) * FLUSH
 
 
 def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
@@ -250,6 +258,8 @@ def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[Stat
     if state.phase == "off":
         return state, ()
     state, writes = _stop(state, now, config, leave.cause, counted=False)
+    if state.phase == "soft_stop":
+        state = replace(state, damp_at=min(state.damp_at, now + PERSON_HOLD))
     begin = state.damp_at if state.phase == "soft_stop" else now
     return replace(state, off_at=min(state.off_at, begin + SINK)), writes
 
@@ -276,7 +286,7 @@ def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
         return f"session {arm.session} is not newer than {state.session}"
     if state.phase == "soft_stop":
         return f"still stopping: {state.cause}"
-    if state.latched and not arm.person:
+    if state.latched and not (arm.person and arm.presses >= state.presses):
         return f"latched: {state.cause}"
     return "" if state.phase == "armed" else _why_not_move(state, now, config)
 
@@ -299,7 +309,7 @@ def _alarm(state: State, now: float) -> str:
 
 def _command(state: State, command: Command, now: float, config: Config) -> Output:
     """Send a target if everything about it is right; otherwise go on holding and say why."""
-    refusal, malformed = _why_not_send(state, command, now, config)
+    refusal, malformed = why_not_send(state, command, now, config)
     writes: Writes = ()
     if malformed:
         state, writes = _count_malformed(state, refusal, now, config)
@@ -308,30 +318,6 @@ def _command(state: State, command: Command, now: float, config: Config) -> Outp
     target = clamp(command.target, state.target, config)
     state = replace(state, seq=command.seq, commanded=now, target=target)
     return state, (Write("target", target),), Ack(command.session, command.seq, "", target, armed=True)
-
-
-def _why_not_send(state: State, command: Command, now: float, config: Config) -> tuple[str, bool]:
-    """Why a command must be refused, and whether that is a malformed target rather than bad timing."""
-    if state.phase != "armed":
-        return f"not armed: {state.cause or state.phase}", False
-    if command.session != state.session:
-        return f"session {command.session} is not {state.session}", False
-    if len(command.target) != len(config.lower):
-        return f"a target of {len(command.target)} joints, not {len(config.lower)}", True
-    if not all(map(math.isfinite, command.target)):
-        return "a target that is not finite", True
-    return _why_not_now(state, command, now, config), False
-
-
-def _why_not_now(state: State, command: Command, now: float, config: Config) -> str:
-    if command.seq <= state.seq:
-        return f"number {command.seq} is not after {state.seq}"
-    age, ttl = now - command.time, min(command.ttl, config.ttl)
-    if not 0 <= age <= ttl:
-        return f"{age * 1e3:.0f} ms old, not within 0..{ttl * 1e3:.0f} ms"
-    if now - state.commanded < SOONEST * config.tick:
-        return f"too soon: {(now - state.commanded) * 1e3:.0f} ms after the last"
-    return ""
 
 
 def _count_malformed(state: State, refusal: str, now: float, config: Config) -> tuple[State, Writes]:

@@ -106,10 +106,8 @@ class GateLink:
         number = question.seq if isinstance(question, Command) else 0
         until = time.monotonic() + timeout
         while (answer := self._receive(until)) is not None:
-            if isinstance(answer, Ack):
-                self._powered |= answer.armed
-                if (answer.session, answer.seq) == (question.session, number):
-                    return answer
+            if isinstance(answer, Ack) and (answer.session, answer.seq) == (question.session, number):
+                return answer
         return None
 
     def stop(self, cause: str, kind: StopKind = "soft") -> None:
@@ -124,13 +122,28 @@ class GateLink:
         """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
+        interrupted: KeyboardInterrupt | None = None
         with self._socket:
-            self._watch_it_end(time.monotonic() + ENDING)
+            try:
+                self._watch_it_end(time.monotonic() + ENDING)
+            except KeyboardInterrupt as again:
+                interrupted = again
+        left = self._left(patient=interrupted is None)
+        if interrupted is not None:
+            raise interrupted
+        return left
+
+    def _left(self, *, patient: bool) -> str:
+        """See to it that the current goes off; what remains to be done by hand. Nobody waits who is not `patient`."""
         if self.process.poll() is None and not self._report.connected:
-            return _left_alone(self._config.port, self.process)
+            return _left_alone(self._config.port, self.process, AWAY)
+        if self.process.poll() is None and not patient and time.monotonic() < self._heard + SILENT:
+            # Note: it is about to end; whoever is in a hurry need not see it
+            WAITING.append(self.process)
+            return ""
         if self.process.poll() is None:
             self.process.kill()
-        return _succeed(self._config) if self.process.wait() and self._powered else ""
+        return _succeed(self._config, patient=patient) if self.process.wait() and self._powered else ""
 
     def _watch_it_end(self, until: float) -> None:
         """Return once the gate has ended, or says that its port is away, or the time [s] is over."""
@@ -162,6 +175,8 @@ class GateLink:
             raise self._death()
         self._heard = time.monotonic()
         message: FromGate = _from_gate.decode(packet)
+        self._powered |= isinstance(message, Ack) and message.armed
+        self._powered |= isinstance(message, Report) and message.phase in {"armed", "soft_stop"}
         if isinstance(message, Unopened):
             raise PortError(_why_unopened(self._config.port, message, self._config.serial))
         if isinstance(message, Report):
@@ -198,23 +213,26 @@ def _start(config: Config) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     return ours, process
 
 
-def _succeed(config: Config) -> str:
+def _succeed(config: Config, *, patient: bool) -> str:
     """Let another gate switch off the current that one left on; what remains to be done by hand."""
     ours, process = _start(replace(config, inherited=True))
     with ours:
         ours.send(_encoder.encode(replace(config, inherited=True)))
-    try:
-        process.wait(ENDING)
-    except subprocess.TimeoutExpired:
-        return _left_alone(config.port, process)
-    return ""
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        if patient:
+            process.wait(ENDING)
+            return ""
+    return _left_alone(config.port, process, "does not answer")
 
 
-def _left_alone(port: str, gate: subprocess.Popen[bytes]) -> str:
+AWAY = "is away"
+
+
+def _left_alone(port: str, gate: subprocess.Popen[bytes], why: str) -> str:
     """Let a gate wait for its port by itself; what remains to be done by hand."""
     WAITING.append(gate)
     return (
-        f"{port} is away and the robot may hold its last pose: switch it off, or plug it in again within "
+        f"{port} {why} and the robot may hold its last pose: switch it off, or plug it in again within "
         f"10 minutes, and the gate (process {gate.pid}) lets it sink"
     )
 

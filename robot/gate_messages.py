@@ -73,6 +73,8 @@ class Arm(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Greater than every earlier one."""
     person: bool
     """Whether a person consents; without, a latched gate stays latched."""
+    presses: int = 0
+    """How often a person had stopped the robot when they consented; a later stop is not ended by that."""
 
 
 class Command(msgspec.Struct, frozen=True, tag=True, array_like=True):

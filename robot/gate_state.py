@@ -65,6 +65,10 @@ class State(msgspec.Struct, frozen=True):
     """The Teensy's clock when a person stopped its homing: its zeros are wrong until it reboots [ms]."""
     ended: bool = False
     """Nothing is left to do."""
+    presses: int = 0
+    """How often a person has stopped the robot."""
+    cut: bool = False
+    """A person stopped a robot of which nothing was known: should it turn out to home, it is told to idle."""
 
 
 Event = Telemetry | Fault | Arm | Command | Stop | Leave | None

@@ -1,7 +1,7 @@
 """One camera frame with its capture time, held as JPEG or pixels and converted only when somebody asks."""
 
 from functools import cached_property
-from typing import Self
+from typing import Protocol, Self
 
 import cv2
 import numpy as np
@@ -48,3 +48,11 @@ class Image:
     def blank(cls, time: float, height: int, width: int) -> Self:
         """A black frame, for tests and placeholders."""
         return cls(time, rgb=np.zeros((height, width, 3), np.uint8))
+
+
+class Eye(Protocol):
+    """The part of a camera that the driver needs; whoever opened it closes it."""
+
+    def latest(self) -> Image | None:
+        """The newest frame, at once; None before the first."""
+        ...

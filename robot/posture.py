@@ -21,6 +21,8 @@ LOWER = 1.5
 """Time to lie down from the stand pose [s]."""
 SPEED = 1.5
 """Mean joint speed of moves between other poses [rad/s]."""
+FOLDED = 0.3
+"""A pose that is farther than this part of the way from the stand to the rest pose does not stand."""
 NEAR = 1.0
 """A joint farther from the stand pose than this does not stand, and is in no stride either [rad]."""
 
@@ -48,8 +50,13 @@ def lying_down(begin: Array, spec: Spec) -> Iterator[Array]:
 
 
 def stands(pose: Array, spec: Spec) -> bool:
-    """Whether a pose (n,) [rad] is the stand pose or a stride."""
-    return near(pose, spec.stand)
+    """Whether a pose (n,) [rad] is the stand pose or a stride: near it, with legs that are folded little on average.
+
+    A robot that has only begun to stand up is folded, and would leap if it were told to stand within `STOP`.
+    """
+    down = spec.rest - spec.stand
+    folded = float(np.dot(pose - spec.stand, down))
+    return near(pose, spec.stand) and folded <= FOLDED * float(np.dot(down, down))
 
 
 def near(pose: Array, other: Array) -> bool:

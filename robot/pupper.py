@@ -3,8 +3,9 @@
 import contextlib
 import gc
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from robot.gate_config import gate_config
 from robot.gate_core import UNHOMED
 from robot.gate_link import GateLink, Link
 from robot.gate_messages import Ack, Arm, Command, Config, Report
-from robot.image import Image
+from robot.image import Eye
 from robot.limits import timely
 from robot.port_names import whereabouts
 from robot.posture import folding, lying_down, standing_up
+from robot.pupper_imu import gravity_and_gyro
 from robot.pupper_wire import JOINTS, Telemetry
 from robot.spec import Spec
 from robot.types import Action, Array, Observation, Source, Watch, unattended, unknown
@@ -50,14 +52,6 @@ UNSEEN = Telemetry(-math.inf, math.nan, (math.nan,) * JOINTS, (math.nan,) * JOIN
 """The state before the first one."""
 
 
-class Eye(Protocol):
-    """The part of a camera that the driver needs; whoever opened it closes it."""
-
-    def latest(self) -> Image | None:
-        """The newest frame, at once; None before the first."""
-        ...
-
-
 class Pupper:
     """Fits `Robot`. Everything that moves goes through the gate process, which outlives us by what safety takes."""
 
@@ -84,7 +78,11 @@ class Pupper:
         self._grid = Grid(spec.period, self._clock)
         self._link: Link | None = None
         self._open = gate
-        self._consent = True
+        self._pressing = threading.Lock()
+        self._presses = 0
+        """How often a person has stopped the robot; the gate counts along."""
+        self._consent: int | None = 0
+        """How many stops of a person's the next `reset` may end; None without their consent."""
         self._session = self._seq = 0
         self._target: tuple[float, ...] = ()
         self._answered = True
@@ -130,6 +128,8 @@ class Pupper:
             left = self._let_go()
         if left and planned:
             raise RobotError(left)
+        if left and isinstance(exc[1], BaseException):
+            exc[1].add_note(left)
 
     def reset(self) -> None:
         """Stand up, slowly, from wherever the robot is; it then holds the pose until the first `send`.
@@ -138,19 +138,19 @@ class Pupper:
         when a person did; RearmRefused when it cannot be stood up as it is.
         """
         report = self.gate
-        if report.latched and not self._consent:
+        if report.latched and (self._consent is None or self._consent < self._presses):
             raise GateLatched(
                 f"the gate stopped the robot: {report.cause}; see to the robot, then start again (rearm) to stand up"
             )
-        consent, self._consent = self._consent, False
-        self._check_tilt(TOPPLED, "set it upright on the floor", person=consent)
+        consent, self._consent = self._consent, None
+        self._check_tilt(TOPPLED, "set it upright on the floor", person=consent is not None)
         self.pause()
         # Note: a full collection in a process that holds torch takes longer than the gate waits for a command.
         gc.collect()
         gc.freeze()
-        self._arm(person=consent)
+        self._arm(consent)
         self._follow(folding(self._held(), self._spec), "folded its legs")
-        self._check_tilt(LEVEL, "set it level, on its belly with its legs free", person=consent)
+        self._check_tilt(LEVEL, "set it level, on its belly with its legs free", person=consent is not None)
         self._follow(standing_up(self._held(), self._spec), "stood up")
         self.pause()
         # Note: a tick of distance, or the gate would refuse the first command as too soon after the ramp's last.
@@ -170,17 +170,22 @@ class Pupper:
         except GateLatched:
             pass
         except KeyboardInterrupt:
-            self._gate.stop("Ctrl-C while the robot lay down", "person")
+            self.stop("Ctrl-C while the robot lay down")
             raise
 
     def rearm(self) -> None:
-        """A person's consent, once, to go on after the gate has stopped the robot; the next `reset` uses it."""
-        self._consent = True
+        """A person's consent, once, to go on after the gate has stopped the robot; the next `reset` uses it.
+
+        It does not end a stop that a person presses later.
+        """
+        self._consent = self._presses
 
     def stop(self, cause: str) -> None:
         """A person stops the robot, whatever it does. From any thread."""
-        if (link := self._link) is not None:
-            link.stop(cause, "person")
+        with self._pressing:
+            if (link := self._link) is not None:
+                self._presses += 1
+                link.stop(cause, "person")
 
     def pause(self) -> None:
         """Between episodes: hold the pose without commands. Without a `reset` within 5 s the legs sink softly."""
@@ -199,7 +204,7 @@ class Pupper:
         """The newest state as an observation."""
         frame = self._newest()
         now = self._clock.now()
-        gravity, gyro = self._orientation(frame)
+        gravity, gyro = gravity_and_gyro(frame, self._calibration)
         raw = self._calibration
         return Observation(
             time=frame.time,
@@ -251,9 +256,9 @@ class Pupper:
         while True:
             report = self._gate.wait(POLL)
             passed = self._clock.now() - begun
-            if not stopped and (stopped := self.watch(self._seen())):
-                self._gate.stop(stopped, "person")
-                self._consent = False
+            if cause := self.watch(self._seen()):
+                stopped, self._consent = cause, None
+                self.stop(cause)
             if report.ready:
                 break
             if report.waiting == UNHOMED:
@@ -274,19 +279,10 @@ class Pupper:
         target = self._target if self._answered else self.gate.target
         return self._calibration.to_joints(np.array(target or self._newest().pos))
 
-    def _orientation(self, frame: Telemetry) -> tuple[Array, Array]:
-        """Gravity (3,) and gyro (3,) in the body frame; NaN without an IMU."""
-        if frame.imu is None:
-            return unknown(3), unknown(3)
-        roll, pitch = frame.imu[:2]
-        down = (math.sin(pitch), -math.sin(roll) * math.cos(pitch), -math.cos(roll) * math.cos(pitch))
-        rates = np.array(frame.imu[3:]) - np.array(self._calibration.gyro_bias)
-        return self._calibration.to_body(self._calibration.upright(np.array(down))), self._calibration.to_body(rates)
-
     def _attend(self) -> None:
         """Let a person stop the robot. Raises Stopped."""
         if cause := self.watch(self._seen()):
-            self._gate.stop(cause, "person")
+            self.stop(cause)
             raise Stopped(cause)
 
     def _check_tilt(self, most: float, remedy: str, *, person: bool) -> None:
@@ -305,20 +301,21 @@ class Pupper:
             self._attend()
             self._gate.wait(POLL)
 
-    def _arm(self, *, person: bool) -> None:
-        """Arm the gate; asks again while it still stops or gathers telemetry. Raises RearmRefused."""
+    def _arm(self, consent: int | None) -> None:
+        """Arm the gate; asks again while it still stops or gathers telemetry. Raises RearmRefused and Stopped."""
         until = self._clock.now() + ARMING
-        while refusal := self._begin_session(person=person):
+        self._attend()
+        while refusal := self._begin_session(consent):
             if self._clock.now() > until:
                 away = whereabouts(self._port, self._calibration.serial)
                 raise RearmRefused(f"the gate does not arm: {refusal}" + (f"; {away}" if away else ""))
             self._gate.wait(POLL)
             self._attend()
 
-    def _begin_session(self, *, person: bool = False) -> str:
+    def _begin_session(self, consent: int | None = None) -> str:
         """Ask for a fresh session; return why it was refused, or nothing."""
         self._session, self._seq = max(self._session + 1, int(self._clock.now() * 1e9)), 0
-        return self._ask(Arm(self._session, person=person)).refusal
+        return self._ask(Arm(self._session, consent is not None, consent or 0)).refusal
 
     def _command(self, target: Array, expires: float = math.inf) -> Ack:
         """Ask the gate to send one target (n,) [rad]; one of another shape goes as it is, to be refused there."""
@@ -329,6 +326,8 @@ class Pupper:
 
     def _ask(self, question: Arm | Command) -> Ack:
         """Ask the gate. Where no answer comes in time, its report says whether the command went out."""
+        # Note: an interruption between question and answer leaves it to the report, too
+        self._answered = False
         ack = self._gate.ask(question, ANSWER)
         self._answered = ack is not None
         if ack is None:

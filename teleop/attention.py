@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Self
 
 from robot.clock import Clock
-from robot.errors import RobotError
+from robot.errors import LeashError, RobotError
 from robot.types import Observation
 from teleop.operator import Event, Intent, Operator
 
@@ -71,7 +71,9 @@ class Attention:
 
     def _attend(self, over: threading.Event) -> None:
         while not over.wait(EVERY):
-            self._look()
+            # Note: whatever a device raises, the tick's own reading of it raises too, and there somebody hears it
+            with contextlib.suppress(OSError, LeashError):
+                self._look()
 
     def _look(self) -> None:
         """Read the operator, and keep what they ask for the next tick."""

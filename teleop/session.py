@@ -135,6 +135,11 @@ class Session:
         self._why = reason_of(error)
         self._on(Event.QUIT)
 
+    def stop(self, cause: str) -> None:
+        """End the session, for a person stopped the robot where no operator hears it."""
+        self._why = "stopped", cause
+        self._on(Event.QUIT)
+
     def fault(self, cause: str) -> None:
         """End the running episode, for something stopped the robot that was not a person."""
         self._why = "fault", cause

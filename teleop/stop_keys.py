@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import re
 import select
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from teleop.terminal import STDIN, Terminal
 
 EVERY = 0.05
 """The thread looks at least this often whether it shall end [s]."""
-ESCAPE = b"\x1b"
+LONE_ESCAPE = re.compile(rb"\x1b(?![\[O])")
 
 
 def in_foreground(fd: int = STDIN) -> bool:
@@ -63,8 +64,8 @@ class StopKeys:
                 self._hear(self._terminal.read())
 
     def _hear(self, typed: bytes) -> None:
-        """Note: only an escape at the very end is the key; with something after it, it begins an arrow or the like."""
-        if b" " in typed or typed.endswith(ESCAPE):
+        """Note: an escape before a bracket or an O begins an arrow or the like; any other is the key."""
+        if b" " in typed or LONE_ESCAPE.search(typed):
             self._pressed("Space" if b" " in typed else "Escape")
         for character in typed.decode(errors="ignore").lower():
             self._typed.put(character)

@@ -84,6 +84,8 @@ class KeyDecoder:
             elif _unfinished(text[at:]):
                 break
             else:
+                # Note: an escape that begins nothing is the key itself, with another one typed right after it
+                keys += [Key("escape")] * (text[at] == ESCAPE)
                 at += 1
         self._rest = text[at:]
         return keys

@@ -74,7 +74,7 @@ class Bench:
 
     def arm(self, *, person: bool = True) -> str:
         self.session, self.seq = self.session + 1, 0
-        self.do(Arm(self.session, person))
+        self.do(Arm(self.session, person, self.state.presses))
         return self.acks[-1].refusal
 
     def command(self, aim: tuple[float, ...] = STAND, **change: object) -> str:
@@ -466,8 +466,49 @@ def test_a_person_s_stop_during_homing_idles_the_robot_which_must_home_again() -
     assert bench.arm() == ""
 
 
-def test_a_person_s_stop_before_any_telemetry_idles_whatever_is_there() -> None:
-    assert Bench().do(Stop("STOP", "person")) == [IDLE] * FLUSH
+def test_a_person_s_stop_before_any_telemetry_idles_whatever_is_there_and_what_then_homes() -> None:
+    bench = Bench()
+    assert bench.do(Stop("STOP", "person")) == [IDLE] * FLUSH
+    bench.writes.clear()
+    bench.frame(STAND, ts=100.0)
+    assert bench.writes == [IDLE] * FLUSH
+    for tick in range(1200):
+        bench.now += 0.02
+        bench.frame(REST, ts=120.0 + 20 * tick)
+    assert "power-cycled" in bench.arm()
+
+
+def test_a_person_s_stop_before_any_telemetry_means_nothing_to_a_robot_that_homed_long_ago() -> None:
+    bench = Bench()
+    bench.do(Stop("STOP", "person"))
+    bench.writes.clear()
+    bench.live(1.3)
+    assert bench.writes == []
+    assert bench.arm(person=False) == "latched: STOP"
+    assert bench.arm() == ""
+
+
+def test_a_person_s_stop_reaches_a_robot_that_rebooted_and_homes() -> None:
+    bench = driving()
+    bench.do(Fault("rebooted", homed=False))
+    bench.now += 1
+    bench.frame(STAND, ts=500.0)
+    bench.writes.clear()
+    assert bench.do(Stop("STOP", "person")) == [IDLE] * FLUSH
+    assert bench.state.cause == "rebooted"
+    assert "power-cycled" in waiting(bench.state, CONFIG, bench.now)
+
+
+def test_a_consent_does_not_end_a_stop_that_was_pressed_after_it() -> None:
+    bench = driving()
+    bench.do(Stop("STOP", "person"))
+    consent = bench.state.presses
+    bench.live(PERSON_HOLD + 1.1)
+    bench.do(Stop("STOP again", "person"))
+    bench.do(Arm(99, True, consent))
+    assert bench.acks[-1].refusal == "latched: STOP"
+    bench.do(Arm(100, True, consent + 1))
+    assert bench.acks[-1].refusal == ""
 
 
 def test_a_planned_stop_is_not_latched() -> None:
@@ -542,7 +583,7 @@ def test_leaving_holds_damps_lets_the_legs_sink_and_cuts_the_current() -> None:
     assert kinds[0] == "target"
     assert kinds[-3:] == ["idle"] * 3
     assert kinds.index("damp") < kinds.index("idle")
-    assert bench.now - begun == pytest.approx(0.35 + SINK, abs=0.05)
+    assert bench.now - begun == pytest.approx(PERSON_HOLD + SINK, abs=0.05)
     assert bench.arm() == "the gate is ending"
 
 
@@ -685,8 +726,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert all(
                 low <= angle <= high for angle, low, high in zip(target, CONFIG.lower, CONFIG.upper, strict=True)
             )
-        if new and not (isinstance(event, Stop) and event.kind == "person" and before.phase == "disarmed"):
+        if new and not (before.cut or (isinstance(event, Stop) and event.kind == "person")):
             assert before.ready or state.ready
+        if not (before.ready or state.ready):
+            assert all(write == IDLE for write in new)
         if isinstance(event, Command) and state.phase == "armed":
             for first, second in pairwise([before.target, *targets]):
                 assert all(abs(b - a) <= most + ROUNDING for a, b, most in zip(first, second, CONFIG.step, strict=True))
@@ -701,6 +744,7 @@ class AnyOrder(RuleBasedStateMachine):
         if before.latched and not state.latched:
             assert isinstance(event, Arm)
             assert event.person
+            assert event.presses >= before.presses
         if not before.ended and state.ended:
             assert IDLE in new or before.phase == "disarmed"
 
@@ -727,11 +771,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.bench.now += 0.02
             self.do(Telemetry(self.bench.now, ts, pos, STILL))
 
-    @rule(fresh=st.integers(-1, 2), person=st.booleans())
-    def arm(self, fresh: int, person: bool) -> None:
+    @rule(fresh=st.integers(-1, 2), person=st.booleans(), missed=st.integers(0, 1))
+    def arm(self, fresh: int, person: bool, missed: int) -> None:
         self.bench.session = max(0, self.bench.state.session + fresh)
         self.bench.seq = 0
-        self.do(Arm(self.bench.session, person))
+        self.do(Arm(self.bench.session, person, self.bench.state.presses - missed))
 
     @rule(aim=any_target, age=st.sampled_from([0.0, 0.05, 0.2, -0.1]), ahead=st.integers(-1, 3))
     def command(self, aim: tuple[float, ...], age: float, ahead: int) -> None:

@@ -184,6 +184,21 @@ def test_a_stop_from_another_thread_reaches_a_robot_that_is_held_between_episode
     robot.stop("nobody is there any more")
 
 
+def test_a_stop_between_a_consent_and_the_stand_up_keeps_the_current_off(firmware: Firmware) -> None:
+    with Pupper(SPEC, str(firmware.path)) as robot:
+        robot.stop("STOP")
+        wait_for(lambda: robot.gate.latched)
+        with pytest.raises(GateLatched, match="STOP"):
+            robot.reset()
+        robot.rearm()
+        robot.stop("STOP again")
+        with pytest.raises((GateLatched, RearmRefused), match="STOP"):
+            robot.reset()
+        assert not firmware.sent("kp")
+        robot.rearm()
+        robot.reset()
+
+
 # --- planned ends -------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +326,33 @@ def test_a_gate_that_hangs_is_an_error_within_three_tenths_of_a_second_and_is_re
                 noticed = time.monotonic() - began
     assert noticed < 0.3 + SPEC.period
     wait_for(lambda: firmware.gains[0] == 0)
+    wait_for(lambda: firmware.mode == "idle")
+
+
+def test_an_interruption_while_a_hung_gate_is_waited_for_still_switches_the_current_off(firmware: Firmware) -> None:
+    robot = Pupper(SPEC, str(firmware.path)).__enter__()
+    robot.reset()
+    gate = gate_of(robot)
+    os.kill(gate.process.pid, signal.SIGSTOP)
+    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        gate.close()
+    timer.join()
+    wait_for(lambda: firmware.gains[0] == 0)
+    wait_for(lambda: firmware.mode == "idle")
+
+
+def test_an_interruption_while_a_gate_ends_leaves_it_to_end_by_itself(firmware: Firmware) -> None:
+    robot = Pupper(SPEC, str(firmware.path)).__enter__()
+    robot.reset()
+    gate = gate_of(robot)
+    timer = threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        gate.close()
+    timer.join()
+    assert gate.process.wait(5) == 0
     wait_for(lambda: firmware.mode == "idle")
 
 

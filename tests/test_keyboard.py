@@ -84,7 +84,7 @@ def test_characters_are_keys_whatever_their_case() -> None:
 
 def test_arrows_and_unknown_sequences_are_told_apart() -> None:
     data = b"\x1b[A\x1bOB\x1b[5~\x1bOP\x1b[1;5Cw\x1b[200~\x1bw"
-    assert [key.name for key in KeyDecoder().feed(data)] == ["up", "down", "right", "w", "w"]
+    assert [key.name for key in KeyDecoder().feed(data)] == ["up", "down", "right", "w", "escape", "w"]
 
 
 def test_the_protocol_reports_press_repeat_release_and_control() -> None:
