@@ -61,6 +61,13 @@ def observed(spec: Spec) -> Observation:
     return replace(obs, joint_pos=obs.joint_pos + noise[0], joint_vel=noise[1], images={CAMERA: frame()})
 
 
+def fresh(obs: Observation) -> Observation:
+    """The same, seen and pictured just now."""
+    now = time.monotonic()
+    images = {name: Image(now, jpeg=image.jpeg) for name, image in obs.images.items()}
+    return replace(obs, time=now, images=images)
+
+
 def frame() -> Image:
     """A 640 x 480 scene: soft shapes, and as much grain as makes a JPEG of about 50 kB."""
     rng = np.random.default_rng(0)
@@ -147,7 +154,7 @@ def _alternate(
                 remote.stats.round_trip.clear()
                 remote.stats.model.clear()
         for remote in remotes.values():
-            remote.act(replace(obs, time=time.monotonic()))
+            remote.act(fresh(obs))
         bare.append([echo() for echo in echoes])
         count += 1
     return np.array(bare)
