@@ -328,3 +328,26 @@ def test_ctrl_c_lies_down_and_a_stop_is_heard_meanwhile_too(firmware: Firmware) 
         assert current_off(firmware)[-1] > current_on(firmware)[-1]
         lies = np.abs(np.array(firmware.target) - REST).max() < 0.05
         assert lies != stop
+
+
+def test_a_session_survives_a_latch_while_it_stands_up_and_a_re_arming_without_a_cable(
+    firmware: Firmware, tmp_path: Path
+) -> None:
+    args = ["--robot", "pupper", "--port", str(firmware.path), "--operator", "keyboard"]
+    with faltering(firmware), Person("collect", str(tmp_path / "data"), *args) as person:
+        wait_for(lambda: current_on(firmware) and firmware.gains[0] == 0, PATIENCE)
+        time.sleep(1.0)
+        assert len(current_on(firmware)) == 1, "nobody has re-armed it"
+        firmware.unplug()
+        time.sleep(0.5)
+        person.types("r")
+        time.sleep(5.0)
+        assert os.waitpid(person.pid, os.WNOHANG)[0] == 0, "the session goes on"
+        firmware.replug()
+        firmware.silent = False
+        time.sleep(1.5)
+        assert len(current_on(firmware)) == 1
+        person.types("r")
+        wait_for(lambda: len(current_on(firmware)) == 2, PATIENCE)
+        person.types("\x04")
+        assert person.leaves() == 0
