@@ -32,6 +32,7 @@ class Beside:
 
     def __init__(self) -> None:
         self._writer = ThreadPoolExecutor(1)
+        self._closed = False
         self.lost: list[str] = []
         """What could not be written, and why, in one line each."""
 
@@ -40,15 +41,21 @@ class Beside:
 
     def __exit__(self, *exc: object) -> None:
         self._writer.shutdown()
+        self._closed = True
 
     def write(self, lost: str, write: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
-        """Call `write`, soon; `lost` is what to tell people when it fails."""
+        """Call `write`, soon; `lost` is what to tell people when it fails. After the end of the loop it is waited for:
+        what the disk did to the last episode may be heard only then.
+        """
 
         def check(done: Future[None]) -> None:
             if error := done.exception():
                 self.lost.append(f"{error}; {lost}")
 
-        self._writer.submit(write, *args, **options).add_done_callback(check)
+        writer = ThreadPoolExecutor(1) if self._closed else self._writer
+        writer.submit(write, *args, **options).add_done_callback(check)
+        if self._closed:
+            writer.shutdown()
 
 
 class Relabel(Beside):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.action_box import action_for, expressible
 from policies.features import FeatureConfig, Float32, of_episode
@@ -34,7 +35,8 @@ class RecordedActions(NamedTuple):
 def recorded(
     episodes: Sequence[Episode], spec: Spec, features: FeatureConfig, box: Array, newest: float
 ) -> RecordedActions:
-    """All ticks at which somebody proposed a target that the action box can express.
+    """All ticks at which somebody proposed a target that the action box can express, after one whose target is known:
+    the filter goes on from that.
 
     `box` (n,) is the half-range of the targets [rad], `newest` the weight of the newest target in their filter. Raises
     PolicyError when the recordings reach out of the box.
@@ -43,7 +45,7 @@ def recorded(
     for episode in episodes:
         said, target = proposals(episode, "both")
         rows = of_episode(features, spec.stand, episode)
-        use = said & np.isfinite(rows).all(axis=-1) & unbroken(episode.number, features.frames)
+        use = said & np.isfinite(rows).all(axis=-1) & unbroken(episode.number, features.frames) & _followed(episode)
         last = np.concatenate([spec.stand[None], episode.sent.joint_pos[:-1]])
         seen.append(rows[use])
         wanted.append(target[use] - spec.stand)
@@ -57,6 +59,11 @@ def recorded(
     if not use.any():
         raise PolicyError("the action box can express no tick of the demonstrations; widen `walk.box`, or the filter")
     return RecordedActions(np.concatenate(seen)[use].astype(np.float32), action[use], int((~use).sum()))
+
+
+def _followed(episode: Episode) -> NDArray[np.bool_]:
+    """Ticks (T,) that follow the one before without a lost tick between them."""
+    return np.concatenate([[False], np.diff(episode.number.astype(np.int64)) == 1])[: len(episode)]
 
 
 def _check(offset: Array, spec: Spec, box: Array) -> None:

@@ -35,14 +35,23 @@ def next_index(folder: Path) -> int:
 
 def keep_index(folder: Path, index: int) -> None:
     """Keep a number from being used again, even when all visible files are removed. Raises OSError."""
-    used = index + 1
-    if _kept_index(folder) < used:
-        descriptor = os.open(folder / NEXT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.pwrite(descriptor, f"{used:020d}".encode(), 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if _kept_index(folder) <= index:
+        _keep(folder, index + 1)
+
+
+def release_index(folder: Path, index: int) -> None:
+    """Let a number be used that was kept last of all, and that nobody was shown. Raises OSError."""
+    if _kept_index(folder) == index + 1:
+        _keep(folder, index)
+
+
+def _keep(folder: Path, following: int) -> None:
+    descriptor = os.open(folder / NEXT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.pwrite(descriptor, f"{following:020d}".encode(), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _kept_index(folder: Path) -> int:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from robot.episode_folder import check_same_body, lock_folder, next_index
+from robot.episode_folder import check_same_body, lock_folder
 from robot.episode_info import Outcome, Reason, reason_of
 from robot.episode_layout import Layout
+from robot.episode_numbers import Numbers
 from robot.errors import EpisodeError
 from robot.recorder_link import Link
 from robot.recorder_wire import Begin, Done, Failed, Finish, Note, Setup, dated
@@ -130,6 +131,7 @@ class Recorder:
             self._report(f"the recorder is not waited for: {self._link.left} to go")
         left, process, trouble = self._link.left, self._link.process, self._link.error
         pending, stopped, alive = self._link.pending, self._link.stopped, self._link.close()
+        self._numbers.close()
         os.close(self._lock)
         if pending and exc[0] is None:
             what = f"the recorder (process {process}) finishes {left} by itself"
@@ -142,16 +144,15 @@ class Recorder:
     def begin(self, info: Mapping[str, str] | None = None) -> int:
         """Start an episode; return its number. Raises EpisodeError when one is running or the disk is nearly full."""
         if self._recording:
-            raise EpisodeError(f"episode {self._next - 1} is still running; end it before another begins")
+            raise EpisodeError(f"episode {self._numbers.next - 1} is still running; end it before another begins")
         _check_text(info or {})
         free = self._free()
         if free < self._room:
             raise EpisodeError(
                 f"{free >> 20} MB are free in {self.folder}, an episode may need {self._room >> 20} MB; make room first"
             )
-        self._begin = Begin(self._next, dict(info or {}), uuid.uuid4().hex)
-        self.ids[f"episode_{self._next:06d}.mcap"] = self._begin.id
-        self._next += 1
+        self._begin = Begin(self._numbers.take(), dict(info or {}), uuid.uuid4().hex)
+        self.ids[f"episode_{self._begin.index:06d}.mcap"] = self._begin.id
         self._recording, self._ticks, self._dropped, self._error, self._taken = True, 0, 0, "", {}
         return self._begin.index
 
@@ -233,7 +234,8 @@ class Recorder:
         with ExitStack() as undo:
             undo.callback(os.close, self._lock)
             check_same_body(self.folder, self._spec)
-            self._next = next_index(self.folder)
+            self._numbers = Numbers(self.folder)
+            undo.callback(self._numbers.close)
             self._link = Link(self._setup, self._lock)
             undo.pop_all()
 

@@ -256,16 +256,20 @@ class Session:
     def _take_back(self, judged: "_Judged", why: str) -> None:
         judged.cut, judged.why = True, ("fault", why)
         self._warnings = (why, *self._warnings)
-        if judged.labels[-1] != "discarded":
-            self._counts[judged.labels[-1]] -= 1
-            self._counts["unlabelled"] += 1
-            judged.labels = ["unlabelled"]
+        if judged.labels[-1] == "discarded":
+            judged.labels = ["unlabelled", "discarded"]
+            return
+        self._counts[judged.labels[-1]] -= 1
+        self._counts["unlabelled"] += 1
+        judged.labels = ["unlabelled"]
+        if judged.changed:
+            self._relabel(judged.index, "unlabelled")
 
     def _judge(self, labels: list[Outcome]) -> None:
         """Change what the last episode was."""
         self._counts[self._judged.labels[-1]] -= 1
         self._counts[labels[-1]] += 1
-        self._judged.labels = labels
+        self._judged.labels, self._judged.changed = labels, True
         self._relabel(self._judged.index, labels[-1])
 
 
@@ -281,3 +285,5 @@ class _Judged:
     """When its label becomes final [s]."""
     cut: bool = False
     """Whether the disk ended it early."""
+    changed: bool = False
+    """Whether anything was said after its end, which stands beside its file and counts more than that."""

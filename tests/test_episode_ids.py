@@ -1,6 +1,8 @@
 """What is said of an episode belongs to the episode itself: not to its number, nor to its file name."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -9,7 +11,7 @@ from recordings import fill, record, start, ticks
 from test_recorder import feed, recorder
 
 from robot.episode import Episode, read_episode
-from robot.episode_folder import keep_index, next_index
+from robot.episode_folder import keep_index, next_index, release_index
 from robot.episode_info import End, identity
 from robot.episode_labels import LABELS, add_label
 from robot.episode_notes import Note, add_note, notes_of, read_notes
@@ -73,6 +75,40 @@ def test_the_kept_number_never_goes_back_and_is_not_believed_when_it_is_garbage(
     assert next_index(tmp_path) == 8
     (tmp_path / ".next").write_text("garbage")
     assert next_index(tmp_path) == 0
+
+
+SHOWING = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_recorder import recorder
+with recorder(Path(sys.argv[1])) as one:
+    os.kill(one.process, signal.SIGKILL)
+    print(one.begin(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_number_that_was_shown_is_used_although_every_process_is_killed_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SHOWING, str(tmp_path), str(Path(__file__).parent)]
+    shown = [subprocess.run(command, capture_output=True, check=False, timeout=60).stdout for _ in range(2)]
+    assert len(set(shown)) == 2 and not list(tmp_path.glob("episode_*"))
+
+
+def test_a_session_gives_back_the_number_that_it_did_not_use(tmp_path: Path) -> None:
+    with recorder(tmp_path) as one:
+        assert next_index(tmp_path) == 1
+        one.begin()
+    assert next_index(tmp_path) == 1
+    with recorder(tmp_path):
+        pass
+    assert next_index(tmp_path) == 1
+
+
+def test_a_number_is_not_given_back_that_is_below_one_in_use(tmp_path: Path) -> None:
+    keep_index(tmp_path, 7)
+    release_index(tmp_path, 3)
+    assert next_index(tmp_path) == 8
 
 
 def test_a_renamed_and_a_copied_episode_keep_what_was_said_of_them(tmp_path: Path) -> None:

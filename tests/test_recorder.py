@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from recordings import blind_spec, record, small_spec, ticks
+from recordings import blind_spec, fill, record, small_spec, start, ticks
 from test_episode_reading import same_ticks
 
 from robot import recorder as recorder_module
@@ -20,6 +20,7 @@ from robot import recorder_link
 from robot.episode import load_dataset, read_episode
 from robot.episode_info import OUTCOMES, End
 from robot.episode_verify import verify
+from robot.episode_write import EpisodeWriter
 from robot.errors import EpisodeError, RobotError
 from robot.fake import FakeRobot
 from robot.loop import run
@@ -184,7 +185,7 @@ def test_when_the_control_process_is_killed_the_recorder_completes_the_episode_a
     assert episode.end is not None
     assert (episode.end.reason, episode.end.detail) == ("interrupted", "control lost")
     with recorder(tmp_path) as one:
-        assert one.begin() == 1
+        assert one.begin() == 2  # 1 was kept for an episode that might have been shown already
 
 
 def test_a_recorder_that_stands_still_costs_ticks_that_are_counted_and_never_time(
@@ -220,6 +221,16 @@ def test_an_exception_ends_the_episode_as_a_fault(tmp_path: Path) -> None:
     end = read_episode(tmp_path / "episode_000000.mcap").end
     assert end is not None
     assert end == End("unlabelled", "fault", 3, detail="by nothing")
+
+
+def test_a_session_hears_that_what_a_crash_interrupted_was_completed(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / "episode_000000.mcap", start())
+    fill(writer, ticks(4))
+    writer.flush()
+    writer.close()
+    with recorder(tmp_path) as one:
+        until(lambda: bool(one.status and one.notes))
+    assert one.notes == ["episode_000000.mcap was interrupted by a crash; its 4 ticks are kept"]
 
 
 def test_an_episode_without_ticks_leaves_no_file(tmp_path: Path) -> None:

@@ -8,19 +8,25 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
-from recordings import small_spec, ticks
+import zmq
+from recordings import fill, small_spec, start, ticks
 from test_episode_reading import same_ticks
 from test_recorder import feed, kill, until
 
-from robot import episode_folder, recorder_link
+from robot import episode_folder, recorder_link, recorder_process
 from robot import recorder as recorder_module
+from robot.child import socket_folder
 from robot.episode import read_episode
 from robot.episode_folder import locked
+from robot.episode_write import EpisodeWriter
 from robot.errors import EpisodeError
 from robot.recorder import Recorder
+from robot.recorder_wire import Note, Quit, Setup, decode_reply, encode
 
 SPEC = small_spec()
 
@@ -263,3 +269,21 @@ def test_an_episode_of_which_no_tick_could_be_recorded_is_called_missing(tmp_pat
         one.end("success", "success")
     assert one.missing == {0: "episode 0 has no file: none of its ticks could be recorded"}
     assert not list(tmp_path.glob("episode_*"))
+
+
+def test_a_recorder_waits_for_a_session_that_is_not_there_yet_before_it_speaks(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path / "episode_000000.mcap", start())
+    fill(writer, ticks(4))
+    writer.flush()
+    writer.close()
+    setup = msgspec.json.encode(Setup(str(tmp_path), SPEC, "", {}, 0, tidy=True)).decode()
+    with socket_folder("leash-test-") as folder, ThreadPoolExecutor(1) as threads, zmq.Context() as context:
+        serving = threads.submit(recorder_process.main, f"{folder}/1", os.getppid(), setup)
+        until((tmp_path / "episode_000000.mcap").exists)
+        time.sleep(3 * recorder_process.POLL)
+        with context.socket(zmq.DEALER) as socket:
+            socket.connect(f"ipc://{folder}/1")
+            assert socket.poll(20_000)
+            assert isinstance(decode_reply(socket.recv()), Note)
+            socket.send(encode(Quit()))
+            serving.result(20)

@@ -248,6 +248,30 @@ def test_a_label_is_taken_back_when_the_disk_fails_at_the_very_end(event: Event,
     assert {key: count for key, count in status.counts.items() if count} == {outcome: 1}
 
 
+def test_a_second_thought_is_taken_back_on_the_disk_too_when_the_disk_fails_at_the_very_end() -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.wait(1.0)
+    desk.press(Event.STOP)
+    desk.press(Event.SUCCESS)
+    assert desk.folder.outcomes == ["success"]
+    desk.folder.cut_short[0] = CUT
+    assert desk.session.status.outcome == "unlabelled"
+    assert desk.folder.outcomes == ["unlabelled"]
+
+
+def test_undoing_a_discard_brings_back_no_success_that_the_disk_has_taken() -> None:
+    desk = Desk()
+    desk.press(Event.START)
+    desk.wait(1.0)
+    desk.press(Event.SUCCESS)
+    desk.press(Event.DISCARD)
+    desk.folder.cut_short[0] = CUT
+    assert desk.press().outcome == "discarded"
+    assert desk.press(Event.UNDO).outcome == "unlabelled"
+    assert desk.folder.outcomes == ["unlabelled"]
+
+
 def test_leaving_the_session_closes_the_running_episode() -> None:
     desk = Desk()
     with pytest.raises(KeyboardInterrupt), desk.session:

@@ -33,6 +33,15 @@ def test_a_second_thought_is_kept_beside_the_episode(tmp_path: Path) -> None:
     assert read_episode(path).outcome == "failure"
 
 
+def test_a_second_thought_is_kept_that_comes_after_the_end_of_the_loop(tmp_path: Path) -> None:
+    path = record(tmp_path, 3)
+    with Relabel(tmp_path, {}) as relabel:
+        pass
+    relabel(0, "failure")
+    assert relabel.lost == []
+    assert read_episode(path).outcome == "failure"
+
+
 def test_a_second_thought_that_is_lost_is_told_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

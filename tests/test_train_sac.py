@@ -1,14 +1,17 @@
 """`leash train sac`: reproducible, resumable, and clear about what is wrong."""
 
+import dataclasses
 import multiprocessing
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from disks import files_at_most
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 import launch
 from launch.cli import main as leash
@@ -27,7 +30,7 @@ from policies.sac_checkpoint import check_same, generator_state, load_checkpoint
 from policies.sac_config import Precision, SacConfig
 from policies.sac_precision import settled
 from policies.sac_recorded import recorded
-from robot.episode import Episode, list_episodes, load_dataset
+from robot.episode import Actions, Episode, list_episodes, load_dataset
 from robot.errors import PolicyError, SpecError, UsageError
 from robot.spec import Spec, load_spec
 from sim.commands import Commands
@@ -302,11 +305,29 @@ def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, l
     box, newest = np.full(12, 0.9), blend(4.0, spec.period)
     features = replace(PLAN.features, frames=1)
     _, action, _ = recorded(episodes, spec, features, box, newest)
-    offset = np.zeros(12)
-    for row, made in enumerate(action):
+    offset = episodes[0].sent.joint_pos[0] - spec.stand
+    for row, made in enumerate(action, 1):
         offset = offset + newest * (made * box - offset)
         wanted = episodes[0].human.joint_pos[row] - spec.stand
         np.testing.assert_allclose(offset, wanted, atol=1e-5)
+
+
+def test_a_recorded_action_is_not_computed_from_a_target_that_is_older_than_a_tick(
+    demonstration: tuple[Spec, list[Episode]],
+) -> None:
+    spec, (whole, *_) = demonstration
+    kept = np.delete(np.arange(len(whole)), [10, 11])
+    fields = ("number", "time", "late", "age", "joint_pos", "joint_vel", "joint_effort", "gravity", "gyro", "command")
+    rows: dict[str, Any] = {name: getattr(whole, name)[kept] for name in fields}
+    said: dict[str, Any] = {name: _rows(getattr(whole, name), kept) for name in ("wanted", "sent", "human", "policy")}
+    gappy = dataclasses.replace(whole, **rows, **said)
+    features, box = replace(PLAN.features, frames=1), np.full(12, 0.9)
+    made, all_of_it = (recorded([one], spec, features, box, blend(4.0, spec.period)).actions for one in (gappy, whole))
+    np.testing.assert_array_equal(made, np.delete(all_of_it, [9, 10, 11], axis=0))
+
+
+def _rows(actions: Actions, kept: NDArray[np.int64]) -> Actions:
+    return Actions(*(getattr(actions, field.name)[kept] for field in dataclasses.fields(actions)))
 
 
 def test_recorded_targets_that_the_box_cannot_express_are_left_out_and_counted(
