@@ -87,7 +87,12 @@ class TrackBook:
     @property
     def kept(self) -> int:
         """How many recordings are kept."""
-        return len(kept(self._entries))
+        return len(self._kept)
+
+    @property
+    def _kept(self) -> set[int]:
+        """Their numbers; a recording that turns out to have no file is none."""
+        return kept(self._entries) - self.missing.keys()
 
     @property
     def wanted(self) -> int:
@@ -103,7 +108,7 @@ class TrackBook:
     def seed(self) -> int:
         """The track whose turn it is; when all are driven, the last one's."""
         if not self.recording and not self.full:
-            driven = {self._entries[index][0] for index in kept(self._entries)}
+            driven = {self._entries[index][0] for index in self._kept}
             self._seed = next((seed for seed in self._seeds if seed not in driven), self._seed)
         return self._seed
 

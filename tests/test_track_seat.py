@@ -11,11 +11,12 @@ import pytest
 from launch.dagger_teacher import Lesson
 from launch.logs import Logs
 from launch.track import Arena
-from launch.track_book import full, recorded
+from launch.track_book import TrackBook, full, recorded
 from launch.track_seat import Seat, seated
 from policies.dagger import Role, roles, supervision
 from robot.episode import load_dataset
 from robot.episode_takeovers import read_takeovers
+from robot.recorder import Recorder
 from robot.spec import load_spec
 from robot.types import Action, Observation, Tick
 from sim.track import draw_track, whereabouts
@@ -205,3 +206,11 @@ def test_a_stopped_robot_waits_for_the_person_and_begins_the_track_again(
         assert abs(x) < 0.03 and source == "hold" and not recording
     assert recorded(tmp_path) == {0: (7, "discarded")}
     assert read_takeovers(tmp_path)[0].ended in {"stopped", "operator_lost", "episode"}
+
+
+def test_a_track_whose_recording_has_no_file_after_all_is_to_be_driven_again(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, SPEC)
+    book = TrackBook(recorder, lambda index, outcome: None, [4, 5], {0: (4, "success"), 1: (5, "success")})
+    assert book.full
+    recorder.missing[0] = "episode 0 has no file: none of its ticks could be recorded"
+    assert (book.kept, book.full, book.seed) == (1, False, 4)
