@@ -17,7 +17,8 @@ from robot.episode import Episode
 def identity(episode: Episode) -> str:
     """The episode's own id: the same in every folder and under every name.
 
-    Note: files from before there were ids are known by their contents, since their clocks may have begun alike.
+    Note: files from before there were ids are known by their contents, since their clocks may have begun alike; so
+    such a file may change sides, and only such a one, when it is damaged and recovered.
     """
     return episode.start.id or episode.digest
 
@@ -32,7 +33,8 @@ def threshold(identities: Collection[str], part: float) -> float:
     """Episodes whose `place` is below this are held out: about this part of them, at least one, and never all.
 
     Of a single episode nothing is below. The threshold only exceeds `part` while no episode lies below that, so an
-    episode which was learned from is not held out when others join.
+    episode which was learned from is not held out when others join. The exception is one that had to be learned from
+    since all lay below `part`; whoever goes on learning keeps the threshold, and so its side.
     """
     places = sorted({place(each) for each in identities})
     if len(places) < 2:
