@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 import pytest
 from browsing import Visitor, printed
-from firmware import REST, Firmware, wait_for
+from firmware import BRISK_GATE, REST, Firmware, hasten, wait_for
 
 from launch import calibrate_imu, calibrate_joints, collect, data, deploy, doctor, doctor_telemetry, intervene
 from launch.camera_stands import robot_stances
@@ -27,7 +27,6 @@ from launch.priority import first_in_line
 from launch.robots import RobotOptions, open_robot
 from launch.standing import stand
 from policies.gait import Stand
-from robot import gate_link, posture
 from robot.errors import LeashError
 from robot.fake import FakeRobot
 from robot.loop import run
@@ -42,12 +41,6 @@ PATIENCE = 40.0
 SOON = 0.15
 """Within so long a person's stop reaches the motors [s]."""
 LEVEL = (0.001, 0.001, 0.0, 0.001, 0.001, 0.001)
-BRISK_GATE = """
-import sys
-from robot import gate, gate_core
-gate_core.STILL = gate_core.HEALTHY = gate_core.SINK = 0.1
-sys.exit(gate.main(int(sys.argv[1])))
-"""
 BRISK_LEASH = f"""
 import sys
 from launch import cli, doctor_telemetry
@@ -69,11 +62,8 @@ def undisturbed() -> Iterator[None]:
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move, get ready and sink in a tenth of the time; nothing here has mass."""
-    for name in ("RAMP", "STOP", "CALM", "LOWER"):
-        monkeypatch.setattr(posture, name, 0.4)
-    monkeypatch.setattr(posture, "SETTLE", 0.1)
+    hasten(monkeypatch)
     monkeypatch.setattr(doctor_telemetry, "LISTEN", 0.1)
-    monkeypatch.setattr(gate_link, "COMMAND", (sys.executable, "-c", BRISK_GATE))
 
 
 @pytest.fixture

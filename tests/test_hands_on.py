@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from firmware import Firmware, wait_for
+from firmware import Firmware, hasten, wait_for
 from msgspec.structs import replace
 from serial.tools import list_ports
 
 from launch.priority import first_in_line
-from robot import gate_link, posture
+from robot import gate_link
 from robot.calibration import Calibration
 from robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from robot.fake import NoLog
@@ -31,22 +30,13 @@ from robot.types import Action, Array, Observation, unattended
 SPEC = load_spec()
 SOON = 0.15
 """Within so long a person's stop reaches the motors [s]."""
-BRISK_GATE = """
-import sys
-from robot import gate, gate_core
-gate_core.STILL = gate_core.HEALTHY = gate_core.SINK = 0.1
-sys.exit(gate.main(int(sys.argv[1])))
-"""
 LEVEL = (0.001, 0.001, 0.0, 0.001, 0.001, 0.001)
 
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move, get ready and sink in a tenth of the time; nothing here has mass."""
-    for name in ("RAMP", "STOP", "CALM", "LOWER"):
-        monkeypatch.setattr(posture, name, 0.4)
-    monkeypatch.setattr(posture, "SETTLE", 0.1)
-    monkeypatch.setattr(gate_link, "COMMAND", (sys.executable, "-c", BRISK_GATE))
+    hasten(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

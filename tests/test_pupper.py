@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from firmware import REST, Firmware, wait_for
+from firmware import BRISK_GATE, REST, Firmware, hasten, wait_for
 from msgspec.structs import replace
 
 from launch.priority import first_in_line
@@ -50,20 +50,10 @@ def firmware(tmp_path: Path) -> Iterator[Firmware]:
         yield teensy
 
 
-BRISK_GATE = """
-import sys
-from robot import gate, gate_core
-gate_core.STILL = gate_core.HEALTHY = gate_core.SINK = 0.1
-sys.exit(gate.main(int(sys.argv[1])))
-"""
-
-
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand up, get ready and sink in a tenth of the time; nothing here has mass."""
-    for name in ("RAMP", "SETTLE", "STOP", "CALM", "LOWER"):
-        monkeypatch.setattr(posture, name, 0.1 if name == "SETTLE" else 0.3)
-    monkeypatch.setattr(gate_link, "COMMAND", (sys.executable, "-c", BRISK_GATE))
+    hasten(monkeypatch, 0.3)
 
 
 @contextlib.contextmanager
