@@ -73,11 +73,15 @@ def run(words: list[str]) -> int:
         raise UsageError(f"no command is called {name!r}; {hint(name, COMMANDS)}")
     import importlib
 
-    from launch import extras
+    from launch import extras, startup
 
     module, rest = chosen(name, args)
     with extras.help_without() if wants_help(rest) else extras.named(extras.told(name, args)):
-        code: int = importlib.import_module(f"launch.{module}").main(rest)
+        command = importlib.import_module(f"launch.{module}")
+        if startup.received:
+            # Note: what is imported may swallow the interruption
+            raise KeyboardInterrupt
+        code: int = command.main(rest)
     return code
 
 

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import msgspec
@@ -51,6 +52,8 @@ class Gate:
         self.engine = Engine(config)
         self.leaving = ""
         """Set from outside to end the gate: why."""
+        self.alone: Callable[[], None] = lambda: None
+        """Called once it goes on without a driver and without a port."""
         self._driver = driver
         self._driver.setblocking(False)
         self._parent = os.getppid()
@@ -108,6 +111,8 @@ class Gate:
                 self.leaving = "the driver is gone"
             else:
                 self._step(_decode(packet))
+        if self._line is None and self._linger_until == math.inf:
+            self.alone()
         linger = LINGER if self._line or self._reopen_at < math.inf else 0.0
         self._linger_until = min(self._linger_until, time.monotonic() + linger)
         self._step(Leave(self.leaving))
@@ -179,6 +184,14 @@ class Gate:
         self._line.close()
 
 
+def _fall_silent() -> None:
+    """Give up the streams inherited from the driver, or whoever reads them would wait for a gate that lingers."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+
+
 def _decode(packet: bytes) -> Event:
     try:
         event: Arm | Command | Stop = _from_driver.decode(packet)
@@ -224,6 +237,7 @@ def main(fd: int) -> int:
             driver.send(_encoder.encode(Unopened(error.errno or errno.EIO, error.strerror or str(error))))
             return 1
         gate = Gate(config, line, driver)
+        gate.alone = _fall_silent
 
         def leave(number: int, _: FrameType | None) -> None:
             gate.leaving = f"the gate was ended by signal {number}"

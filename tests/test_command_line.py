@@ -113,9 +113,12 @@ def test_the_users_drawing_backend_does_not_reach_us(module: str) -> None:
 def test_a_signal_at_any_moment_ends_a_command_quietly(number: signal.Signals, after: float) -> None:
     words = [LEASH, "serve", "trot", "--endpoint", "tcp://127.0.0.1:*"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(after)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        try:
+            time.sleep(after)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert "Traceback" not in said
     assert process.returncode in {128 + number, -number}  # the latter before the interpreter has begun
 

@@ -364,7 +364,7 @@ def test_a_control_process_that_slept_does_not_take_its_gate_for_hung(firmware: 
 def test_a_refused_rearm_names_the_port_under_which_the_robot_returned(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("robot.pupper.ARMING", 0.3)
+    monkeypatch.setattr("robot.pupper.ARMING", 1.0)
     back = SimpleNamespace(device="/dev/ttyACM1", serial_number="77")
     monkeypatch.setattr(list_ports, "comports", lambda: [back])
     with Pupper(SPEC, str(firmware.path), calibration=replace(Calibration.identity(SPEC), serial="77")) as robot:
@@ -381,7 +381,7 @@ def test_a_refused_rearm_names_the_port_under_which_the_robot_returned(
 def test_a_refused_rearm_leaves_the_robot_stopped_and_the_next_one_counts(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("robot.pupper.ARMING", 0.3)
+    monkeypatch.setattr("robot.pupper.ARMING", 1.0)
     with Pupper(SPEC, str(firmware.path)) as robot:
         robot.reset()
         firmware.unplug()
@@ -408,6 +408,7 @@ def test_a_port_that_is_away_at_the_end_is_said_and_the_gate_damps_the_robot_whe
             firmware.unplug()
             wait_for(lambda: robot.gate.latched)
     assert child.poll() is None
+    wait_for(lambda: str(Path(f"/proc/{child.pid}/fd/2").readlink()) == os.devnull)
     firmware.replug()
     wait_for(lambda: firmware.gains[0] == 0)
     assert child.wait(10) == 0
