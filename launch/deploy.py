@@ -99,7 +99,8 @@ def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = No
         opened.robot.rest()
         stops, why = opened.gate_stops(), cause(opened, brain)
     kept = taped(tape.recorder) if tape else {}
-    return {**lateness.figures(), "gate_stops": stops, "stopped": why, **kept}
+    timing = lateness.figures() if len(lateness.late) else {}
+    return {**timing, "gate_stops": stops, "stopped": why, **kept}
 
 
 def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
