@@ -23,6 +23,7 @@ from robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from robot.fake import NoLog
 from robot.gate_link import GateLink
 from robot.loop import run
+from robot.posture import lying_down
 from robot.pupper import Pupper
 from robot.spec import load_spec
 from robot.types import Action, Array, Observation, unattended
@@ -441,3 +442,28 @@ def test_a_pseudo_terminal_that_is_gone_is_not_opened_again(firmware: Firmware) 
         time.sleep(0.3)
         assert not robot.gate.connected
     assert child.returncode == 0
+
+
+def test_a_gate_that_takes_no_more_messages_hangs(firmware: Firmware) -> None:
+    with Pupper(SPEC, str(firmware.path)) as robot:
+        gate = gate_of(robot)
+        os.kill(gate.process.pid, signal.SIGSTOP)
+        with pytest.raises(RobotError, match="has not answered"):
+            for _ in range(10_000):
+                gate.stop("STOP")
+
+
+def test_a_fault_while_the_port_is_away_says_that_the_robot_may_hold_its_pose(firmware: Firmware) -> None:
+    with pytest.raises(ZeroDivisionError) as caught, Pupper(SPEC, str(firmware.path)) as robot:
+        robot.reset()
+        firmware.unplug()
+        wait_for(lambda: robot.gate.latched)
+        raise ZeroDivisionError
+    assert "may hold its last pose" in caught.value.__notes__[0]
+
+
+def test_from_a_pose_that_is_no_stance_the_robot_lies_down_at_once() -> None:
+    far = SPEC.stand + 2.0
+    targets = np.array(list(lying_down(far, SPEC)))
+    np.testing.assert_allclose(targets[-1], SPEC.rest)
+    assert (np.diff(np.abs(targets - SPEC.rest).max(axis=1)) <= 0).all()
