@@ -240,12 +240,12 @@ def rigged(
         return rig.cause()
 
     with contextlib.ExitStack() as stack:
+        imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
+        below = gait if steers(config.policy) else "trot"
         brake = Brake()
         if "keyboard" not in config.who.operator:
             stack.enter_context(attended(brake))
         watched = Watched(operator, brake)
-        imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
-        below = gait if steers(config.policy) else "trot"
         opener = open_robot(config.robot, needs_imu=imu, realtime=config.who.live, watch=watched.ask)
         opened = stack.enter_context(opener)
         stack.enter_context(brake.on(opened.stop))
