@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import least_squares
 
-from robot.types import Array
+from leash_robot.robot.types import Array
 
 OUTLIER = 3.0
 """Beyond so many standard deviations a residual counts less and less."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from calibration.pose import Pose, closest_turn
-from robot.kinematics import forward
-from robot.spec import Legs
-from robot.types import Array
+from leash_robot.calibration.pose import Pose, closest_turn
+from leash_robot.robot.bodies.pupper.kinematics import forward
+from leash_robot.robot.spec import Legs
+from leash_robot.robot.types import Array
 
 ROUNDS = 3
 """In which footprints, rolling and the body's poses are made to agree."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.bench import Bench
-from calibration.leg_model import Course, simulate
-from calibration.motors import Motors, Run
-from robot.calibration import Estimate
-from robot.types import Array
+from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.motors.fit import Motors, Run
+from leash_robot.calibration.motors.leg_model import Course, simulate
+from leash_robot.robot.calibration import Estimate
+from leash_robot.robot.types import Array
 
 WINDOW = 80
 """States of one comparison: 0.8 s of them."""

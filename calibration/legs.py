@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from robot.errors import CalibrationError
-from robot.kinematics import SIDE
-from robot.spec import Legs, Spec
-from robot.types import Array
+from leash_robot.robot.bodies.pupper.kinematics import SIDE
+from leash_robot.robot.errors import CalibrationError
+from leash_robot.robot.spec import Legs, Spec
+from leash_robot.robot.types import Array
 
 
 def legs_of(spec: Spec) -> Legs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot.types import Array
+from leash_robot.robot.types import Array
 
 
 @dataclass(frozen=True, eq=False)

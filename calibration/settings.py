@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from robot.spec import Gains, Spec
+from leash_robot.robot.spec import Gains, Spec
 
 GENTLE = Gains(kp=10.0, kd=1.0, max_current=3.0)
 """To feel for the floor: half a newton metre at most, about as much as it takes to lift a leg."""

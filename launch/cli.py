@@ -24,6 +24,10 @@ COMMANDS = {
     "keys": "make the keys that let a policy server be reached from another machine",
 }
 
+FOLDER = "leash_robot.launch.commands"
+SEVERAL = {"calibrate", "data", "demo", "doctor", "train"}
+"""Commands that are more than one module."""
+
 
 def usage() -> str:
     """What `leash --help` prints."""
@@ -36,20 +40,22 @@ def usage() -> str:
 
 
 def chosen(name: str, args: list[str]) -> tuple[str, list[str]]:
-    """The module of a command, and the arguments for it.
+    """The name of a command's module, and the arguments for it.
 
     Note: `leash train sac --robot ...` drives motors, so it is a module of its own, which loads no torch.
     """
     learns = name == "train" and args[:1] == ["sac"]
     if learns and any(word == "--robot" or word.startswith("--robot=") for word in args):
-        return "live", args[1:]
-    return name, args
+        return f"{FOLDER}.train.live", args[1:]
+    if name == "bench":
+        return "leash_robot.benchmarks.command", args
+    return f"{FOLDER}.{name}.command" if name in SEVERAL else f"{FOLDER}.{name}", args
 
 
 def main() -> int:
     """Run the command on the command line; whatever ends it, what a person sees is at most one line about it."""
     try:
-        from launch import startup
+        from leash_robot.launch.options import startup
 
         return startup.guarded(run, sys.argv[1:])
     except KeyboardInterrupt:  # while the line above was still being imported
@@ -58,7 +64,7 @@ def main() -> int:
 
 def run(words: list[str]) -> int:
     """Find the command and run it. Raises LeashError."""
-    from robot.errors import UsageError
+    from leash_robot.robot.errors import UsageError
 
     name, args = (words[0], words[1:]) if words else ("--help", [])
     if name in {"--help", "-h", "help"}:
@@ -68,16 +74,16 @@ def run(words: list[str]) -> int:
         print(f"leash {version()}")
         return 0
     if name not in COMMANDS:
-        from robot.settings import hint
+        from leash_robot.robot.config.settings import hint
 
         raise UsageError(f"no command is called {name!r}; {hint(name, COMMANDS)}")
     import importlib
 
-    from launch import extras, startup
+    from leash_robot.launch.options import extras, startup
 
     module, rest = chosen(name, args)
     with extras.help_without() if wants_help(rest) else extras.named(extras.told(name, args)):
-        command = importlib.import_module(f"launch.{module}")
+        command = importlib.import_module(module)
         if startup.received:
             # Note: what is imported may swallow the interruption
             raise KeyboardInterrupt
@@ -94,7 +100,7 @@ def version() -> str:
     """The installed version."""
     from importlib import metadata
 
-    return metadata.version("leash")
+    return metadata.version("leash-robot")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from policies.steps import Steps
-from robot.episode import Episode
-from robot.errors import PolicyError
-from robot.types import Array, Observation
+from leash_robot.policies.scripted.steps import Steps
+from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.types import Array, Observation
 
 Float32 = NDArray[np.float32]
 

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from robot.clock import Clock
-from robot.image import Image
-from robot.types import Action, Array, Observation, Policy, Source
+from leash_robot.robot.cameras.image import Image
+from leash_robot.robot.clock import Clock
+from leash_robot.robot.types import Action, Array, Observation, Policy, Source
 
 JOINTS = "joints"
 """The name of the joint state, IMU included, among the inputs; every other name is a camera's."""

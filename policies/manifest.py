@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from policies.features import FeatureConfig
-from policies.freshness import JOINTS, Input
-from policies.sight import PixelsConfig
-from robot.errors import PolicyError
-from robot.spec import Gains, Spec
+from leash_robot.policies.features import FeatureConfig
+from leash_robot.policies.freshness import JOINTS, Input
+from leash_robot.policies.image_observation import PixelsConfig
+from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.spec import Gains, Spec
 
 Width = Annotated[int, Meta(ge=1, le=4096)]
 Row = Annotated[tuple[float, ...], Meta(max_length=64)]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot.kinematics import forward
-from robot.spec import Legs
-from robot.types import Array, Observation
+from leash_robot.robot.bodies.pupper.kinematics import forward
+from leash_robot.robot.spec import Legs
+from leash_robot.robot.types import Array, Observation
 
 DEPTH = 0.004
 """A foot this much higher than the lowest one is believed e times less [m]."""

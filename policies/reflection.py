@@ -7,12 +7,12 @@ ahead goes back. Good for exploration, whose outcome is seen; no good for making
 
 import numpy as np
 
-from policies.features import FeatureConfig, parts
-from policies.sac_actor import Actor, Float32
-from robot.errors import PolicyError
-from robot.kinematics import jacobian
-from robot.spec import Spec
-from robot.types import Array
+from leash_robot.policies.features import FeatureConfig, parts
+from leash_robot.policies.rl.sac.numpy_actor import Actor, Float32
+from leash_robot.robot.bodies.pupper.kinematics import jacobian
+from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.spec import Spec
+from leash_robot.robot.types import Array
 
 OTHER_END = (2, 3, 0, 1)
 """Which leg each one changes places with."""

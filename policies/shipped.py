@@ -3,4 +3,4 @@
 from pathlib import Path
 
 WALK = Path(__file__).parent / "pretrained" / "pupper_walk.safetensors"
-"""The gait that `launch/pupper_walk.yaml` trains; follows a body velocity."""
+"""The gait that `--config pupper/walk` trains; follows a body velocity."""

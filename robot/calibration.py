@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from robot.errors import CalibrationError, SpecError
-from robot.settings import read_yaml
-from robot.spec import Spec
-from robot.types import Array
-from robot.yaml_text import dump_yaml
+from leash_robot.robot.config.settings import read_yaml
+from leash_robot.robot.config.yaml_text import dump_yaml
+from leash_robot.robot.errors import CalibrationError, SpecError
+from leash_robot.robot.spec import Spec
+from leash_robot.robot.types import Array
 
 Angle = Annotated[float, Meta(ge=-7.0, le=7.0)]
 Rate = Annotated[float, Meta(ge=-10.0, le=10.0)]

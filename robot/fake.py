@@ -5,11 +5,11 @@ from typing import Self
 
 import numpy as np
 
-from robot.clock import Clock, Grid, VirtualClock
-from robot.image import Image
-from robot.limits import admitted, timely
-from robot.spec import Spec
-from robot.types import Action, Array, Observation, Tick, unknown
+from leash_robot.robot.cameras.image import Image
+from leash_robot.robot.clock import Clock, Grid, VirtualClock
+from leash_robot.robot.limits import admitted, timely
+from leash_robot.robot.spec import Spec
+from leash_robot.robot.types import Action, Array, Observation, Tick, unknown
 
 
 class FakeRobot:

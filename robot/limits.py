@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot.errors import WireError
-from robot.spec import Spec
-from robot.types import Action, Array
+from leash_robot.robot.errors import WireError
+from leash_robot.robot.spec import Spec
+from leash_robot.robot.types import Action, Array
 
 
 def clamp(target: Array, last: Array, spec: Spec) -> Array:

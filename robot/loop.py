@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from robot.types import Log, Policy, Robot, Tick
+from leash_robot.robot.types import Log, Policy, Robot, Tick
 
 
 def forever(_: Tick) -> bool:

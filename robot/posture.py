@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from robot.spec import Spec
-from robot.types import Array
+from leash_robot.robot.spec import Spec
+from leash_robot.robot.types import Array
 
 RAMP, SETTLE = 2.0, 0.5
 """Time to reach the stand pose, and to come to rest in it [s]."""

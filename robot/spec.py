@@ -10,8 +10,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from robot.errors import SpecError
-from robot.settings import read_yaml
+from leash_robot.robot.config.settings import read_yaml
+from leash_robot.robot.errors import SpecError
 
 Angle = Annotated[float, Meta(ge=-100, le=100)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]

@@ -11,8 +11,8 @@ from typing import Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.image import Image
-from robot.spec import Spec
+from leash_robot.robot.cameras.image import Image
+from leash_robot.robot.spec import Spec
 
 Array = NDArray[np.float64]
 Source = Literal["policy", "human", "hold", "safety"]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from robot.spec import Gains
-from sim.dynamics import Dynamics
+from leash_robot.robot.spec import Gains
+from leash_robot.sim.randomization.dynamics import Dynamics
 
 LINKED = 0.5
 """Share of the rotors' inertia that sits in the links.

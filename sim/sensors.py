@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robot.types import Array
-from sim.dynamics import Dynamics
+from leash_robot.robot.types import Array
+from leash_robot.sim.randomization.dynamics import Dynamics
 
 
 class Sample(NamedTuple):

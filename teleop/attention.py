@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Self
 
-from robot.clock import Clock
-from robot.errors import LeashError, RobotError
-from robot.types import Observation
-from teleop.operator import Event, Intent, Operator
+from leash_robot.robot.clock import Clock
+from leash_robot.robot.errors import LeashError, RobotError
+from leash_robot.robot.types import Observation
+from leash_robot.teleop.operator import Event, Intent, Operator
 
 EVERY = 0.02
 """Time between two looks of the thread [s]."""

@@ -4,8 +4,8 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from robot.errors import RobotError, Stopped
-from robot.types import Action, Observation, Policy, Watch
+from leash_robot.robot.errors import RobotError, Stopped
+from leash_robot.robot.types import Action, Observation, Policy, Watch
 
 
 class Brake:

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from robot.clock import Clock
-from robot.types import Action, Array, Observation, Policy, Source
-from teleop.operator import LOST, STALE, Event, Guarded, Intent, Operator
+from leash_robot.robot.clock import Clock
+from leash_robot.robot.types import Action, Array, Observation, Policy, Source
+from leash_robot.teleop.operator import LOST, STALE, Event, Guarded, Intent, Operator
 
 Row = tuple[float, float, float]
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from robot.types import Array
+from leash_robot.robot.types import Array
 
 STALE = 0.15
 """A device that gave no sign of life for this long has let go [s]."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from robot import gate_link
+from leash_robot.robot.safety import client as gate_link
 
 settings.register_profile("leash", deadline=None)
 settings.load_profile("leash")

@@ -1,0 +1,1 @@
+"""The headline figures, each by one command."""

@@ -1,0 +1,1 @@
+"""What the loop, the page, the recorder and the policy server cost."""

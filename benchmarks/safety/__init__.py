@@ -1,0 +1,1 @@
+"""What must hold whatever happens: stops, planned ends, old pictures, takeovers, the disk."""

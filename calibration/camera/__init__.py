@@ -1,0 +1,1 @@
+"""Lens and mounting of a camera."""

@@ -1,0 +1,1 @@
+"""Mounting of the IMU."""

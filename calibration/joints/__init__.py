@@ -1,0 +1,1 @@
+"""Zeros of the joints."""

@@ -1,0 +1,1 @@
+"""What calibrations need of simulators and operators."""

@@ -1,0 +1,96 @@
+"""`leash collect`: drive a robot and record demonstrations, episode after episode, into one folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from leash_robot.launch.commands.deploy import terminable
+from leash_robot.launch.composition.cockpit import Panel, open_cockpit
+from leash_robot.launch.composition.operators import OperatorOptions, Script, make_operator
+from leash_robot.launch.composition.policies import Brain
+from leash_robot.launch.composition.robots import Opened, RobotOptions
+from leash_robot.launch.composition.session import rigged
+from leash_robot.launch.options.checked import Count, Seconds, checked
+from leash_robot.launch.options.parsing import parsed
+from leash_robot.launch.options.shipped import PolicyName
+from leash_robot.launch.reporting.output import console, emit
+from leash_robot.policies.imitation.dart import Noise
+from leash_robot.robot.types import Policy
+from leash_robot.teleop.drive import Drive
+from leash_robot.teleop.scripted_operator import demonstrations
+from leash_robot.teleop.session.files import full, outcomes
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Drive a robot and record demonstrations: `leash collect data/walk --robot twin --operator keyboard`.
+
+    The same command goes on where it left off.
+    """
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Where the episodes go."""
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
+    policy: PolicyName = "trot"
+    """What walks while the operator says where to: `trot`, a policy file, or a server's endpoint."""
+    episodes: Count = 10
+    """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
+    seconds: Seconds = 60.0
+    """Longest episode; a scripted operator drives each this long."""
+    disturb: float = 0.0
+    """Deviation of noise on the targets that go out, so that recoveries are recorded too; the intention recorded
+    beside it stays clean [rad]."""
+    task: str = ""
+    """A few words that are kept with each episode."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def main(args: list[str]) -> int:
+    """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
+    config = checked(parsed(Collect, "leash collect", args))
+    figures = collect(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
+    return 1 if figures["losses"] else 0
+
+
+def short(value: object) -> str:
+    """A figure, for people."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def collect(config: Collect, script: Script = demonstrations) -> dict[str, object]:
+    """Run a session; returns its figures. Ctrl-C closes the running episode and stops the robot softly.
+
+    `script` is what a scripted operator does.
+    """
+    counts = outcomes(config.folder)
+    kept = counts.total() - counts["discarded"]
+    if enough := full(config.folder, kept, config.episodes):
+        console.print(enough, highlight=False, soft_wrap=True)
+        return {
+            "folder": str(config.folder),
+            "episodes": kept,
+            **{str(outcome): count for outcome, count in counts.items()},
+            "losses": [],
+        }
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
+    with (
+        terminable(),
+        open_cockpit(config.who, config.folder) as cockpit,
+        make_operator(config.who, *size, cockpit, script=script) as operator,
+    ):
+
+        def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
+            drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
+            return drive, Noise(drive, config.disturb, seed=config.robot.noise)
+
+        with rigged(config, counts, wire, operator) as rig, Panel(rig).log(cockpit) as page:
+            rig.run(views=[page])
+        return {"folder": str(config.folder), **rig.figures()}

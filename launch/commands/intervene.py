@@ -1,0 +1,209 @@
+"""`leash intervene`: a policy drives, a person watches, takes over, and labels; both proposals are recorded."""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Self
+
+import tyro
+from msgspec import Meta
+
+from leash_robot.launch.commands.collect import short
+from leash_robot.launch.commands.deploy import terminable
+from leash_robot.launch.composition.cockpit import Panel, open_cockpit
+from leash_robot.launch.composition.operators import OperatorOptions, make_operator
+from leash_robot.launch.composition.policies import Brain, open_brain
+from leash_robot.launch.composition.robots import Opened, RobotOptions
+from leash_robot.launch.composition.session import rigged
+from leash_robot.launch.options.checked import Command, Count, Seconds, checked
+from leash_robot.launch.options.parsing import parsed
+from leash_robot.launch.options.shipped import PolicyName
+from leash_robot.launch.reporting.output import console, emit
+from leash_robot.robot.errors import UsageError
+from leash_robot.robot.types import Policy, Tick
+from leash_robot.teleop.drive import Drive
+from leash_robot.teleop.intervention.call_for_help import FITTED, Limits
+from leash_robot.teleop.intervention.scripted_expert import Answer, Answering
+from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig, TakeoverStatus
+from leash_robot.teleop.operator import Operator
+from leash_robot.teleop.scripted_operator import demonstrations, interventions
+from leash_robot.teleop.session.files import full, outcomes
+from leash_robot.teleop.session.session import Session
+from leash_robot.teleop.session.states import State
+from leash_robot.teleop.session.takeover_log import Keeper, TakeoverLog
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Degrees = Annotated[float, Meta(gt=0, le=180)]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """When the policy calls for help."""
+
+    risk: Share | None = None
+    """From this doubt on, 0..1; left out, the policy's own fitted limit, or 0.5: the 99th percentile when it was
+    trained."""
+    tilt: Degrees = 22.5
+    """From this tilt on, degrees."""
+    answer: bool = False
+    """Whether a scripted operator takes over when called, and not at random."""
+
+
+@dataclass(frozen=True)
+class Intervene:
+    """Let a policy drive, and take over when it errs: `leash intervene runs/walk.safetensors data/dagger --robot twin`.
+
+    START lets the policy drive and records; holding the dead-man takes over at once; HANDBACK gives back. The same
+    command goes on where it left off.
+    """
+
+    policy: Annotated[PolicyName, tyro.conf.Positional]
+    """What drives: `trot`, a policy file, or a server's endpoint."""
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Where the episodes go; takeovers.jsonl beside them says why each takeover happened."""
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
+    calls: Annotated[Calls, tyro.conf.OmitArgPrefixes] = field(default_factory=Calls)
+    gait: PolicyName = "trot"
+    """What walks while the person says where to, and below a policy that steers by a camera: `trot`, or the file of a
+    policy that follows commands."""
+    command: Command = (0.2, 0.0, 0.0)
+    """Body velocity that the policy follows, where it follows one: forward m/s, left m/s, turn rad/s."""
+    release: bool = False
+    """Whether letting go of the dead-man hands back, too."""
+    episodes: Count = 10
+    """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
+    seconds: Seconds = 60.0
+    """Longest episode; a scripted operator is busy for this long in each."""
+    task: str = ""
+    """A few words that are kept with each episode."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+class Supervised:
+    """The policy, and the person who watches it; what they share is known once the robot is open."""
+
+    def __init__(self, config: Intervene) -> None:
+        self._config = config
+        self._opened = contextlib.ExitStack()
+        self._takeover: Takeover | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._opened.close()
+
+    def status(self) -> TakeoverStatus:
+        """Who drives and why."""
+        return TakeoverStatus() if self._takeover is None else self._takeover.status
+
+    def request(self) -> str:
+        """Why help is asked for, or nothing."""
+        return self.status().request
+
+    def wire(self, operator: Operator, opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
+        """The person at the reins of a gait of their own, and whoever decides."""
+        config = self._config
+        gait = self._opened.enter_context(open_brain(config.gait, opened.spec, opened.plan))
+        drive = Drive(operator, gait.policy, clock=config.who.clock, lost=config.who.lost)
+        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(brain)))
+        self._takeover = Takeover(brain.told(config.command), drive, opened.spec, how)
+        return drive, self._takeover
+
+    def between(self, session: Session) -> "Between":
+        """What keeps the policy from driving between episodes."""
+        return Between(session, self._takeover)
+
+
+class Between:
+    """Fits `Log`, to stand behind the session's: a policy drives only while it is recorded.
+
+    It also lets the takeover know what really went out.
+    """
+
+    def __init__(self, session: Session, takeover: Takeover | None) -> None:
+        self._session, self._takeover = session, takeover
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def add(self, tick: Tick) -> None:
+        """See to it after one tick."""
+        if self._takeover is None:
+            return
+        self._takeover.add(tick)
+        if self._session.status.state is not State.RECORDING:
+            self._takeover.hold()
+
+
+def notes_of(brain: Brain) -> Mapping[str, str | int | float]:
+    """What the training of a served policy noted; nothing for a scripted one."""
+    return brain.remote.manifest.training if brain.remote is not None else {}
+
+
+def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:
+    """From where on help is asked for: as asked, else as fitted to the policy, else the default."""
+    fitted = notes.get(FITTED)
+    default = float(fitted) if isinstance(fitted, int | float) else Limits().risk
+    return Limits(default if calls.risk is None else calls.risk, math.radians(calls.tilt))
+
+
+def main(args: list[str]) -> int:
+    """Go on until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
+    config = checked(parsed(Intervene, "leash intervene", args))
+    figures = intervene(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
+    return 1 if figures["losses"] else 0
+
+
+def intervene(config: Intervene) -> dict[str, object]:
+    """Run a session; returns its figures. Ctrl-C closes the running episode and stops the robot softly."""
+    if config.calls.answer and config.who.live:
+        raise UsageError("--answer is for --operator scripted alone; a person answers by themselves")
+    counts = outcomes(config.folder)
+    kept = counts.total() - counts["discarded"]
+    if enough := full(config.folder, kept, config.episodes):
+        console.print(enough, highlight=False, soft_wrap=True)
+        return {
+            "folder": str(config.folder),
+            "episodes": kept,
+            **{str(outcome): count for outcome, count in counts.items()},
+            "losses": [],
+        }
+    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
+    script = demonstrations if config.calls.answer else interventions
+    with (
+        terminable(),
+        Supervised(config) as pair,
+        open_cockpit(config.who, config.folder) as cockpit,
+        make_operator(config.who, *size, cockpit, script=script) as person,
+    ):
+        operator = _answering(person, pair, config)
+        with (
+            rigged(config, counts, partial(pair.wire, operator), operator, config.gait) as rig,
+            Keeper(config.folder, rig.ids) as keeper,
+            TakeoverLog(rig.session, pair.status, keeper) as log,
+            Panel(rig, pair.status).log(cockpit) as page,
+        ):
+            rig.request = pair.request
+            rig.run(log, pair.between(rig.session), views=[page])
+    figures = {"folder": str(config.folder), **rig.figures(), **log.figures(rig.opened.spec.period)}
+    return figures | {"losses": [*rig.losses(), *keeper.lost]}
+
+
+def _answering(person: Operator, pair: Supervised, config: Intervene) -> Operator:
+    """The person, or a script that waits to be called."""
+    if not config.calls.answer:
+        return person
+    return Answering(person, pair.request, Answer(reaction=max(config.who.reaction, 0.3)))

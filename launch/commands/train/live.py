@@ -1,0 +1,301 @@
+"""`leash train sac --robot twin|pupper`: learn on the robot itself, while it walks, falls and stands up again.
+
+This process drives the robot and holds no torch; the learner is another one, which can delay nothing here.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from msgspec import Meta
+from msgspec.structs import replace
+from rich.progress import BarColumn, Progress, TextColumn
+
+from leash_robot.launch.commands.collect import short
+from leash_robot.launch.commands.deploy import terminable
+from leash_robot.launch.commands.train.demos import OUTCOMES, OUTSIDE, Learnable, imitable
+from leash_robot.launch.composition.attended import attended
+from leash_robot.launch.composition.cockpit import open_cockpit
+from leash_robot.launch.composition.learned_with import check_calibration, named
+from leash_robot.launch.composition.operators import OperatorOptions, make_operator
+from leash_robot.launch.composition.plan import load_plan
+from leash_robot.launch.composition.policies import open_brain
+from leash_robot.launch.composition.priority import first_in_line
+from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
+from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, body_of
+from leash_robot.launch.live.job import Job, actor_for, columns_of, shown_columns_of
+from leash_robot.launch.live.learner_client import Apart, Between, School
+from leash_robot.launch.live.memory import Memory
+from leash_robot.launch.live.plan import LivePlan, load_live_plan
+from leash_robot.launch.live.practice import Practice, practise
+from leash_robot.launch.live.sense import Velocity, make_sense
+from leash_robot.launch.live.tally import Tally
+from leash_robot.launch.options.checked import checked
+from leash_robot.launch.options.parsing import parsed
+from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
+from leash_robot.launch.reporting.output import console, emit
+from leash_robot.policies.freshness import Fresh
+from leash_robot.policies.manifest import check_fits
+from leash_robot.policies.policy_file import check_writable, read_manifest
+from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
+from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.errors import PolicyError, UsageError
+from leash_robot.robot.host.extras import require
+from leash_robot.robot.spec import load_spec
+from leash_robot.robot.types import Log, Policy
+from leash_robot.teleop.attention import Attention
+from leash_robot.teleop.brake import Brake
+from leash_robot.teleop.drive import Drive
+from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig
+from leash_robot.teleop.operator import Operator
+from leash_robot.teleop.scripted_operator import interventions
+
+
+def nobody() -> OperatorOptions:
+    """Nobody watches."""
+    return OperatorOptions(operator=())
+
+
+@dataclass(frozen=True)
+class TrainLive:
+    """Learn on the robot itself: `leash train sac --robot twin --out runs/live`.
+
+    The 20 Hz loop drives the robot while another process learns; falls are followed by getting up. With --operator, a
+    person takes over at any tick by holding the dead-man, and what they do is learned from as a demonstration.
+    """
+
+    robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
+    who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=nobody)
+    config: LivePlanFile = None
+    """YAML with the task, the reward and the learner's settings; what it does not name keeps its default."""
+    out: Path = Path("runs/live")
+    """Folder for the policy, the checkpoint and curves for TensorBoard."""
+    start: Annotated[PolicyName | None, tyro.conf.arg(name="from")] = None
+    """A policy to begin from, a file, a shipped one by its name, or `trot`: it walks first, is imitated, then
+    improved upon."""
+    demos: tuple[Path, ...] = ()
+    """Recordings to imitate as well: folders of episodes, or episode files."""
+    outcomes: tuple[Learnable, ...] = OUTCOMES
+    """Outcomes of `--demos` that are imitated."""
+    minutes: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    """Robot time to learn for, instead of the plan's."""
+    velocity: Velocity = "odometry"
+    """Where the reward's velocity comes from: `odometry`, by the legs, which is what hardware has and the default; or
+    `tracker`, the truth of a simulated robot, as motion capture would give it."""
+    lockstep: bool = False
+    """Virtual time, for development: a twin in this process, a fixed number of updates a step, the same again from
+    the same seed."""
+    resume: bool = False
+    """Go on from the folder's checkpoint."""
+    json: bool = False
+    """Print one JSON object on the last line."""
+
+
+def main(args: list[str]) -> int:
+    """Learn until the time is over, the robot is stopped for good, or somebody presses Ctrl-C."""
+    config = checked(parsed(TrainLive, "leash train sac", args))
+    require("torch", "tensorboard")
+    with terminable():
+        figures = learn_live(config)
+    if config.json:
+        emit(figures)
+    else:
+        console.print(*(f"{key} {short(value)}" for key, value in figures.items()), sep=" · ", highlight=False)
+    return 0
+
+
+FREE = ("minutes", "compiled", "ratio", "sac", "random", "shown", "imitate", "keep", "judge")
+"""Parts of a plan that may change when learning goes on."""
+
+
+def learn_live(config: TrainLive) -> dict[str, Any]:
+    """Practise; the figures. Whatever ends it, the robot is made safe first and the checkpoint written after that."""
+    plan, spec = planned(config), load_spec(load_plan(config.robot.robot, config.robot.plan).spec)
+    checkpoint = config.out / "checkpoint.safetensors"
+    resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
+    if resume is not None:
+        check_same(checkpoint, resume.standing, plan, FREE)
+    elif checkpoint.exists():
+        raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
+    check_writable(config.out / "policy.safetensors")
+    body = body_of(plan, spec)
+    demos = () if resume is not None else config.demos
+    recorded = imitable(demos, spec, plan.features, body.box, body.newest, config.outcomes)
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        rows = columns_of(plan, spec), shown_columns_of(plan, spec)
+        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in rows)
+        if resume is not None:
+            # Note: checkpoints of earlier versions kept what was done alone.
+            resume.arrays.setdefault("shown.0.wanted", resume.arrays["shown.0.action"])
+            resume.refill("online", [online])
+            resume.refill("shown", [shown])
+        actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
+        places = online.place, shown.place, actor.address, average.address
+        known = named(known_calibration(config.robot, spec).hash, spec)
+        job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
+        if resume is not None:
+            job = dataclasses.replace(job, standing=resume.standing, arrays=resume.arrays)
+        school: School = Between(job) if config.lockstep else Apart(job)
+        stack.enter_context(school)
+        console.print("preparing the learner", highlight=False)
+        school.prepare()
+        memory = Memory(online, shown)
+        memory.steps = resume.standing.steps[0] if resume else 0
+        try:
+            with _people(config, plan) as people, _opened(config, people.brake) as opened:
+                figures = _practise(config, plan, (opened, people), memory, (actor, average), school, resume)
+        finally:
+            school.end()
+    wall = (time.monotonic() - began) / 60
+    pace = school.updates / max(1, memory.steps)
+    return {"minutes": wall, "steps": memory.steps, "updates": school.updates, "updates_a_step": pace, **figures}
+
+
+def planned(config: TrainLive) -> LivePlan:
+    """The plan with what the command line says."""
+    if config.robot.robot == "sim":
+        raise UsageError("--robot sim learns in PyBullet; that is `leash train sac` without --robot")
+    if config.lockstep and (config.robot.robot != "twin" or (config.who.live and config.who.operator)):
+        raise UsageError("--lockstep has no real time: it is for --robot twin, and for --operator scripted alone")
+    if config.demos and config.start is None:
+        raise UsageError("--demos are imitated beside somebody who walks first; give --from too")
+    plan = load_live_plan(config.config)
+    given = {"minutes": config.minutes, "seed": config.robot.seed}
+    return replace(plan, **{name: value for name, value in given.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class People:
+    """Who is at the robot."""
+
+    brake: Brake
+    operator: Operator | None = None
+
+
+@contextlib.contextmanager
+def _people(config: TrainLive, plan: LivePlan) -> Iterator[People]:
+    """The operator, if there is one, and whoever sits at the terminal; any of them stops the robot at any moment."""
+    brake = Brake()
+    with contextlib.ExitStack() as stack:
+        if not config.lockstep and "keyboard" not in config.who.operator:
+            stack.enter_context(attended(brake))
+        if not config.who.operator:
+            yield People(brake)
+            return
+        cockpit = stack.enter_context(open_cockpit(config.who, config.out))
+        size = 1, plan.minutes * 60, plan.seed
+        operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
+        if isinstance(operator, Attention):
+            stack.enter_context(operator.attending(brake.pull))
+        yield People(brake, operator)
+
+
+@contextlib.contextmanager
+def _opened(config: TrainLive, brake: Brake) -> Iterator[Opened]:
+    if config.lockstep:
+        from leash_robot.launch.live.robot import lockstep_robot
+
+        with lockstep_robot(config.robot) as opened:
+            yield opened
+        return
+    with open_robot(config.robot, needs_imu=True, realtime=True, watch=brake.watch) as opened, brake.on(opened.stop):
+        yield opened
+
+
+def _practise(
+    config: TrainLive,
+    plan: LivePlan,
+    at: tuple[Opened, People],
+    memory: Memory,
+    boxes: tuple[Mailbox, Mailbox],
+    school: School,
+    resume: Checkpoint | None,
+) -> dict[str, Any]:
+    opened, people = at
+    spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
+    body, before = body_of(plan, spec), resume.standing.minutes if resume else 0.0
+    with contextlib.ExitStack() as stack:
+        quiet = 0 if resume or config.start is not None else plan.random
+        explorer = Explorer(body, actor_for(plan, spec), boxes[0], rng, quiet)
+        mind = explorer if resume or config.start is None else Teacher(body, _teacher(config, opened, stack), rng)
+        truth = opened.referee.truth if opened.referee else None
+        apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
+        decides, others = _supervised(config, opened, apprentice, people)
+        tally = Tally(spec.period, truth)
+        report = stack.enter_context(_progress(plan))
+        practice = Practice(
+            plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others,
+            people.brake,
+        )  # fmt: skip
+        if not config.lockstep:
+            stack.enter_context(first_in_line(opened.plan.processes.control.nice))
+        figures: dict[str, Any] = {}
+        with contextlib.suppress(KeyboardInterrupt):
+            figures = practise(practice)
+        opened.robot.rest()
+        return {"robot_minutes": practice.minutes, "falls": tally.falls, **figures, **_counted(practice)}
+
+
+def _counted(practice: Practice) -> dict[str, Any]:
+    tally = practice.tally
+    late = tally.lateness.figures() if len(tally.lateness.late) else {}
+    own = {
+        "gate_stops": practice.opened.gate_stops(),
+        "late_ticks": tally.late_ticks,
+        **tally.own.figures(),
+    }
+    if tally.true is not None:
+        own |= {f"true_{name}": value for name, value in tally.true.figures().items()}
+    memory = practice.memory
+    if memory.left_out:
+        counts = f"{memory.left_out} of {memory.demonstrated} demonstrated steps"
+        console.print(f"{counts} are left out of imitation: {OUTSIDE}; widen `box`", highlight=False, soft_wrap=True)
+    shown = {"demonstrated": memory.demonstrated, "left_out": memory.left_out}
+    return {**own, "interventions": practice.apprentice.bursts, **shown, **late}
+
+
+def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> Policy:
+    """Who shows how: through a policy server of its own, as always when motors are near; in lock-step right here."""
+    name = "trot" if config.start is None else config.start
+    if name != "trot":
+        check_fits(read_manifest(Path(name)), opened.spec)
+        check_calibration(read_manifest(Path(name)), name, config.robot)
+    if config.lockstep and name != "trot":
+        from leash_robot.policies.registry import load_policy
+
+        manifest, make = load_policy(Path(name))
+        return Fresh(make(), manifest.bounds)
+    return stack.enter_context(open_brain(name, opened.spec, opened.plan)).policy
+
+
+def _supervised(
+    config: TrainLive, opened: Opened, apprentice: Apprentice, people: People
+) -> tuple[Policy, tuple[Log, ...]]:
+    """The apprentice, and the person who may take over, if there is one."""
+    if people.operator is None:
+        return apprentice, ()
+    drive = Drive(people.operator, Trot(opened.spec), clock=config.who.clock, lost=config.who.lost)
+    takeover = Takeover(apprentice, drive, opened.spec, TakeoverConfig(release=True))
+    return takeover, (takeover,)
+
+
+@contextlib.contextmanager
+def _progress(plan: LivePlan) -> Iterator[Callable[[float, str], None]]:
+    """A bar that is drawn when told, by nobody else: a thread of its own would stand in the loop's way."""
+    columns = BarColumn(20), TextColumn("{task.completed:.1f} of {task.total:g} min"), TextColumn("{task.fields[told]}")
+    with Progress(*columns, console=console, auto_refresh=False) as bar:
+        task = bar.add_task("learning", total=plan.minutes, told="standing up")
+
+        def report(minutes: float, told: str) -> None:
+            bar.update(task, completed=min(minutes, plan.minutes), told=told, refresh=True)
+
+        yield report

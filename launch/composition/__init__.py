@@ -1,0 +1,1 @@
+"""Opens robots, policies, operators and recorders, and puts them together."""

@@ -1,0 +1,1 @@
+"""DAgger on the line-following task."""

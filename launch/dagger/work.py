@@ -1,0 +1,65 @@
+"""What the people around see of a long piece of work: a bar at the terminal, and a line on the page."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from leash_robot.launch.reporting.output import console
+from leash_robot.robot.types import Log, Tick
+from leash_robot.teleop.operator import Event, Operator
+
+Report = Callable[[float], None]
+"""Takes the part that is done, 0..1."""
+
+EVERY = 0.25
+"""So often the page is told [s]."""
+
+
+@contextlib.contextmanager
+def bar(what: str) -> Iterator[Report]:
+    """A bar at the terminal for as long as the block runs."""
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=1.0)
+        yield lambda part: progress.update(task, completed=part)
+
+
+@dataclass
+class Meanwhile:
+    """Keeps a page alive and listens to the person while the loop stands still; use inside `with`.
+
+    Nobody else may read the operator or show ticks there in the meantime.
+    """
+
+    operator: Operator
+    log: Log
+    tick: Tick
+    """What is shown: a robot that stands."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Whether the person asked for the end."""
+
+    def __enter__(self) -> Self:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._show, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def heed(self) -> None:
+        """Raise KeyboardInterrupt, as Ctrl-C does, once the person asked for the end."""
+        if self.ended.is_set():
+            raise KeyboardInterrupt
+
+    def _show(self) -> None:
+        while not self._over.wait(EVERY):
+            if Event.QUIT in self.operator.read(time.monotonic()).events:
+                self.ended.set()
+            self.log.add(self.tick)

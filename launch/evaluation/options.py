@@ -1,0 +1,45 @@
+"""The options of `leash eval --grid`."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from msgspec import Meta
+
+from leash_robot.launch.options.checked import Count, Forward, Sideways, Turn
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The body velocities that a grid asks for, one an episode, each entry uniform in its range."""
+
+    vx: tuple[Forward, Forward] = (-0.3, 0.5)
+    """Forward m/s."""
+    vy: tuple[Sideways, Sideways] = (-0.15, 0.15)
+    """To the left m/s."""
+    yaw: tuple[Turn, Turn] = (-1.0, 1.0)
+    """Turn rad/s."""
+    ahead: Annotated[float, Meta(ge=0, le=1)] = 0.2
+    """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """Many machines instead of one."""
+
+    grid: str | None = None
+    """Table of ranges to draw machines from: `outside`, `inside`, `hard`, `train`, or a YAML file. Time is virtual
+    then, and every draw is an episode with a velocity command of its own, over the serial protocol and through the
+    gate."""
+    draws: Annotated[Count, tyro.conf.arg(help="How many machines are drawn.")] = 100
+    commands: Commands = field(default_factory=Commands)
+    """What is asked of them, unless --command fixes it."""
+    beside: bool = True
+    """Walk the same draws in PyBullet, too."""
+    realtime: bool = False
+    """Walk the same draws through the real processes (gate, pseudo-terminal, clock), too, to check the lock-step."""
+    workers: Annotated[Count, tyro.conf.arg(help="How many processes walk at a time.")] = os.cpu_count() or 1
+    out: Path | None = None
+    """Folder for the draws, which an interrupted evaluation goes on from, and the picture. In runs/eval by default."""

@@ -1,0 +1,1 @@
+"""Reinforcement learning on a robot."""

@@ -1,0 +1,1 @@
+"""Imitation learning: behaviour cloning and DAgger."""

@@ -1,0 +1,1 @@
+"""Networks: ensembles of MLPs and of small CNNs."""

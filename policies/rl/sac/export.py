@@ -1,0 +1,44 @@
+"""From an actor to a policy file that drives like a cloned one: the mean, squashed into the action box."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from leash_robot.policies.features import FeatureConfig
+from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
+from leash_robot.policies.rl.sac.config import SacConfig
+from leash_robot.policies.rl.sac.feature_scale import scale_of
+from leash_robot.robot.spec import Spec
+
+Float32 = NDArray[np.float32]
+
+
+def policy_of(
+    actor: Mapping[str, Float32],
+    config: SacConfig,
+    features: FeatureConfig,
+    spec: Spec,
+    box: tuple[float, ...],
+    residual: Literal["", "trot"] = "",
+) -> tuple[Manifest, dict[str, Float32]]:
+    """Manifest and weights of an actor (named as in `sac.actor_shapes`), whose actions span `box` [rad].
+
+    The scale of the features goes into the first layer, so that whoever runs the file needs not know of it.
+    """
+    last, n = len(config.actor_hidden), len(spec.joints)
+    weights = {name: array.copy() for name, array in actor.items()}
+    for name in (f"weight_{last}", f"bias_{last}"):
+        weights[name] = np.ascontiguousarray(weights[name][..., :n])
+    weights["weight_0"] = weights["weight_0"] * scale_of(features, n)[None, :, None]
+    manifest = replace(
+        describe("sac", spec, needs_imu=features.needs_imu),
+        features=features,
+        network=NetworkConfig(1, config.actor_hidden, 1, squash=True),
+        box=box,
+        residual=residual,
+        body=spec if residual else None,
+    )
+    return manifest, weights

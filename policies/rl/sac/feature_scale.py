@@ -1,0 +1,14 @@
+"""Constant factors that bring what the actor sees to about one; folded into the first layer of a saved policy."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leash_robot.policies.features import FeatureConfig, layout
+
+FACTORS = {"gravity": 3.0, "joint_pos": 4.0, "actions": 4.0}
+"""Of features that vary little; Adam would move their weights as slowly as they are small."""
+
+
+def scale_of(features: FeatureConfig, joints: int) -> NDArray[np.float32]:
+    """The factor (d,) of each feature."""
+    return np.array([FACTORS.get(name, 1.0) for name in layout(features, joints)[0]], np.float32)

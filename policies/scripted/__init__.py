@@ -1,0 +1,1 @@
+"""Policies without a network: the trot, and standing."""

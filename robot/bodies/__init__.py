@@ -1,0 +1,1 @@
+"""Robot bodies: one package for all that is particular about one robot."""

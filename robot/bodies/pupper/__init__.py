@@ -1,0 +1,1 @@
+"""The Stanford Pupper v2: driver, protocol, telemetry filter, kinematics."""

@@ -1,0 +1,19 @@
+"""What the Teensy's attitude filter says, as gravity and angular velocity in the body frame."""
+
+import math
+
+import numpy as np
+
+from leash_robot.robot.bodies.pupper.protocol import Telemetry
+from leash_robot.robot.calibration import Calibration
+from leash_robot.robot.types import Array, unknown
+
+
+def gravity_and_gyro(frame: Telemetry, calibration: Calibration) -> tuple[Array, Array]:
+    """Gravity (3,), a unit vector, and angular velocity (3,) [rad/s] in the body frame; NaN without an IMU."""
+    if frame.imu is None:
+        return unknown(3), unknown(3)
+    roll, pitch = frame.imu[:2]
+    down = (math.sin(pitch), -math.sin(roll) * math.cos(pitch), -math.cos(roll) * math.cos(pitch))
+    rates = np.array(frame.imu[3:]) - np.array(calibration.gyro_bias)
+    return calibration.to_body(calibration.upright(np.array(down))), calibration.to_body(rates)

@@ -1,0 +1,1 @@
+"""Settings files: YAML 1.2 into typed structs."""

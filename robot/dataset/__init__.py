@@ -1,0 +1,1 @@
+"""Recorded episodes on the disk: reading, selecting, labelling, verifying and repairing them."""

@@ -1,0 +1,1 @@
+"""The MCAP file of one episode: its records, schema, writing and scanning."""

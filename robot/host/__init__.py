@@ -1,0 +1,1 @@
+"""The computer: child processes, optional packages, files."""

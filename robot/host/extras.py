@@ -1,0 +1,45 @@
+"""What does not come with plain `pip install leash`: which extra brings which package, and how to say so."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from leash_robot.robot.errors import UsageError
+
+EXTRAS = {
+    "sim": ("pybullet", "pybullet_data", "mujoco", "gymnasium"),
+    "train": ("torch", "matplotlib", "av", "tensorboard"),
+    "teleop": ("evdev", "starlette", "uvicorn", "websockets"),
+    "calibrate": ("scipy",),
+    "dev": ("playwright", "stable_baselines3"),
+}
+"""Packages by the extra that brings them, as pyproject.toml has them."""
+BY_PACKAGE = {package: extra for extra, packages in EXTRAS.items() for package in packages}
+
+
+def require(*packages: str) -> None:
+    """Raise UsageError naming the extras to install, where one of these packages is not there."""
+    if gone := missing(*packages):
+        raise UsageError(needs(gone))
+
+
+def missing(*packages: str) -> list[str]:
+    """Those of the packages that are not installed."""
+    return [package for package in packages if not _there(package)]
+
+
+def needs(packages: Sequence[str]) -> str:
+    """One line on packages that are not there."""
+    extras = list(dict.fromkeys(BY_PACKAGE[package] for package in packages))
+    which = " and ".join(extras) + (" extras" if len(extras) > 1 else " extra")
+    gone = f"{', '.join(packages)} {'are' if len(packages) > 1 else 'is'} not installed"
+    return f"needs the {which} ({gone}): pip install 'leash[{','.join(extras)}]'"
+
+
+def _there(package: str) -> bool:
+    if package in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,1 @@
+"""Messages between a robot and a policy server."""

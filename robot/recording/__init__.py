@@ -1,0 +1,1 @@
+"""Recording: the loop's end, and the process that writes episodes."""

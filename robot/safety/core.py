@@ -1,0 +1,328 @@
+"""What decides whether a motor moves: a pure function of state, event and time, without input or output.
+
+    disarmed --Arm--> armed --no command for 150 ms, or any fault--> soft_stop --by 500 ms--> damped --Arm--> armed
+                      armed --a person's Stop--> soft_stop --after 100 ms--> damped
+                                                                              any --Leave--> ... --> off
+
+Soft stop holds the last sent target. Damped sets kp to zero and keeps kd, so that the legs sink softly. A stop that
+nobody planned is latched: only an Arm with a person's consent, after a second of healthy telemetry, ends it.
+Off is only reached by a frame that was written: while the port is away, the gate waits for it to return.
+Times are monotonic [s]; angles are the firmware's [rad].
+"""
+
+import math
+
+from msgspec.structs import replace
+
+from leash_robot.robot.bodies.pupper.protocol import Telemetry
+from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Config, Phase, Stop
+from leash_robot.robot.safety.refusals import why_not_send
+from leash_robot.robot.safety.state import Event, Fault, Leave, Output, State, Write, Writes
+
+FLUSH = 30
+"""Idle frames before anything else: they complete whatever truncated frame the firmware still waits for."""
+STILL = 1.0
+"""How long the joints must rest before the first frame may go out [s]."""
+STILL_SPEED, STILL_ANGLE = 0.3, 0.03
+"""What still counts as rest [rad/s], [rad]."""
+BOOT = 20_000.0
+"""A Teensy younger than this has just homed, so the robot must lie in its rest pose [ms]."""
+HEALTHY = 1.0
+"""How much unbroken telemetry an Arm needs [s]."""
+OUTSIDE = 0.3
+"""How far outside its range a joint may be found when arming [rad]."""
+FAULTS, FAULT_WINDOW = 3, 1.0
+"""So many malformed commands within so many seconds latch the gate."""
+PERSON_HOLD = 0.1
+"""How long a person's stop, or the end, brakes the robot by holding it, before it is damped [s]."""
+HOLD_LIMIT = 5.0
+"""An armed gate that gets no first command lets the robot sink after this long [s]."""
+DAMP_EVERY = 0.1
+"""Nothing is acknowledged by the firmware, so damping is repeated [s]."""
+SINK = 1.0
+"""How long the legs get to sink before the current goes off [s]."""
+
+
+UNHOMED = "a person stopped its homing, so that its zeros are wrong until it is power-cycled"
+
+DAMP, IDLE, GAINS = Write("damp"), Write("idle"), Write("gains")
+
+
+def step(state: State, event: Event, now: float, config: Config) -> Output:
+    """Take one event at time `now`; return the new state, the frames to write, and the answer if one is due.
+
+    Telemetry comes before the deadlines, so that a gate that woke up late does not mistake its own sleep for silence.
+    """
+    early: Writes = ()
+    if isinstance(event, Telemetry):
+        state, early = _observe(state, event, config)
+    state, late = _advance(state, now, config)
+    state, reply, ack = _answer(state, event, now, config)
+    return state, early + late + reply, ack
+
+
+def deadline(state: State, config: Config) -> float:
+    """When `step` must be called again even if nothing happens."""
+    if state.phase == "armed" and state.frame is not None:
+        return min(state.frame.time + config.stale, _patience(state, config))
+    if state.phase in {"soft_stop", "damped"}:
+        return min(state.damp_at, state.off_at if state.ready else math.inf)
+    return math.inf
+
+
+def clamp(target: Angles, last: Angles, config: Config) -> Angles:
+    """Into the range, then to within one step of the last target: leash_robot.robot.limits.clamp on plain floats."""
+    clamped = []
+    for want, from_, low, high, most in zip(target, last, config.lower, config.upper, config.step, strict=True):
+        inside = low if want < low else min(want, high)
+        clamped.append(from_ - most if inside < from_ - most else min(inside, from_ + most))
+    return tuple(clamped)
+
+
+def waiting(state: State, config: Config, now: float) -> str:
+    """What readiness still waits for, in words; empty when homing is over."""
+    if state.ready:
+        return ""
+    if state.unhomed < math.inf:
+        return UNHOMED
+    if state.frame is None:
+        return "no telemetry yet"
+    if now >= state.frame.time + config.stale:
+        return f"no telemetry for {now - state.frame.time:.1f} s"
+    if state.frame.time - state.still_since < STILL:
+        return "the joints are moving, or stopped less than a second ago"
+    return f"{_misplaced(state.frame.pos, config.rest_lower, config.rest_upper, config)}, where homing ends"
+
+
+def _answer(state: State, event: Event, now: float, config: Config) -> Output:
+    match event:
+        case Command():
+            return _command(state, event, now, config)
+        case Arm():
+            return _arm(state, event, now, config)
+        case Stop():
+            return *_asked(state, event, now, config), None
+        case Fault():
+            return *_fault(state, event, now, config), None
+        case Leave():
+            return *_leave(state, event, now, config), None
+    return state, (), None
+
+
+def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Writes]:
+    """Take one plausible frame: health, stillness, readiness."""
+    unbroken = state.frame is not None and frame.time < state.frame.time + config.stale
+    still = unbroken and _still(frame, state.still_pose)
+    state = replace(
+        state,
+        frame=frame,
+        healthy_since=state.healthy_since if unbroken else frame.time,
+        still_since=state.still_since if still else frame.time,
+        still_pose=state.still_pose if still else frame.pos,
+    )
+    if frame.ts < state.unhomed:
+        state = replace(state, unhomed=math.inf)
+    if state.cut:
+        homing = not state.ready and frame.ts < BOOT
+        state = replace(state, cut=False, unhomed=frame.ts if homing else state.unhomed)
+        return state, (IDLE,) * FLUSH if homing else ()
+    if state.ready or not _homed(state, frame, config):
+        return state, ()
+    state = replace(state, ready=True)
+    if state.phase != "damped":
+        return state, ()
+    # Note: after a reconnection, many damping frames do what the idle frames do on arming, without dropping the body
+    off_at = frame.time + SINK if state.off_at < math.inf else math.inf
+    return replace(state, damp_at=frame.time + DAMP_EVERY, off_at=off_at), (DAMP,) * FLUSH
+
+
+def _homed(state: State, frame: Telemetry, config: Config) -> bool:
+    """Whether this frame shows that the robot is not homing, nor about to.
+
+    Note: one that may still hold the target of a moment ago is damped at the first frame, unless it has just booted.
+    """
+    if state.unhomed < math.inf:
+        return False
+    if state.phase == "damped" and frame.ts >= BOOT:
+        return True
+    rests = frame.ts >= BOOT or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
+    return rests and frame.time - state.still_since >= STILL
+
+
+def _still(frame: Telemetry, pose: Angles) -> bool:
+    near = all(abs(angle - before) < STILL_ANGLE for angle, before in zip(frame.pos, pose, strict=True))
+    return near and max(map(abs, frame.vel)) < STILL_SPEED
+
+
+def _misplaced(pose: Angles, lower: Angles, upper: Angles, config: Config) -> str:
+    """The first joint outside its bounds, in words; empty when there is none."""
+    for name, angle, low, high in zip(config.names, pose, lower, upper, strict=True):
+        if not low <= angle <= high:
+            return f"{name} is at {angle:.2f} rad, not in [{low:.2f}, {high:.2f}]"
+    return ""
+
+
+def _fresh(state: State, now: float, config: Config) -> bool:
+    return state.frame is not None and now < state.frame.time + config.stale
+
+
+def _patience(state: State, config: Config) -> float:
+    """Until when an armed gate waits for the next command."""
+    return state.armed_at + HOLD_LIMIT if state.seq == 0 else state.commanded + config.hold_after
+
+
+def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
+    """Do what the clock alone demands, all of it, however late."""
+    writes: Writes = ()
+    if state.phase == "armed":
+        state, writes = _watch(state, now, config)
+    if state.phase in {"soft_stop", "damped"} and now >= state.damp_at:
+        # Note: the first damping frame goes out even when telemetry is silent; repeating it could disturb a homing
+        due = state.phase == "soft_stop" or _fresh(state, now, config)
+        state = replace(state, phase="damped", damp_at=now + DAMP_EVERY)
+        writes += (DAMP,) if due else ()
+    if state.phase == "damped" and state.ready and now >= state.off_at:
+        state, writes = replace(state, phase="off", ended=True), (*writes, IDLE, IDLE, IDLE)
+    return state, writes if state.ready else ()
+
+
+def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
+    """Stop an armed gate whose telemetry or commands fail to come."""
+    if not _fresh(state, now, config):
+        return _stop(state, now, config, f"telemetry was silent for {config.stale * 1e3:.0f} ms")
+    if now < _patience(state, config):
+        return state, ()
+    if state.seq == 0:
+        return _stop(state, now, config, f"held for {HOLD_LIMIT:.0f} s without a command", counted=False, latched=False)
+    return _stop(state, now, config, f"no valid command for {config.hold_after * 1e3:.0f} ms")
+
+
+def _stop(
+    state: State, now: float, config: Config, cause: str, *, counted: bool = True, latched: bool = True
+) -> tuple[State, Writes]:
+    """Hold the last target, to be damped next. A gate that has stopped already keeps its first cause."""
+    if state.phase != "armed":
+        fresh_latch = latched and state.phase != "disarmed" and not state.latched
+        return (replace(state, latched=True, cause=cause) if fresh_latch else state), ()
+    hold = (Write("target", state.target),) if _fresh(state, now, config) else ()
+    latest = state.commanded + config.damp_after if state.seq else math.inf
+    stopped = replace(
+        state,
+        phase="soft_stop",
+        latched=latched,
+        cause=cause,
+        stops=state.stops + counted,
+        damp_at=min(now + config.damp_after - config.hold_after, latest),
+    )
+    return stopped, hold
+
+
+def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State, Writes]:
+    """Stop because somebody asked for it: how soon it is damped, and whether it latches, depends on who."""
+    if state.phase == "off":
+        return state, ()
+    state = replace(state, presses=state.presses + (stop.kind == "person"))
+    if stop.kind == "person" and (state.phase == "disarmed" or not state.ready):
+        return _cut_off(state, stop)
+    state, writes = _stop(state, now, config, stop.cause, counted=False, latched=stop.kind != "planned")
+    if state.phase == "soft_stop" and stop.kind == "person":
+        state = replace(state, damp_at=min(state.damp_at, now + PERSON_HOLD))
+    return state, writes
+
+
+def _cut_off(state: State, stop: Stop) -> tuple[State, Writes]:
+    """Let a robot idle that lies as its homing left it, or is homing; a homing that is cut off is void."""
+    homing = state.frame is not None and not state.ready and state.frame.ts < BOOT
+    unhomed = state.frame.ts if state.frame is not None and homing else state.unhomed
+    cause = state.cause if state.latched else stop.cause
+    cut = state.frame is None
+    return replace(state, latched=True, cause=cause, unhomed=unhomed, cut=cut), (IDLE,) * FLUSH
+
+
+def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
+    if state.phase == "off" and not fault.homed:
+        # Note: the port went away before the last frame was through, so that the current may still be on
+        state = replace(state, phase="damped", ended=False)
+    state, writes = _stop(state, now, config, fault.cause)
+    if fault.homed:
+        alarm = (now, fault.cause) if fault.alarm else state.alarm
+        return replace(state, healthy_since=now, alarm=alarm), writes
+    return replace(state, ready=False, frame=None, healthy_since=math.inf, still_since=math.inf), ()
+
+
+def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[State, Writes]:
+    """Begin the way out: hold, damp, let the legs sink, current off. A robot that was never armed is left alone."""
+    if state.phase == "disarmed":
+        off: Phase = "off" if state.ready else "disarmed"
+        return replace(state, phase=off, ended=True, cause=leave.cause), (IDLE,) * 3 if state.ready else ()
+    if state.phase == "off":
+        return state, ()
+    state, writes = _stop(state, now, config, leave.cause, counted=False)
+    if state.phase == "soft_stop":
+        state = replace(state, damp_at=min(state.damp_at, now + PERSON_HOLD))
+    begin = state.damp_at if state.phase == "soft_stop" else now
+    return replace(state, off_at=min(state.off_at, begin + SINK)), writes
+
+
+def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
+    """Begin a session. Unless armed already, the robot is first told to stay exactly where it is."""
+    if refusal := _why_not_arm(state, arm, now, config):
+        cure = (IDLE,) if state.ready and refusal == _alarm(state, now) else ()
+        return state, cure, Ack(arm.session, 0, refusal, state.target)
+    armed = replace(state, session=arm.session, seq=0, phase="armed", armed_at=now, latched=False, cause="")
+    writes: Writes = ()
+    if state.phase != "armed" and state.frame is not None:
+        pairs = zip(state.frame.pos, config.lower, config.upper, strict=True)
+        here = tuple(min(max(angle, low), high) for angle, low, high in pairs)
+        armed = replace(armed, target=here, malformed=(), damp_at=math.inf)
+        writes = (*(IDLE,) * FLUSH, GAINS, Write("target", here))
+    return armed, writes, Ack(arm.session, 0, "", armed.target, armed=True)
+
+
+def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
+    if state.off_at < math.inf or state.phase == "off":
+        return "the gate is ending"
+    if arm.session <= state.session:
+        return f"session {arm.session} is not newer than {state.session}"
+    if state.phase == "soft_stop":
+        return f"still stopping: {state.cause}"
+    if state.latched and not (arm.person and arm.presses >= state.presses):
+        return f"latched: {state.cause}"
+    return "" if state.phase == "armed" else _why_not_move(state, now, config)
+
+
+def _why_not_move(state: State, now: float, config: Config) -> str:
+    """What about the robot itself speaks against switching the current on."""
+    if not state.ready or state.frame is None:
+        return f"homing is not over: {waiting(state, config, now)}"
+    if not _fresh(state, now, config) or now - state.healthy_since < HEALTHY:
+        return _alarm(state, now) or f"telemetry has not been healthy for {HEALTHY:.0f} s"
+    lower = tuple(low - OUTSIDE for low in config.lower)
+    return _misplaced(state.frame.pos, lower, tuple(high + OUTSIDE for high in config.upper), config)
+
+
+def _alarm(state: State, now: float) -> str:
+    """The firmware's latest alarm. One idle frame ends its ERROR, in which no current flows anyway."""
+    when, alarm = state.alarm
+    return f"{alarm}; it is told to idle and may be armed {HEALTHY:.0f} s later" if now - when < HEALTHY else ""
+
+
+def _command(state: State, command: Command, now: float, config: Config) -> Output:
+    """Send a target if everything about it is right; otherwise go on holding and say why."""
+    refusal, malformed = why_not_send(state, command, now, config)
+    writes: Writes = ()
+    if malformed:
+        state, writes = _count_malformed(state, refusal, now, config)
+    if refusal:
+        return state, writes, Ack(command.session, command.seq, refusal, state.target, state.phase == "armed")
+    target = clamp(command.target, state.target, config)
+    state = replace(state, seq=command.seq, commanded=now, target=target)
+    return state, (Write("target", target),), Ack(command.session, command.seq, "", target, armed=True)
+
+
+def _count_malformed(state: State, refusal: str, now: float, config: Config) -> tuple[State, Writes]:
+    recent = (*(time for time in state.malformed if now - time < FAULT_WINDOW), now)
+    state = replace(state, malformed=recent)
+    if len(recent) < FAULTS:
+        return state, ()
+    return _stop(state, now, config, f"{FAULTS} malformed commands within {FAULT_WINDOW:.0f} s, the last {refusal}")

@@ -1,0 +1,1 @@
+"""Serial ports: exclusive, non-blocking, and found again after they were unplugged."""

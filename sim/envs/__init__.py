@@ -1,0 +1,1 @@
+"""Gymnasium environments: commands, observations, rewards, tasks."""

@@ -1,0 +1,1 @@
+"""The stock firmware of Pupper v2, emulated byte for byte."""

@@ -1,0 +1,1 @@
+"""Pupper in PyBullet, for training."""

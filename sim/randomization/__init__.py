@@ -1,0 +1,1 @@
+"""Dynamics of simulated robots and the ranges that they are drawn from."""

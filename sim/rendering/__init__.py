@@ -1,0 +1,1 @@
+"""Cameras and pictures of simulated robots."""

@@ -1,0 +1,1 @@
+"""The MuJoCo twin: a Pupper behind a pseudo-terminal that speaks the real protocol."""

@@ -1,0 +1,1 @@
+"""The cockpit: the web page that a person drives from."""

@@ -1,0 +1,1 @@
+"""Input devices: keyboard, terminal, gamepads."""

@@ -1,0 +1,1 @@
+"""Taking over from a policy, and calling for help."""

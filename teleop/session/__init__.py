@@ -1,0 +1,1 @@
+"""A recording session: episodes, outcomes, notes, takeovers."""

@@ -1,0 +1,289 @@
+"""A recording session: which ticks become which episode, and what became of it. Events in, episodes out."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from leash_robot.robot.dataset.metadata import Outcome, Reason, reason_of
+from leash_robot.robot.errors import EpisodeError
+from leash_robot.robot.types import Tick
+from leash_robot.teleop.operator import Event, Intent
+from leash_robot.teleop.session.quality import Bounds, Quality, Watch
+from leash_robot.teleop.session.states import LABELS, REASONS, TRANSITIONS, Effect, State, Timer
+
+
+class Recorder(Protocol):
+    """Where episodes are written."""
+
+    @property
+    def cut_short(self) -> Mapping[int, str]:
+        """Episodes that the disk ended early, and why."""
+        ...
+
+    @property
+    def missing(self) -> Mapping[int, str]:
+        """Episodes that have no file after all, and why."""
+        ...
+
+    def begin(self) -> int:
+        """Open the next episode and return its number. Raises EpisodeError."""
+        ...
+
+    def add(self, tick: Tick) -> None:
+        """Take one tick of it."""
+        ...
+
+    def end(self, outcome: Outcome = "unlabelled", reason: Reason = "stopped", detail: str = "") -> None:
+        """Close it, and say why it ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """How a session runs."""
+
+    rate: float = 20.0
+    """Ticks a second that the loop should achieve."""
+    longest: float = 600.0
+    """An episode ends by itself after this long [s]."""
+    undo: float = 30.0
+    """How long a label can be changed [s]."""
+    unjudged: Outcome = "unlabelled"
+    """What an episode is that ended without a judgement."""
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """What the person needs to see."""
+
+    state: State
+    index: int | None
+    """Number of the current or last episode."""
+    seconds: float
+    """Length of the current or last episode [s]."""
+    outcome: Outcome
+    """Label of the last episode; unlabelled until somebody says so."""
+    counts: Mapping[Outcome, int]
+    """Finished episodes by outcome, those of earlier sessions included."""
+    undo_left: float = 0.0
+    """How long the last label can still be changed [s]."""
+    warnings: tuple[str, ...] = ()
+    """What the last episode lacks, or why none could begin."""
+    reason: Reason | None = None
+    """Why the last episode ended."""
+    detail: str = ""
+    """What exactly ended it."""
+
+    @property
+    def kept(self) -> int:
+        """Episodes that were not discarded."""
+        return sum(count for outcome, count in self.counts.items() if outcome != "discarded")
+
+
+class Session:
+    """Fits `Log`. Hands the ticks of episodes to the recorder, as the operator's events say.
+
+    An episode is complete on its end, whatever follows; a label given or undone later is a second thought, and goes to
+    `relabel`. Undoing reaches the last episode that ended, also while the next one runs. An episode that the disk cut
+    short ends at once and stays unlabelled, unless it is discarded. One that ended before its first tick is none.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        relabel: Callable[[int, Outcome], None],
+        intent: Callable[[], Intent],
+        config: SessionConfig | None = None,
+        counts: Mapping[Outcome, int] | None = None,
+        note: Callable[[int | None, float, str], object] = lambda index, seconds, text: None,
+        cause: Callable[[], str] = str,
+    ) -> None:
+        """`intent` returns what the operator asked at the current tick; `counts` is what the folder already holds;
+        `note` keeps a note: episode number, seconds into it, text;
+        `cause` says what stopped the robot, where no person did.
+        """
+        self._recorder = recorder
+        self._relabel = relabel
+        self._intent = intent
+        self._config = config or SessionConfig()
+        self._counts: Counter[Outcome] = Counter(counts or {})
+        self._watch = Watch()
+        self._state = State.IDLE
+        self._index: int | None = None
+        self._now = 0.0
+        self._note, self._cause = note, cause
+        self._judged = _Judged(-1, [])
+        self._ended: dict[int, _Judged] = {}
+        self._why: tuple[Reason, str] | None = None
+        self._warnings: tuple[str, ...] = ()
+        self.notes: list[tuple[int | None, float, str]] = []
+        """Notes: episode number, seconds into it, text."""
+        self.refusals: list[str] = []
+        """Why episodes could not begin."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.interrupt(exc[1])
+
+    def interrupt(self, error: object = None) -> None:
+        """End the session, as an exception does, or the end of the program when there is none."""
+        self._why = reason_of(error)
+        self._on(Event.QUIT)
+
+    def stop(self, cause: str) -> None:
+        """End the session, for a person stopped the robot where no operator hears it."""
+        self._why = "stopped", cause
+        self._on(Event.QUIT)
+
+    def fault(self, cause: str) -> None:
+        """End the running episode, for something stopped the robot that was not a person."""
+        self._why = "fault", cause
+        self._on(Timer.FAULT)
+
+    @property
+    def quality(self) -> Quality:
+        """Figures of the current or last episode."""
+        return self._watch.quality
+
+    @property
+    def status(self) -> SessionStatus:
+        """What the person needs to see."""
+        self._heed()
+        outcome = self._judged.labels[-1] if self._judged.labels else "unlabelled"
+        left = max(0.0, self._judged.until - self._now)
+        counts, (reason, detail) = dict(self._counts), self._judged.why
+        seconds, warnings = self.quality.seconds, self._warnings
+        return SessionStatus(self._state, self._index, seconds, outcome, counts, left, warnings, reason, detail)
+
+    def add(self, tick: Tick) -> None:
+        """Take one tick, after the events that came with it."""
+        self._now = tick.obs.time
+        self._heed()
+        intent = self._intent()
+        for event in intent.events:
+            self._hear(event, intent, tick)
+        if self._now >= self._judged.until:
+            self._on(Timer.EXPIRED)
+        if self._state is State.RECORDING:
+            self._record(tick)
+
+    def _hear(self, event: Event, intent: Intent, tick: Tick) -> None:
+        if event is Event.NOTE:
+            self.notes.append((self._index, self.quality.seconds, intent.note))
+            self._note(*self.notes[-1])
+        elif event is Event.START and tick.wanted.source == "safety":
+            self._warnings = ("the robot is stopped; re-arm it before the next episode",)
+        else:
+            self._on(event)
+
+    def _record(self, tick: Tick) -> None:
+        """Keep a tick; one at which a soft stop was asked for, time ran out or the disk was full, is the last."""
+        self._recorder.add(tick)
+        self._watch.add(tick)
+        if cut := self._recorder.cut_short.get(self._index or 0):
+            self._why = "fault", cut
+            self._on(Timer.CUT)
+        elif tick.wanted.source == "safety":
+            self.fault(self._cause() or "the robot was stopped")
+        elif self.quality.seconds >= self._config.longest:
+            self._on(Timer.LIMIT)
+
+    def _on(self, trigger: Event | Timer) -> None:
+        self._state, effect = TRANSITIONS.get((self._state, trigger), (self._state, None))
+        match effect:
+            case Effect.BEGIN:
+                self._begin()
+            case Effect.END:
+                self._end(LABELS.get(trigger, self._config.unjudged), *(self._why or REASONS[trigger]))
+            case Effect.LABEL if self._can_be(LABELS[trigger]):
+                self._judge([*self._judged.labels, LABELS[trigger]])
+                self._judged.until = self._now + self._config.undo
+            case Effect.UNDO if len(self._judged.labels) > 1 and self._now < self._judged.until:
+                self._judge(self._judged.labels[:-1])
+        self._why = None
+
+    def _can_be(self, outcome: Outcome) -> bool:
+        """Whether the last episode may be called that: one that the disk cut short is at most discarded."""
+        return self._judged.index in self._ended and (not self._judged.cut or outcome == "discarded")
+
+    def _begin(self) -> None:
+        try:
+            self._index = self._recorder.begin()
+        except EpisodeError as error:
+            self._state, self._warnings = State.IDLE, (str(error),)
+            self.refusals.append(str(error))
+            return
+        self._watch, self._warnings = Watch(), ()
+
+    def _end(self, outcome: Outcome, reason: Reason, detail: str) -> None:
+        cut = self._recorder.cut_short.get(self._index or 0, "")
+        if not self.quality.ticks:
+            self._end_empty(reason, detail)
+            return
+        if cut:
+            outcome = outcome if outcome == "discarded" else "unlabelled"
+            reason, detail = "fault", cut
+        self._recorder.end(outcome, reason, detail)
+        labels: list[Outcome] = ["unlabelled"] if outcome == "unlabelled" else ["unlabelled", outcome]
+        self._judged = _Judged(self._index or 0, labels, (reason, detail), self._now + self._config.undo, bool(cut))
+        self._ended[self._judged.index] = self._judged
+        self._counts[outcome] += 1
+        self._warnings = (*filter(None, [cut]), *self.quality.warnings(self._config.rate, self._config.bounds))
+
+    def _end_empty(self, reason: Reason, detail: str) -> None:
+        """An episode without a tick leaves no file, so it has no outcome and does not count."""
+        self._recorder.end("unlabelled", reason, detail)
+        self._state = State.DONE if self._state is State.DONE else State.IDLE
+        self._index = self._judged.index if self._ended else None
+        self._warnings = ("nothing was recorded: the episode ended before its first tick",)
+
+    def _heed(self) -> None:
+        """Take a label back when the disk turns out to have failed at the very end of an episode, or all along."""
+        for index, cut in self._recorder.cut_short.items():
+            judged = self._ended.get(index)
+            if judged is not None and not judged.cut:
+                self._take_back(judged, cut)
+        for index, lost in self._recorder.missing.items():
+            if (judged := self._ended.pop(index, None)) is not None:
+                self._take_back(judged, lost)
+                self._counts[judged.labels[-1]] -= 1
+
+    def _take_back(self, judged: "_Judged", why: str) -> None:
+        judged.cut, judged.why = True, ("fault", why)
+        self._warnings = (why, *self._warnings)
+        if judged.labels[-1] == "discarded":
+            judged.labels = ["unlabelled", "discarded"]
+            return
+        self._counts[judged.labels[-1]] -= 1
+        self._counts["unlabelled"] += 1
+        judged.labels = ["unlabelled"]
+        if judged.changed:
+            self._relabel(judged.index, "unlabelled")
+
+    def _judge(self, labels: list[Outcome]) -> None:
+        """Change what the last episode was."""
+        self._counts[self._judged.labels[-1]] -= 1
+        self._counts[labels[-1]] += 1
+        self._judged.labels, self._judged.changed = labels, True
+        self._relabel(self._judged.index, labels[-1])
+
+
+@dataclass
+class _Judged:
+    """The last episode that ended, and what it was called, newest last."""
+
+    index: int
+    labels: list[Outcome]
+    why: tuple[Reason | None, str] = (None, "")
+    """Why it ended."""
+    until: float = -math.inf
+    """When its label becomes final [s]."""
+    cut: bool = False
+    """Whether the disk ended it early."""
+    changed: bool = False
+    """Whether anything was said after its end, which stands beside its file and counts more than that."""

@@ -1,0 +1,190 @@
+"""What is stored is what was done, also where the action box cannot express it; the actor does not learn that."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from numpy.typing import ArrayLike
+
+from leash_robot.launch.live.driver import Apprentice, Teacher, body_of
+from leash_robot.launch.live.job import columns_of, shown_columns_of
+from leash_robot.launch.live.memory import Memory
+from leash_robot.launch.live.plan import LivePlan
+from leash_robot.launch.rl.collector import Driver
+from leash_robot.launch.rl.demos import Demonstrator, demonstrated
+from leash_robot.launch.rl.env import open_env, shown_columns
+from leash_robot.launch.rl.plan import SacPlan
+from leash_robot.policies.action_scaling import action_for, expressible, filtered
+from leash_robot.policies.odometry import Estimate
+from leash_robot.policies.rl.replay_buffer import FINAL, Replay
+from leash_robot.policies.rl.sac.batches import Batches
+from leash_robot.policies.rl.sac.config import SacConfig, Share
+from leash_robot.policies.rl.sac.numpy_actor import Float32
+from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.spec import load_spec
+from leash_robot.robot.types import Action, Array, Observation, Source, Tick
+from leash_robot.sim.envs.walk import WalkConfig
+
+SPEC, PLAN = load_spec(), LivePlan()
+BODY = body_of(PLAN, SPEC)
+
+
+class Upright:
+    """Fits `Sense`: a robot that stands at its usual height."""
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def step(self, obs: Observation) -> Estimate:
+        """Always the same."""
+        return Estimate(np.zeros(3), 0.16)
+
+
+class Quiet:
+    """Fits `Mind`: the middle of the box."""
+
+    demonstrates = False
+    wanted: Float32 | None = None
+
+    def offset(self, features: Float32, obs: Observation, last: Array) -> Array:
+        """No offset."""
+        return np.zeros(len(last))
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    online = Replay(capacity=400, columns=columns_of(PLAN, SPEC))
+    shown = Replay(capacity=400, columns=shown_columns_of(PLAN, SPEC))
+    yield Memory(online, shown)
+    for replay in (online, shown):
+        replay.close()
+
+
+def seen(number: int, command: Array) -> Observation:
+    still = np.zeros(12)
+    upright = np.array([0.0, 0.0, -1.0])
+    return Observation(0.05 * number, 0.0, np.array(SPEC.stand), still, still, upright, np.zeros(3), command)
+
+
+def driven(apprentice: Apprentice, targets: list[Array], source: Source) -> None:
+    """Let somebody send these targets."""
+    command = np.array([0.3, 0.0, 0.0])
+    for number, target in enumerate(targets):
+        obs = seen(number, command)
+        wanted = apprentice.act(obs)
+        sent = Action(target, command, source)
+        apprentice.add(Tick(obs, Action(target, command, source) if source == "human" else wanted, sent))
+
+
+def trot(count: int) -> list[Array]:
+    """Targets of a scripted trot, many of which the default box cannot express."""
+    walk, command = Trot(SPEC), np.array([0.4, 0.0, 0.0])
+    return [walk.act(seen(number, command)).joint_pos for number in range(count)]
+
+
+def replayed(actions: Float32) -> Array:
+    """The targets (T, n) that these actions ask for, one after another."""
+    last, targets = np.zeros(12), []
+    for action in actions:
+        last = filtered(action, last, BODY.box, BODY.newest)
+        targets.append(last + SPEC.stand)
+    return np.array(targets)
+
+
+def rows(replay: Replay, name: str) -> Float32:
+    """A column where there is a step."""
+    real = replay.columns["end"][: replay.written] != FINAL
+    made: Float32 = replay.columns[name][: replay.written][real]
+    return made
+
+
+def test_a_persons_targets_are_stored_as_they_were_carried_out(memory: Memory) -> None:
+    targets = trot(60)
+    driven(Apprentice(PLAN, SPEC, Quiet(), memory, Upright()), targets, "human")
+    for replay in (memory._online, memory._shown):
+        actions = rows(replay, "action")
+        assert not expressible(actions).all()
+        np.testing.assert_allclose(replayed(actions), targets[: len(actions)], atol=1e-4)
+    np.testing.assert_array_equal(rows(memory._shown, "wanted"), rows(memory._shown, "action"))
+    assert memory.left_out == (~expressible(rows(memory._shown, "action"))).sum() > 10
+
+
+def test_a_teachers_targets_out_of_the_box_are_left_out_though_what_was_done_lay_inside(memory: Memory) -> None:
+    teacher = Teacher(BODY, Trot(SPEC), np.random.default_rng(0))
+    apprentice = Apprentice(replace(PLAN, task=replace(PLAN.task, hold=60.0)), SPEC, teacher, memory, Upright())
+    for number in range(60):
+        obs = seen(number, np.zeros(3))
+        wanted = apprentice.act(obs)
+        apprentice.add(Tick(obs, wanted, wanted))
+    done, meant = rows(memory._shown, "action"), rows(memory._shown, "wanted")
+    assert expressible(done).all() and not expressible(meant).all()
+    assert memory.left_out == (~expressible(meant)).sum()
+
+
+def test_an_actor_that_drives_demonstrates_nothing(memory: Memory) -> None:
+    driven(Apprentice(PLAN, SPEC, Quiet(), memory, Upright()), trot(20), "policy")
+    assert memory._shown.written == memory.demonstrated == memory.left_out == 0
+
+
+@pytest.fixture
+def replays() -> Iterator[tuple[Replay, Replay]]:
+    """Own steps; and demonstrated ones, of which every third was meant to leave the box."""
+    columns = (("obs", (2,), "f4"), ("privileged", (0,), "f4"), ("action", (3,), "f4"), ("reward", (), "f4"))
+    layout = (*columns, ("end", (), "u1"), ("burst", (), "u4"))
+    online, shown = (
+        Replay(capacity=200, columns=layout),
+        Replay(capacity=200, columns=(*layout, ("wanted", (3,), "f4"))),
+    )
+    rest: dict[str, ArrayLike] = {"privileged": np.zeros(0), "reward": 1.0, "end": 0, "burst": 0}
+    for number in range(99):
+        online.add(obs=np.zeros(2), action=np.zeros(3), **rest)
+        meant = np.array([0.5, 2.5 if number % 3 == 0 else 0.5, 0.5])
+        shown.add(obs=np.full(2, number % 3), action=meant, wanted=meant, **rest)
+    yield online, shown
+    for replay in (online, shown):
+        replay.close()
+
+
+def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[Replay, Replay]) -> None:
+    online, shown = replays
+    config = SacConfig(batch=64, steps=1)
+    batch = Batches([online], config, {}, demonstrated=[shown], share=Share(0.5, 0.5, 1)).draw(0)
+    outside = (batch.action.abs() > 1).any(dim=1)
+    assert outside.sum() > 3
+    np.testing.assert_allclose(batch.action[outside][:, 1], 2.5)
+    assert not batch.demonstrated[outside].any()
+    assert batch.demonstrated.sum() == 32 - outside.sum()
+
+
+def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[Replay, Replay]) -> None:
+    obs, action = Batches(replays[1:], SacConfig(batch=64, steps=1), {}).pairs()
+    assert 0 < len(obs) == len(action) < 64
+    assert action.abs().max() <= 1 and not (obs == 0).any()
+    recorded = np.zeros((9, 2), np.float32), np.full((9, 3), 1.5, np.float32)
+    assert len(Batches(replays[1:], SacConfig(batch=64, steps=1), {}).pairs(recorded)[0]) == 0
+
+
+def test_demonstrations_in_simulation_say_what_was_meant_and_count_what_is_left_out() -> None:
+    plan = SacPlan(walk=WalkConfig(seconds=2.0, box=(0.05, 0.1, 0.1)))
+    env = open_env(plan)
+    with Replay(capacity=200, columns=shown_columns(plan, SPEC)) as shown:
+        shower = Demonstrator(env, Trot(SPEC))
+        driver = Driver(env, shown, shower, np.random.default_rng(0), lambda: {"wanted": shower.wanted})
+        driver.begin(0)
+        while not driver.step(random=False)[1]:
+            pass
+        meant = rows(shown, "wanted")
+        assert expressible(rows(shown, "action")).all()
+        counts = demonstrated([shown])
+        assert counts == {"demonstrated": len(meant), "left_out": (~expressible(meant)).sum()}
+        assert counts["left_out"] > 5
+    env.close()
+
+
+def test_an_action_computed_back_from_a_target_asks_for_that_target() -> None:
+    rng = np.random.default_rng(0)
+    box, last, offset = np.full(12, 0.3), rng.normal(0, 0.5, 12), rng.normal(0, 0.5, 12)
+    action = action_for(offset, last, box, 0.7)
+    np.testing.assert_allclose(filtered(action, last, box, 0.7), offset, atol=1e-6)
+    assert not expressible(action) and expressible(np.ones(12, np.float32))
