@@ -135,10 +135,10 @@ def load_spec(source: str | Path = "pupper_v2") -> Spec:
     """Read a spec by its built-in name or from a YAML file. Raises SpecError."""
     path = Path(source)
     if path.suffix not in {".yaml", ".yml"}:
-        path = Path(__file__).parent / f"{Path(source).name}.yaml"
-        if path.stem != str(source) or not path.exists():
-            known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-            raise SpecError(f"no robot is called {str(source)!r}; known are {known}, or give a .yaml file")
+        known = {file.stem: file for file in sorted(Path(__file__).parent.glob("bodies/*/*.yaml"))}
+        if str(source) not in known:
+            raise SpecError(f"no robot is called {str(source)!r}; known are {[*known]}, or give a .yaml file")
+        path = known[str(source)]
     spec = read_yaml(path, Spec)
     _check(spec, path)
     return spec

@@ -153,7 +153,7 @@ def present(views: Views) -> set[str]:
 
 
 def split(views: Views, part: float, below: float) -> tuple[Views, Views]:
-    """What is learned from and what is held out: the episodes below the threshold (`imitation.holdout`); of a single one,
+    """Training and held-out views: the episodes below the threshold (`imitation.holdout`); of a single one,
     its end.
     """
     if len(present(views)) == 1:

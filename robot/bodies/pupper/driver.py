@@ -66,7 +66,7 @@ class Pupper:
         clock: Clock | None = None,
         gate: Callable[[Config], Link] = GateLink,
     ) -> None:
-        """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time (`twin.virtual_time`)."""
+        """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time."""
         self.watch: Watch = unattended
         """Asked while the robot homes, stands up and lies down; between `observe` and `send`, the policy sees to it."""
         self._spec = spec
