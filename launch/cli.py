@@ -54,12 +54,9 @@ def chosen(name: str, args: list[str]) -> tuple[str, list[str]]:
 
 def main() -> int:
     """Run the command on the command line; whatever ends it, what a person sees is at most one line about it."""
-    try:
-        from leash_robot.launch.options import startup
+    from leash_robot.launch.options import startup
 
-        return startup.guarded(run, sys.argv[1:])
-    except KeyboardInterrupt:  # while the line above was still being imported
-        return 130
+    return startup.guarded(run, sys.argv[1:])
 
 
 def run(words: list[str]) -> int:

@@ -1,28 +1,41 @@
-"""Where the `leash` command begins: sees to it that it is our own modules that the rest imports."""
+"""Where the `leash` command begins: quiet from its first line on, and deaf to what might shadow our modules or theirs.
 
-import importlib
+Nothing is imported here that Python has not imported by itself, so that a signal finds its handler as early as can be.
+"""
+
 import os
+import signal
 import sys
-import warnings
-from pathlib import Path
+from types import FrameType
 
 import leash_robot
 
-ROOT = Path(leash_robot.__file__).resolve().parents[1]
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Run the command line; see `leash_robot.launch.cli`."""
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
     if sys.getfilesystemencoding() != "utf-8":
         _again_in_utf8()
     last_of_all(os.environ.pop("PYTHONPATH", ""))
     if os.environ.pop("PYTHONWARNINGS", ""):
+        import warnings
+
         sys.warnoptions.clear()
         warnings.resetwarnings()
         warnings.simplefilter("ignore")
     os.environ["PYTHONSAFEPATH"] = "1"  # for the processes that multiprocessing starts in the working directory
-    code: int = importlib.import_module("leash_robot.launch.cli").main()
-    return code
+    from leash_robot.launch import cli
+
+    return cli.main()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once: nothing has begun yet. Note: an exception might be swallowed by a module that is being imported."""
+    os._exit(128 + number)
 
 
 def _again_in_utf8() -> None:
@@ -33,10 +46,6 @@ def _again_in_utf8() -> None:
 
 def last_of_all(places: str) -> None:
     """Search what PYTHONPATH names after everything else, so that it adds modules and replaces none."""
-    named = [place for place in map(_whole, places.split(os.pathsep)) if place and place != str(ROOT)]
-    sys.path[:] = [place for place in sys.path if place and _whole(place) not in named] + named
-
-
-def _whole(place: str) -> str:
-    """A place as an absolute path; nothing for the working directory's short name."""
-    return str(Path(place).resolve()) if place else ""
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(leash_robot.__file__)))  # noqa: PTH120
+    named = [os.path.realpath(place) for place in places.split(os.pathsep) if place and os.path.realpath(place) != ours]
+    sys.path[:] = [place for place in sys.path if place and os.path.realpath(place) not in named] + named

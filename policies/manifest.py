@@ -111,7 +111,7 @@ def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:
         lower=tuple(spec.lower.tolist()),
         upper=tuple(spec.upper.tolist()),
         needs_imu=needs_imu,
-        version=metadata.version("leash"),
+        version=metadata.version("leash-robot"),
     )
 
 

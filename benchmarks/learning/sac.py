@@ -134,7 +134,7 @@ def _theirs() -> Callable[[], None]:
     try:
         from stable_baselines3 import SAC
     except ImportError:
-        raise UsageError("the peer is missing; install it with `pip install 'leash[dev]'`") from None
+        raise UsageError("the peer is missing; install it with `pip install 'leash-robot[dev]'`") from None
     model = SAC(
         "MlpPolicy",
         Noise(),

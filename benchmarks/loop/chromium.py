@@ -28,7 +28,7 @@ MISSING = f"no Chromium at {CHROMIUM}: apt-get install chromium"
 def missing() -> str:
     """Why there is no browser here; empty when there is one."""
     if importlib.util.find_spec("playwright") is None:
-        return "no package 'playwright': pip install 'leash[dev]'"
+        return "no package 'playwright': pip install 'leash-robot[dev]'"
     return "" if shutil.which(CHROMIUM) else MISSING
 
 

@@ -20,7 +20,7 @@ def sheet(title: str, pictures: Sequence[Pixels], rows: Sequence[Row], path: Pat
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("pictures need matplotlib; `pip install leash[train]` brings it") from None
+        raise UsageError("pictures need matplotlib; `pip install leash-robot[train]` brings it") from None
     columns = min(COLUMNS, len(pictures))
     lines = -(-len(pictures) // columns)
     tall = 0.16 * len(rows[0]) + 0.1

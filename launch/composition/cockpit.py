@@ -35,7 +35,7 @@ def open_cockpit(who: OperatorOptions, folder: Path) -> Iterator[Cockpit | None]
         return
     for needed in ("starlette", "uvicorn", "websockets"):
         if importlib.util.find_spec(needed) is None:
-            raise OperatorError(f"the page needs the package {needed!r}: pip install 'leash[teleop]'")
+            raise OperatorError(f"the page needs the package {needed!r}: pip install 'leash-robot[teleop]'")
     options = CockpitOptions(folder, who.page_host, who.page_port, KeyMap().remapped(who.keys))
     with Cockpit(options) as cockpit:
         for word, url in zip(("open", *["  or"] * len(cockpit.urls)), cockpit.urls, strict=False):

@@ -89,7 +89,7 @@ def asked(task: Task) -> dict[str, Any]:
         "command": task.command,
         "seed": task.seed,
         "seconds": task.seconds,
-        "leash": metadata.version("leash"),
+        "leash": metadata.version("leash-robot"),
     }
 
 

@@ -27,7 +27,7 @@ def plot(title: str, results: Results, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("plots need matplotlib; `pip install leash[train]` brings it") from None
+        raise UsageError("plots need matplotlib; `pip install leash-robot[train]` brings it") from None
     names = [name for name, _ in breaking(next(iter(results.values())))]
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(16, 4.6 + 2.1 * rows), dpi=110, layout="constrained")

@@ -21,7 +21,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 NANO = 1_000_000_000
 
 FORMAT = "1"
-START = "leash_robot.launch.start"
+START = "leash.start"
 END = "leash.end"
 
 T = TypeVar("T", bound=msgspec.Struct)

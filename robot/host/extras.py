@@ -1,4 +1,4 @@
-"""What does not come with plain `pip install leash`: which extra brings which package, and how to say so."""
+"""What does not come with plain `pip install leash-robot`: which extra brings which package, and how to say so."""
 
 import importlib.util
 import sys
@@ -33,7 +33,7 @@ def needs(packages: Sequence[str]) -> str:
     extras = list(dict.fromkeys(BY_PACKAGE[package] for package in packages))
     which = " and ".join(extras) + (" extras" if len(extras) > 1 else " extra")
     gone = f"{', '.join(packages)} {'are' if len(packages) > 1 else 'is'} not installed"
-    return f"needs the {which} ({gone}): pip install 'leash[{','.join(extras)}]'"
+    return f"needs the {which} ({gone}): pip install 'leash-robot[{','.join(extras)}]'"
 
 
 def _there(package: str) -> bool:

@@ -134,7 +134,7 @@ class Scribe:
             index=self._begin.index,
             created=self._begin.created,
             clock_offset=self._begin.clock_offset,
-            version=version("leash"),
+            version=version("leash-robot"),
             info=self._setup.info | self._begin.info,
             id=self._begin.id,
         )

@@ -68,7 +68,7 @@ def find_gamepad(name: str | None = None, folder: Path = INPUT) -> PadDevice:
     try:
         evdev_pad = importlib.import_module("leash_robot.teleop.devices.evdev_pad")
     except ModuleNotFoundError as error:
-        raise OperatorError(f"gamepads need the package {error.name!r}: pip install 'leash[teleop]'") from None
+        raise OperatorError(f"gamepads need the package {error.name!r}: pip install 'leash-robot[teleop]'") from None
     device: PadDevice = evdev_pad.open_pad(folder, name)
     return device
 

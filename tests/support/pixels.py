@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.cameras.image import Pixels as Picture
 from leash_robot.robot.dataset.mcap.tick_schema import Layout
@@ -13,6 +14,8 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick, unknown
 
 SPEC = load_spec()
+LARGE = PixelsConfig(height=240, width=256, members=1, channels=(2, 2, 2, 2), hidden=4, commands=1, averages=())
+"""Of pictures that would fill the memory."""
 
 
 def road(place: float, size: tuple[int, int] = (32, 40)) -> Picture:

@@ -42,5 +42,5 @@ def main(args: list[str]) -> int:
         return 0
     if name not in PROCEDURES:
         raise UsageError(f"there is no calibration of {name!r}; known are {', '.join(PROCEDURES)}")
-    code: int = importlib.import_module(f"launch.calibrate_{name}").main(rest)
+    code: int = importlib.import_module(f"leash_robot.launch.commands.calibrate.{name}").main(rest)
     return code

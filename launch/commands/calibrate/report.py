@@ -98,7 +98,7 @@ def _write(
     try:
         from leash_robot.launch.reporting.report import Report
     except ImportError:
-        raise CalibrationError("plots need matplotlib; `pip install leash[train]` brings it") from None
+        raise CalibrationError("plots need matplotlib; `pip install leash-robot[train]` brings it") from None
     report = Report(
         f"Replay of {episode.path.name}",
         f"{calibration.machine}, calibration {calibration.hash}, version {calibration.version} of {calibration.date}",

@@ -27,7 +27,7 @@ def plot(episode: Episode, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise EpisodeError("plots need matplotlib; `pip install leash[train]` brings it") from None
+        raise EpisodeError("plots need matplotlib; `pip install leash-robot[train]` brings it") from None
     groups = [range(first, min(first + 3, len(episode.names))) for first in range(0, len(episode.names), 3)]
     drawers = (_draw_commands, _draw_sources, _draw_lateness)
     figure = Figure(figsize=(12, 2.2 * (len(groups) + len(drawers))), layout="constrained")

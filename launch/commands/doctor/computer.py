@@ -39,17 +39,19 @@ def versions() -> Findings:
         f"{python} at {sys.executable}",
         "" if supported else "install Python 3.11 and run `make install PYTHON=python3.11`",
     )
-    needed, optional = _packages(metadata.requires("leash") or [])
-    found = f"leash {metadata.version('leash')}, {len(needed)} packages it needs"
+    needed, optional = _packages(metadata.requires("leash-robot") or [])
+    found = f"leash {metadata.version('leash-robot')}, {len(needed)} packages it needs"
     wrong = [problem for name, bounds in needed if (problem := _problem(name, bounds))]
-    yield Finding("packages", "fail" if wrong else "ok", "; ".join(wrong) or found, _install(wrong, "leash"))
+    yield Finding("packages", "fail" if wrong else "ok", "; ".join(wrong) or found, _install(wrong, "leash-robot"))
     for extra, packages in optional.items():
         wrong = [problem for name, bounds in packages if (problem := _problem(name, bounds))]
         if wrong and all(problem.endswith(ABSENT) for problem in wrong):
-            yield Finding(f"packages {extra}", "ok", f"{ABSENT}; `pip install leash[{extra}]` brings them")
+            yield Finding(f"packages {extra}", "ok", f"{ABSENT}; `pip install leash-robot[{extra}]` brings them")
         else:
             seen = "; ".join(wrong) or "all there"
-            yield Finding(f"packages {extra}", "warn" if wrong else "ok", seen, _install(wrong, f"leash[{extra}]"))
+            yield Finding(
+                f"packages {extra}", "warn" if wrong else "ok", seen, _install(wrong, f"leash-robot[{extra}]")
+            )
 
 
 def _install(problems: Sequence[str], what: str) -> str:
@@ -69,7 +71,7 @@ def _packages(requires: Sequence[str]) -> tuple[list[tuple[str, Bounds]], dict[s
         name = re.split(r"[\[<>=!~ (]", what.strip(), maxsplit=1)[0]
         bounds = re.findall(r"(==|>=|<=|<|>)\s*([\d.]+)", what)
         extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", marker)
-        if name == "leash" or (extra and extra[1] == "dev"):
+        if name == "leash-robot" or (extra and extra[1] == "dev"):
             continue
         (optional.setdefault(extra[1], []) if extra else needed).append((name, bounds))
     return needed, optional

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from numpy.lib.format import open_memmap
 
-from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.robot.dataset.episode import read_episode
 from leash_robot.robot.dataset.frame_cache import ImageCache
 from support.paths import TESTS
-from support.pixels import SPEC, record
+from support.pixels import LARGE, SPEC, record
 
-LARGE = PixelsConfig(height=240, width=256, members=1, channels=(2, 2, 2, 2), hidden=4, commands=1, averages=())
 EPISODES, TICKS = 6, 400
 SIZE_MB = EPISODES * TICKS * LARGE.height * LARGE.width * 3 / 1e6
 ALLOWED_MB = 100.0
@@ -26,8 +24,7 @@ from pathlib import Path
 import numpy as np
 from leash_robot.policies.imitation.image_bc import PixelsTraining, train_pixels
 from leash_robot.robot.dataset.episode import read_episode
-from support.pixels import SPEC
-from test_pixels_memory import LARGE
+from support.pixels import LARGE, SPEC
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -88,7 +88,7 @@ def test_the_index_leads_a_seeking_reader_to_every_message(tmp_path: Path) -> No
     assert times == sorted(times)
     assert summary.statistics.message_start_time == times[0]
     assert summary.statistics.message_end_time == times[-1]
-    assert metadata["leash_robot.launch.start"]["spec_hash"] == small_spec().hash
+    assert metadata["leash.start"]["spec_hash"] == small_spec().hash
     assert metadata["leash.end"]["outcome"] == "success"
 
 

@@ -105,7 +105,7 @@ def test_no_help_shows_internals(core: dict[str, Ran], words: str) -> None:
 @pytest.mark.parametrize(("words", "extras"), NEEDING.items())
 def test_a_command_says_at_once_which_extra_it_needs(core: dict[str, Ran], words: str, extras: str) -> None:
     ran = core[words]
-    assert f"pip install 'leash[{extras}]'" in ran.err
+    assert f"pip install 'leash-robot[{extras}]'" in ran.err
     assert (ran.code, ran.err.count("\n")) == (2, 1)
 
 
