@@ -13,8 +13,9 @@ from leash_robot.robot.errors import ServerError, WireError
 from leash_robot.robot.inference.protocol import Answer, read_answer
 
 REFUSALS = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-SURE = 3
-"""A server that dies hangs up in the middle of a handshake, too, but not so often."""
+SURE = 12
+"""So many failures without a detail mean another key. Where one side has none, each attempt ends either so or with a
+protocol error, after which there are no more, whichever side hangs up first: so few in a row have a chance of 2^-12."""
 
 
 class Line:

@@ -318,7 +318,7 @@ def test_ctrl_c_lies_down_and_a_stop_is_heard_meanwhile_too(firmware: Firmware) 
             time.sleep(1.5)
             pressed = person.types("\x03")
             if stop:
-                time.sleep(0.5)
+                wait_for(lambda: np.abs(np.array(firmware.target) - SPEC.stand).max() < 0.01, PATIENCE)
                 pressed = person.types("\x1b")
                 assert halted(firmware, pressed) <= SOON
             assert person.leaves() == (1 if stop else 130)

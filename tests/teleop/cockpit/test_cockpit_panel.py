@@ -148,7 +148,7 @@ def test_keys_in_conflict_are_refused_before_anything_starts(tmp_path: Path) -> 
 def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with (
-        pytest.raises(OperatorError, match=r"pip install 'leash\[teleop\]'"),
+        pytest.raises(OperatorError, match=r"pip install 'leash-robot\[teleop\]'"),
         open_cockpit(OperatorOptions(operator=("browser",)), tmp_path),
     ):
         pass
