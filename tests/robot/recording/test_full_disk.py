@@ -22,7 +22,7 @@ def fill():
         time.sleep(0.01)
     with (disk / "filler").open("wb", buffering=0) as file:
         room = os.statvfs(disk)
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize * 9 // 10)  # at once, whoever computes beside
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize * 9 // 10)  # at once
         file.seek(0, os.SEEK_END)
         for size in (1 << 20, 4096):
             with suppress(OSError):
