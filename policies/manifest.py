@@ -1,5 +1,6 @@
 """What deployment must agree with before a policy may drive: stored in every policy file, sent by every server."""
 
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated, Literal
 
@@ -9,6 +10,8 @@ from msgspec import Meta
 from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.freshness import JOINTS, Input
 from leash_robot.policies.image_observation import PixelsConfig
+from leash_robot.robot.calibration import Calibration
+from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Gains, Spec
 
@@ -96,6 +99,19 @@ def with_camera_age(manifest: Manifest, seconds: float) -> Manifest:
     """The manifest with another bound on the age of every picture [s]."""
     inputs = {name: msgspec.structs.replace(manifest.bounds[name], max_age=seconds) for name in manifest.cameras}
     return msgspec.structs.replace(manifest, inputs=manifest.inputs | inputs)
+
+
+def with_calibration(manifest: Manifest, episodes: Sequence[Episode]) -> Manifest:
+    """The manifest with the calibration that all of its recordings share; without one where they do not."""
+    hashes = {episode.start.calibration_hash for episode in episodes}
+    if len(hashes) != 1:
+        return manifest
+    return msgspec.structs.replace(manifest, calibration=calibration_mark(hashes.pop(), episodes[0].spec))
+
+
+def calibration_mark(calibration_hash: str, spec: Spec) -> str:
+    """The hash that a manifest keeps; empty for a machine that needs no calibration."""
+    return "" if calibration_hash == Calibration.identity(spec).hash else calibration_hash
 
 
 def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:

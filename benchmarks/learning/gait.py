@@ -9,13 +9,13 @@ from msgspec import Meta
 
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.constant_command import Steer
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import Opened, Referee, RobotOptions, open_robot
 from leash_robot.launch.evaluation.episodes import Trial, episode
 from leash_robot.launch.options.checked import Command, Seconds
 from leash_robot.launch.reporting.output import console
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import RobotError
+from leash_robot.robot.host.priority import first_in_line
 
 DIRECTIONS: dict[str, Command] = {
     "forward": (0.25, 0.0, 0.0),

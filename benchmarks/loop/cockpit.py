@@ -11,18 +11,18 @@ import numpy as np
 from leash_robot.benchmarks.loop.chromium import missing
 from leash_robot.benchmarks.loop.pages import Pages
 from leash_robot.launch.commands.deploy import stopped
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.composition.standing import stand
 from leash_robot.launch.options.checked import Count, Seconds
-from leash_robot.launch.reporting.output import console
+from leash_robot.launch.reporting.output import console, note
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.errors import OperatorError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
+from leash_robot.robot.standing import stand
 from leash_robot.robot.types import Array, Log
 from leash_robot.teleop.cockpit.client import Cockpit, CockpitOptions
 from leash_robot.teleop.cockpit.log import CockpitLog
@@ -117,7 +117,7 @@ def drive(opened: Opened, seconds: float, legs: Legs, cockpit: Cockpit | None = 
     person = Drive(Merged(operators), Trot(opened.spec), clock=MonotonicClock())
     lateness = Lateness(opened.spec.period)
     views: list[Log] = [] if cockpit is None else [CockpitLog(cockpit, opened.spec, Status)]
-    stand(opened)
+    stand(opened, report=note)
     with (
         tempfile.TemporaryDirectory(prefix="leash-") as folder,
         recorder_of(opened, Path(folder), {"task": "bench"}) as recorder,

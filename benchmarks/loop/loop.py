@@ -16,12 +16,12 @@ from msgspec import Meta
 from leash_robot.launch.commands.deploy import stopped
 from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.policies import open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.options.checked import Seconds
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.robot.host.child import python_command
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run

@@ -22,7 +22,6 @@ import msgspec
 import numpy as np
 
 from leash_robot.launch.composition.policies import STARTING, end
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.reporting.output import console
 from leash_robot.policies.manifest import Manifest, describe
 from leash_robot.policies.serving.client import RemotePolicy
@@ -34,6 +33,7 @@ from leash_robot.robot.clock import Grid, MonotonicClock
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.host.child import python_command, socket_folder
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import CameraSpec, Spec, load_spec
 from leash_robot.robot.types import Action, Array, Observation, Tick

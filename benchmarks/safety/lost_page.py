@@ -8,11 +8,12 @@ from typing import Self
 import numpy as np
 
 from leash_robot.launch.composition.robots import Opened
-from leash_robot.launch.composition.standing import stand
+from leash_robot.launch.reporting.output import note
 from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.fake import NoLog
 from leash_robot.robot.loop import run
+from leash_robot.robot.standing import stand
 from leash_robot.robot.types import Policy, Tick
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.takeover import Takeover
@@ -67,7 +68,7 @@ def measure_lost(opened: Opened, policy: Policy, gait: Policy, count: int, seed:
 
 
 def _one(opened: Opened, person: Vanishing, drive: Drive, takeover: Takeover) -> Loss:
-    stand(opened)
+    stand(opened, report=note)
     drive.rearm()
     person.begin(time.monotonic())
     still: list[float] = []

@@ -12,19 +12,19 @@ from rich.progress import Progress
 
 from leash_robot.benchmarks.safety.lost_page import measure_lost
 from leash_robot.launch.composition.policies import needs_imu, open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.composition.standing import fallen, stand
 from leash_robot.launch.options.checked import Count
-from leash_robot.launch.reporting.output import console
+from leash_robot.launch.reporting.output import console, note
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.dataset.episode import Episode, read_episode
 from leash_robot.robot.errors import RobotError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
+from leash_robot.robot.standing import fallen, stand
 from leash_robot.robot.types import SOURCES, Array, Policy, Tick
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.blend import Blend
@@ -188,7 +188,7 @@ def take_over(
             return presser.done or tick.sent.source == "safety" or fallen(opened)
 
         while not presser.done:
-            stand(opened)
+            stand(opened, report=note)
             stops, index = opened.gate_stops(), recorder.begin()
             presser.begin(time.monotonic())
             run(opened.robot, takeover, Logs(takeover, recorder, lateness, watch), done=over)

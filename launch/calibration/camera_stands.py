@@ -9,12 +9,12 @@ from rich.progress import track
 from leash_robot.calibration.camera.stances import UPRIGHT, stances, way
 from leash_robot.calibration.legs import legs_of
 from leash_robot.launch.composition.attended import attended
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.composition.standing import Agree, stand
-from leash_robot.launch.reporting.output import console
+from leash_robot.launch.reporting.output import console, note
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError, GateLatched
+from leash_robot.robot.host.priority import first_in_line
+from leash_robot.robot.standing import Agree, stand
 from leash_robot.robot.types import Action, Array, Observation
 from leash_robot.teleop.brake import Brake
 
@@ -44,7 +44,7 @@ def robot_stances(
         person.brake.on(opened.stop),
         first_in_line(opened.plan.processes.control.nice),
     ):
-        stand(opened, agree or person.agrees)
+        stand(opened, agree or person.agrees, note)
         console.print("the robot leans before the board; hands off, and do not move the board", highlight=False)
         legs, at = legs_of(opened.spec), UPRIGHT
         for lean in track([*stances(opened.spec, legs, count), UPRIGHT], "stances", console=console, transient=True):

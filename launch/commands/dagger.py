@@ -22,10 +22,10 @@ from leash_robot.launch.dagger.teacher import Scripted, Teacher
 from leash_robot.launch.options.checked import Count, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
-from leash_robot.launch.options.stopping import STOPPED
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.dataset.episode import load_dataset
 from leash_robot.robot.errors import UsageError
+from leash_robot.robot.host.stopping import STOPPED
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Policy
 

@@ -11,7 +11,6 @@ import tyro
 
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.policies import Brain, name_slow_cameras, needs_imu, open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import one_episode, recorder_of, taped
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.options.checked import Command, Seconds, checked
@@ -20,6 +19,7 @@ from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.options.startup import interrupt
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.dataset.metadata import Reason, reason_of
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run

@@ -14,7 +14,6 @@ from rich.table import Table
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.policies import name_slow_cameras, needs_imu, open_brain, steers
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.evaluation.episodes import Trial, evaluate, summary
 from leash_robot.launch.evaluation.options import GridOptions
@@ -23,6 +22,7 @@ from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.errors import PolicyError, RobotError, UsageError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.teleop.brake import Stoppable
 
 

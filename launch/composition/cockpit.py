@@ -11,11 +11,11 @@ from typing import Any
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import Brain
 from leash_robot.launch.composition.session import Rig
-from leash_robot.launch.composition.standing import fallen
 from leash_robot.launch.reporting.output import console
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.errors import OperatorError
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.standing import fallen
 from leash_robot.robot.types import Log
 from leash_robot.teleop.cockpit.client import LOOPBACK, Cockpit, CockpitOptions
 from leash_robot.teleop.cockpit.log import CockpitLog

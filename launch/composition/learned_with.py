@@ -1,29 +1,14 @@
 """Which calibration a policy learned with, and whether a machine with another one may run it."""
 
-from collections.abc import Sequence
 from pathlib import Path
-
-from msgspec.structs import replace
 
 from leash_robot.calibration.store import Store
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import RobotOptions, known_calibration
 from leash_robot.policies.manifest import Manifest
 from leash_robot.robot.calibration import Calibration
-from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Spec, load_spec
-
-
-def marked(manifest: Manifest, episodes: Sequence[Episode]) -> Manifest:
-    """The manifest with the calibration that all of its recordings share; without one where they do not."""
-    hashes = {episode.start.calibration_hash for episode in episodes}
-    return replace(manifest, calibration=named(hashes.pop(), episodes[0].spec)) if len(hashes) == 1 else manifest
-
-
-def named(calibration_hash: str, spec: Spec) -> str:
-    """The hash, or nothing where it is that of a machine that needs no calibration."""
-    return "" if calibration_hash == Calibration.identity(spec).hash else calibration_hash
 
 
 def check_calibration(manifest: Manifest, name: str, options: RobotOptions) -> None:

@@ -10,7 +10,6 @@ from leash_robot.launch.composition.command_bounds import Bounds, stated, within
 from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.learned_with import check_calibration
 from leash_robot.launch.composition.plan import Plan, load_plan
-from leash_robot.launch.composition.priority import renice
 from leash_robot.launch.composition.robots import Opened, RobotOptions, camera_sources
 from leash_robot.launch.options.checked import Command
 from leash_robot.launch.reporting.output import console
@@ -23,6 +22,7 @@ from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.host.child import python_command, socket_folder
 from leash_robot.robot.host.extras import require
+from leash_robot.robot.host.priority import renice
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Policy
 

@@ -17,18 +17,18 @@ from leash_robot.launch.composition.policies import (
     open_brain,
     steers,
 )
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import Crier, recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.composition.standing import TRIES, fallen, place
 from leash_robot.launch.reporting.screen import Screen
 from leash_robot.robot.dataset.metadata import Outcome
 from leash_robot.robot.errors import GateLatched, RearmRefused, Stopped
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording.recorder import Recorder
+from leash_robot.robot.standing import TRIES, fallen, place
 from leash_robot.robot.types import Action, Log, Observation, Policy, Tick, Watch, unattended
 from leash_robot.teleop.attention import Attention
 from leash_robot.teleop.brake import Brake

@@ -14,7 +14,8 @@ from leash_robot.launch.dagger.progress import full
 from leash_robot.launch.dagger.session import seated
 from leash_robot.launch.dagger.teacher import Lesson
 from leash_robot.launch.dagger.track import Arena, MakeGait
-from leash_robot.launch.dagger.work import Meanwhile, Report, bar
+from leash_robot.launch.dagger.work import Meanwhile, Report
+from leash_robot.launch.reporting.progress_bar import progress_bar
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.dataset.episode import Episode, load_dataset
 from leash_robot.robot.logs import Logs
@@ -65,7 +66,7 @@ class Person:
         """A bar at the terminal, and how far it is on the page."""
         done = 0.0
         self._status = lambda: Status(state="busy", hint=f"{what}: {done:.0%}")
-        with bar(what) as show, Meanwhile(self._operator, self._page, self._still()) as meanwhile:
+        with progress_bar(what) as show, Meanwhile(self._operator, self._page, self._still()) as meanwhile:
 
             def report(part: float) -> None:
                 nonlocal done

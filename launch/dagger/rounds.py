@@ -10,30 +10,30 @@ import numpy as np
 import tyro
 from msgspec import Meta, to_builtins
 
-from leash_robot.launch.commands.train.demos import OUTCOMES, Learnable, selected
-from leash_robot.launch.composition.learned_with import marked
 from leash_robot.launch.dagger.pool import TrackPool
 from leash_robot.launch.dagger.run_log import Ledger, Row
 from leash_robot.launch.dagger.score import KEPT, attempts, score, training_seeds
 from leash_robot.launch.dagger.teacher import Lesson, Method, Note, Scripted, Teacher
 from leash_robot.launch.options.checked import Count
-from leash_robot.launch.options.stopping import checkpoint_of, stoppable
 from leash_robot.policies.image_policy import config_of
 from leash_robot.policies.imitation.checkpoint import (
     Begun,
     Control,
     Interrupted,
     begun,
+    checkpoint_of,
     load_interrupted,
     save_interrupted,
 )
 from leash_robot.policies.imitation.dagger import StopRule, Supervision, Weighting, beta, supervision, weigh
 from leash_robot.policies.imitation.image_bc import HELD_BELOW, PixelsTraining, WarmStart, train_pixels
-from leash_robot.policies.manifest import with_camera_age
+from leash_robot.policies.manifest import with_calibration, with_camera_age
 from leash_robot.policies.networks.cnn import shapes
 from leash_robot.policies.policy_file import read_manifest, read_weights, save_policy
 from leash_robot.policies.registry import load_pixels
 from leash_robot.robot.dataset.episode import Episode, list_episodes, load_dataset
+from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable, select_learnable
+from leash_robot.robot.host.stopping import stoppable
 from leash_robot.robot.types import Array
 from leash_robot.teleop.intervention.call_for_help import Limits, refit
 
@@ -145,8 +145,8 @@ class Rounds:
     def _learned(self, numbers: Iterable[int]) -> list[Episode]:
         """What is learned from of the recordings of these rounds. Raises EpisodeError when that is nothing."""
         files = [(file, self._outcomes(number)) for number in numbers for file in list_episodes(self.data(number))]
-        found = selected(files, str(self.folder))
-        self._note(found.told())
+        found = select_learnable(files, str(self.folder))
+        self._note(found.summary)
         return found.episodes
 
     def _outcomes(self, number: int) -> Sequence[Learnable]:
@@ -199,7 +199,7 @@ class Rounds:
             save_interrupted(held, trained.interrupted)
             self._note(f"{self.policy(number).name}: stopped at step {trained.interrupted.facts.step} of {steps}")
             raise KeyboardInterrupt
-        manifest = with_camera_age(marked(trained.manifest, episodes), self.config.camera_age)
+        manifest = with_camera_age(with_calibration(trained.manifest, episodes), self.config.camera_age)
         save_policy(self.policy(number), manifest, trained.weights)
         held.unlink(missing_ok=True)
         if asked.is_set():

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from leash_robot.launch.commands.intervene import Between
 from leash_robot.launch.composition.cockpit import Panel
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.recording import Crier, say
 from leash_robot.launch.composition.robots import Opened
 from leash_robot.launch.composition.session import Rig
@@ -20,6 +19,7 @@ from leash_robot.launch.dagger.track import Arena
 from leash_robot.policies.hierarchical import Helm
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.clock import Clock
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Log

@@ -8,7 +8,8 @@ from typing import Literal, Protocol
 
 from leash_robot.launch.dagger.collection import Supervise, collect
 from leash_robot.launch.dagger.track import Arena, MakeGait
-from leash_robot.launch.dagger.work import Report, bar
+from leash_robot.launch.dagger.work import Report
+from leash_robot.launch.reporting.progress_bar import progress_bar
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.types import Policy
@@ -67,7 +68,7 @@ class Scripted:
 
     def working(self, what: str) -> AbstractContextManager[Report]:
         """A bar at the terminal."""
-        return bar(what)
+        return progress_bar(what)
 
 
 def demonstrate(arena: Arena, track: Track) -> Policy:

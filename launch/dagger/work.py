@@ -1,15 +1,11 @@
 """What the people around see of a long piece of work: a bar at the terminal, and a line on the page."""
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from leash_robot.launch.reporting.output import console
 from leash_robot.robot.types import Log, Tick
 from leash_robot.teleop.operator import Event, Operator
 
@@ -18,15 +14,6 @@ Report = Callable[[float], None]
 
 EVERY = 0.25
 """So often the page is told [s]."""
-
-
-@contextlib.contextmanager
-def bar(what: str) -> Iterator[Report]:
-    """A bar at the terminal for as long as the block runs."""
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=1.0)
-        yield lambda part: progress.update(task, completed=part)
 
 
 @dataclass

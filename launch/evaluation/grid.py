@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leash_robot.launch.composition.command_bounds import stated, within
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policies import local_policy, open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.evaluation.figures import figures
 from leash_robot.launch.evaluation.options import GridOptions
 from leash_robot.launch.evaluation.plot import plot
@@ -25,6 +24,7 @@ from leash_robot.launch.evaluation.walk import Task, walk
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.output import console, emit_to
 from leash_robot.robot.errors import SpecError, UsageError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.randomization.sampling import Ranges
 

@@ -23,6 +23,16 @@ console = Console(file=cast(TextIO, outlet))
 os.environ["MPLBACKEND"] = "agg"
 
 
+def note(line: str) -> None:
+    """Print a line of prose."""
+    console.print(line, highlight=False)
+
+
+def warn(line: str) -> None:
+    """Print what goes wrong, so that it stands out."""
+    console.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
+
+
 def emit(result: Mapping[str, Any]) -> None:
     """Print one JSON object as the last line of standard output; NaN becomes null, keys carry their unit."""
     outlet.drain()

@@ -26,6 +26,11 @@ LARGEST = 2**30
 """[bytes]"""
 
 
+def checkpoint_of(out: Path) -> Path:
+    """The file that keeps the training of the policy `out` while it is interrupted."""
+    return out.with_name(f"{out.stem}.checkpoint.safetensors")
+
+
 class Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a training was begun with; only the same goes on from where it ended."""
 

@@ -11,7 +11,6 @@ from leash_robot.benchmarks.safety import lost_page as bench_lost
 from leash_robot.benchmarks.safety.takeover import BenchTakeover, Findings, Presser, Stopwatch, figures, judge, measure
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import Opened
-from leash_robot.launch.composition.standing import TRIES, stand
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.dataset.episode import Episode, read_episode
@@ -19,6 +18,7 @@ from leash_robot.robot.errors import GateLatched, RobotError
 from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.spec import load_spec
+from leash_robot.robot.standing import TRIES, stand
 from leash_robot.robot.types import Action, Observation, Source, Tick
 from leash_robot.sim.ground_truth import Truth
 from leash_robot.teleop.intervention.takeover import Takeover

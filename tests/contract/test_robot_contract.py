@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.fake import FakeRobot, NoLog
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Action, Observation, Robot

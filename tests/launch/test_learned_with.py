@@ -7,10 +7,9 @@ from msgspec.structs import replace
 
 from leash_robot.calibration.store import Store
 from leash_robot.launch.commands.doctor import robot as doctor_robot
-from leash_robot.launch.composition.learned_with import marked
 from leash_robot.launch.composition.policies import gait_needs_imu, needs_imu
 from leash_robot.launch.composition.robots import RobotOptions
-from leash_robot.policies.manifest import describe
+from leash_robot.policies.manifest import describe, with_calibration
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.dataset.episode import Episode, read_episode
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
@@ -89,7 +88,7 @@ def recorded(folder: Path, *hashes: str) -> list[Episode]:
 
 def test_a_policy_is_marked_with_the_calibration_that_all_its_recordings_share(tmp_path: Path) -> None:
     manifest = describe("bc", SPEC)
-    assert marked(manifest, recorded(tmp_path, "c0ffee", "c0ffee")).calibration == "c0ffee"
-    assert marked(manifest, recorded(tmp_path, "c0ffee", "facade")).calibration == ""
+    assert with_calibration(manifest, recorded(tmp_path, "c0ffee", "c0ffee")).calibration == "c0ffee"
+    assert with_calibration(manifest, recorded(tmp_path, "c0ffee", "facade")).calibration == ""
     none = Calibration.identity(small_spec()).hash
-    assert marked(manifest, recorded(tmp_path, none)).calibration == ""
+    assert with_calibration(manifest, recorded(tmp_path, none)).calibration == ""

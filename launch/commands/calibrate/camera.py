@@ -30,7 +30,6 @@ from leash_robot.launch.commands.calibrate.guide import Guide, GuideOptions, gui
 from leash_robot.launch.commands.calibrate.session import Name
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.robots import RobotOptions, camera_sources
-from leash_robot.launch.composition.standing import nobody
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.reporting.output import console, emit
@@ -38,6 +37,7 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError, CameraError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.standing import nobody
 
 RENDERED = "rendered"
 BEFORE = {

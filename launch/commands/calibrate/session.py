@@ -21,7 +21,6 @@ from leash_robot.launch.commands.calibrate.guide import GuideOptions, guided
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import camera_sources, told_camera
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import DynamicsFile
@@ -31,6 +30,7 @@ from leash_robot.robot.calibration import Calibration, load_calibration
 from leash_robot.robot.cameras.camera import open_camera
 from leash_robot.robot.cameras.image import Eye
 from leash_robot.robot.errors import CameraError, GateLatched, PortError, UsageError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.teleop.brake import Brake
 

@@ -9,10 +9,10 @@ import tyro
 
 from leash_robot.launch.commands.deploy import stopped, terminable
 from leash_robot.launch.composition.attended import attended
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.dataset.episode import Episode, read_episode
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run

@@ -11,11 +11,11 @@ from leash_robot.launch.commands.intervene import Intervene, intervene
 from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import needs_imu, open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.dagger.score import UNSEEN
 from leash_robot.launch.evaluation.episodes import Trial, summary, witnessed
 from leash_robot.launch.reporting.output import console
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.types import Array, Tick
 from leash_robot.sim.twin.twin import TwinProcess
 

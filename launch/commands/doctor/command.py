@@ -18,20 +18,20 @@ from leash_robot.launch.commands.doctor.finding import Finding, Findings, as_jso
 from leash_robot.launch.commands.doctor.telemetry import Heard
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.plan import Plan, load_plan
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import RobotOptions, camera_sources, open_robot
-from leash_robot.launch.composition.standing import TRIES, Agree, stand
 from leash_robot.launch.options.checked import Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyFile
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, note
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.clock import missed_slots
 from leash_robot.robot.errors import CameraError, LeashError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.standing import TRIES, Agree, stand
 from leash_robot.sim.firmware.firmware import Variant
 from leash_robot.teleop.brake import Stoppable
 
@@ -176,7 +176,7 @@ def _hold(config: Doctor, port: str, spec: Spec) -> tuple[Sequence[float], int]:
         open_robot(options, watch=person.watch) as opened,
         person.brake.on(opened.stop),
     ):
-        stand(opened, person.agrees if config.robot == "pupper" else _patient())
+        stand(opened, person.agrees if config.robot == "pupper" else _patient(), note)
         policy = Stoppable(Stand(spec), person.watch)
         run(opened.robot, policy, lateness, ticks=round(config.seconds * spec.rate), done=stopped)
         stops = opened.gate_stops()

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from leash_robot.launch.commands.doctor.finding import Finding, Findings, Level
-from leash_robot.launch.composition.priority import FIFO_PRIORITY
 from leash_robot.robot.host.child import python_command
+from leash_robot.robot.host.priority import FIFO_PRIORITY
 from leash_robot.robot.recording.recorder import ROOM
 
 LIMITS = "/etc/security/limits.d/leash.conf"

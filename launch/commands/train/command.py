@@ -16,18 +16,18 @@ from rich.progress import Progress as Bar
 
 from leash_robot.launch.commands.collect import short
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.commands.train.demos import OUTCOMES, Learnable, recordings
-from leash_robot.launch.composition.learned_with import marked
+from leash_robot.launch.commands.train.demos import recordings
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed, subcommand
-from leash_robot.launch.options.stopping import STOPPED, checkpoint_of, stoppable
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, train
-from leash_robot.policies.imitation.checkpoint import Interrupted, load_interrupted, save_interrupted
+from leash_robot.policies.imitation.checkpoint import Interrupted, checkpoint_of, load_interrupted, save_interrupted
 from leash_robot.policies.imitation.dagger import Weighting, weigh
-from leash_robot.policies.manifest import Manifest
+from leash_robot.policies.manifest import Manifest, with_calibration
 from leash_robot.policies.policy_file import check_writable, read_manifest, save_policy
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
+from leash_robot.robot.host.stopping import STOPPED, stoppable
 from leash_robot.robot.types import Array
 from leash_robot.teleop.intervention.call_for_help import FITTED, refit
 
@@ -130,7 +130,7 @@ def cloned(config: TrainBc) -> dict[str, Any]:
     except KeyboardInterrupt:
         console.print("interrupted; nothing was written", highlight=False)
         raise
-    manifest = noted(marked(trained.manifest, found.episodes), asking(found.episodes, config.ask))
+    manifest = noted(with_calibration(trained.manifest, found.episodes), asking(found.episodes, config.ask))
     at = trained.interrupted
     out = _finished(config, trained, manifest) if at is None else _kept(config, trained, manifest, at)
     return {

@@ -19,14 +19,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from leash_robot.launch.commands.collect import short
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.commands.train.demos import OUTCOMES, OUTSIDE, Learnable, imitable
+from leash_robot.launch.commands.train.demos import OUTSIDE, imitable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.cockpit import open_cockpit
-from leash_robot.launch.composition.learned_with import check_calibration, named
+from leash_robot.launch.composition.learned_with import check_calibration
 from leash_robot.launch.composition.operators import OperatorOptions, make_operator
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policies import open_brain
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
 from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, body_of
 from leash_robot.launch.live.job import Job, actor_for, columns_of, shown_columns_of
@@ -41,14 +40,16 @@ from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.policies.freshness import Fresh
-from leash_robot.policies.manifest import check_fits
+from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.policies.rl.weight_channel import Mailbox
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.host.extras import require
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Log, Policy
 from leash_robot.teleop.attention import Attention
@@ -140,7 +141,7 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
             resume.refill("shown", [shown])
         actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
         places = online.place, shown.place, actor.address, average.address
-        known = named(known_calibration(config.robot, spec).hash, spec)
+        known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
         job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
         if resume is not None:
             job = dataclasses.replace(job, standing=resume.standing, arrays=resume.arrays)

@@ -12,7 +12,7 @@ import tyro
 from msgspec import Meta
 from msgspec.structs import replace
 
-from leash_robot.launch.commands.train.demos import OUTCOMES, Learnable, Recorded, imitable
+from leash_robot.launch.commands.train.demos import Recorded, imitable
 from leash_robot.launch.options.checked import Count
 from leash_robot.launch.options.shipped import PlanFile, PolicyFile
 from leash_robot.launch.rl.bar import TrainingBar, check_minutes
@@ -20,6 +20,7 @@ from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
+from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 

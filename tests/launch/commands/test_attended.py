@@ -26,16 +26,16 @@ from leash_robot.launch.commands.calibrate import joints as calibrate_joints
 from leash_robot.launch.commands.data import command as data
 from leash_robot.launch.commands.doctor import command as doctor
 from leash_robot.launch.commands.doctor import telemetry as doctor_telemetry
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
-from leash_robot.launch.composition.standing import stand
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.errors import LeashError
 from leash_robot.robot.fake import FakeRobot
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.spec import load_spec
+from leash_robot.robot.standing import stand
 from leash_robot.robot.types import Observation, unattended
 from leash_robot.teleop.operator import Event
 from support.browsing import Visitor, printed

@@ -15,9 +15,9 @@ import pytest
 from leash_robot.benchmarks.loop import server as bench_server
 from leash_robot.launch.commands.train import command as train
 from leash_robot.launch.commands.train.command import TrainBc, clone
-from leash_robot.launch.options.stopping import checkpoint_of
 from leash_robot.policies.cloned_policy import load
 from leash_robot.policies.imitation import bc
+from leash_robot.policies.imitation.checkpoint import checkpoint_of
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.dataset.labels import add_label

@@ -21,10 +21,10 @@ from leash_robot.launch.dagger.run_log import Ledger, Row
 from leash_robot.launch.dagger.score import KEPT, UNSEEN
 from leash_robot.launch.dagger.teacher import Lesson, Method
 from leash_robot.launch.dagger.track import Arena
-from leash_robot.launch.options.stopping import checkpoint_of
 from leash_robot.policies.freshness import Input
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.policies.imitation.bc import BcConfig
+from leash_robot.policies.imitation.checkpoint import checkpoint_of
 from leash_robot.policies.imitation.dagger import (
     Role,
     StopRule,

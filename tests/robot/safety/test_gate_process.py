@@ -17,8 +17,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.robot.calibration import Calibration
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.safety import core as gate_core
 from leash_robot.robot.safety import process as gate_module
 from leash_robot.robot.safety.client import COMMAND

@@ -15,11 +15,11 @@ import pytest
 from msgspec.structs import replace
 from serial.tools import list_ports
 
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.posture import lying_down
 from leash_robot.robot.safety import client as gate_link

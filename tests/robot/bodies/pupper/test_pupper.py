@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from leash_robot.launch.composition.priority import first_in_line
 from leash_robot.robot import posture
 from leash_robot.robot.bodies.pupper import driver as pupper
 from leash_robot.robot.bodies.pupper.driver import Pupper
@@ -28,6 +27,7 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import GateLatched, PortError, RobotError
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.safety import client as gate_link
 from leash_robot.robot.safety.client import GateLink, Link, _why_unopened

@@ -4,32 +4,26 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
 STOPPED = 130
 """Exit code of a command that was interrupted, as shells have it for Ctrl-C."""
 
 
-def checkpoint_of(out: Path) -> Path:
-    """Where the training of a policy is kept while it is interrupted."""
-    return out.with_name(f"{out.stem}.checkpoint.safetensors")
-
-
 @contextlib.contextmanager
 def stoppable() -> Iterator[threading.Event]:
     """While the block runs, the first Ctrl-C, SIGTERM or SIGHUP sets the event; one more interrupts at once."""
-    asked = threading.Event()
+    requested = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+    def request(number: int, frame: FrameType | None) -> None:
+        if requested.is_set():
             raise KeyboardInterrupt
-        asked.set()
+        requested.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, ask) for number in numbers}
+    before = {number: signal.signal(number, request) for number in numbers}
     try:
-        yield asked
+        yield requested
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
