@@ -31,7 +31,7 @@ class TruePose(Protocol):
         ...
 
 
-class SimulatorHandle(Protocol):
+class PlacementHandle(Protocol):
     """Ground truth of a simulated robot, and the hands of a person beside it."""
 
     def truth(self) -> TruePose:
@@ -52,7 +52,7 @@ class OpenedRobot(Protocol):
         ...
 
     @property
-    def referee(self) -> SimulatorHandle | None:
+    def simulator(self) -> PlacementHandle | None:
         """The simulator's handle; None for a machine."""
         ...
 
@@ -64,7 +64,7 @@ class OpenedRobot(Protocol):
 
 def fallen(opened: OpenedRobot) -> bool:
     """Whether a simulated robot lies on the floor."""
-    return opened.referee is not None and opened.referee.truth().fallen
+    return opened.simulator is not None and opened.simulator.truth().fallen
 
 
 def nobody(_: str) -> bool:
@@ -77,8 +77,8 @@ def stand(opened: OpenedRobot, agree: Agree = nobody, report: Callable[[str], ob
     that the gate stopped, or stops, stays stopped until a person agrees to go on. Raises GateLatched and RearmRefused.
     """
     for tried in itertools.count(1):
-        if opened.referee is not None:
-            place(opened.referee)
+        if opened.simulator is not None:
+            place(opened.simulator)
             opened.rearm()
         try:
             opened.robot.reset()
@@ -88,14 +88,14 @@ def stand(opened: OpenedRobot, agree: Agree = nobody, report: Callable[[str], ob
             cause = str(error)
         else:
             return
-        if opened.referee is not None and tried < TRIES:
+        if opened.simulator is not None and tried < TRIES:
             report(cause)
-        elif opened.referee is not None or not agree(cause):
+        elif opened.simulator is not None or not agree(cause):
             raise GateLatched(cause if "start again" in cause else f"{cause}; see to the robot, then start again")
         opened.rearm()
 
 
-def place(simulator: SimulatorHandle) -> None:
+def place(simulator: PlacementHandle) -> None:
     """Set a simulated robot upright where it leans, as a person would before they re-arm."""
     if simulator.truth().tilt > ASKEW or simulator.truth().fallen:
         simulator.place()

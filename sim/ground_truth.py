@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from leash_robot.robot.types import Array
 
@@ -12,7 +13,7 @@ FALLEN_TILT = math.radians(45)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """The true state of a body at one instant. The body frame's origin is the centre of the hip-pitch axes."""
 
     time: float
@@ -42,3 +43,15 @@ class Truth:
     def fallen(self) -> bool:
         """Whether the body tilts more than 45 degrees or is below half its standing height."""
         return self.tilt > FALLEN_TILT or self.height < FALLEN_HEIGHT
+
+
+class SimulatorHandle(Protocol):
+    """Ground truth and a person's hands; only simulated robots have one."""
+
+    def truth(self) -> GroundTruth:
+        """What really happens now."""
+        ...
+
+    def place(self) -> None:
+        """Put the robot upright on the floor, at rest."""
+        ...

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from leash_robot.launch.options.checked import Count, Forward, Seconds
+from leash_robot.launch.options.checked import Count, Seconds
+from leash_robot.robot.velocity_command import Forward
 
 
 @dataclass(frozen=True)

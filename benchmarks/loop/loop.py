@@ -14,7 +14,6 @@ import tyro
 from msgspec import Meta
 
 from leash_robot.launch.commands.deploy import stopped
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.policies import open_brain
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
@@ -26,6 +25,7 @@ from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Tick
+from leash_robot.robot.velocity_command import ConstantCommand
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def measure(config: BenchLoop) -> dict[str, float | int | str]:
         open_brain(config.policy, opened.spec, opened.plan) as brain,
         hogs(config.hogs * (os.cpu_count() or 1)),
     ):
-        return drive(opened, Steer(brain.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
+        return drive(opened, ConstantCommand(brain.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
 
 
-def drive(opened: Opened, policy: Steer, folder: Path, seconds: float) -> dict[str, float | int | str]:
+def drive(opened: Opened, policy: ConstantCommand, folder: Path, seconds: float) -> dict[str, float | int | str]:
     """Run the loop with everything attached."""
     lateness, ages = Lateness(opened.spec.period), CameraAges()
     with contextlib.ExitStack() as stack:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.policies import local_policy
 from leash_robot.launch.evaluation.cases import Case, case
 from leash_robot.launch.evaluation.options import Commands
@@ -23,6 +22,7 @@ from leash_robot.robot.fake import NoLog
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Policy
+from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.randomization.twin_counterpart import counterpart
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -110,7 +110,7 @@ def ended(task: EndsTask, index: int) -> Ending:
     robot = lockstep(spec, twin, needs_imu=needs_imu)
     ticks = round(np.random.default_rng([task.seed, index, 0xE2D]).uniform(task.seconds, task.seconds + 1) * spec.rate)
     try:
-        walked = end_session(robot, Steer(policy, drawn.command), ticks, twin.watch)
+        walked = end_session(robot, ConstantCommand(policy, drawn.command), ticks, twin.watch)
     except RobotError as error:
         return Ending(index, False, False, twin.tilt_max_deg, np.nan, np.nan, str(error))
     twin.advance(round(1e3 * WATCHED))

@@ -12,7 +12,6 @@ from leash_robot.calibration.setup import Sitting
 from leash_robot.launch.calibration.machines import draw_machine, errors
 from leash_robot.launch.calibration.replay import Course, before_and_after, joint_rmse, seen_of
 from leash_robot.launch.commands.calibrate.all import everything
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.policies import local_policy
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import LeashError
@@ -20,7 +19,8 @@ from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Policy, Tick
-from leash_robot.sim.episode_scorer import Witness
+from leash_robot.robot.velocity_command import ConstantCommand
+from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 
@@ -57,17 +57,17 @@ class Tape:
 def walk(seed: int, spec: Spec, calibration: Calibration, policy: Policy) -> tuple[float, Tape]:
     """Velocity error [m/s] of a policy on the machine with this seed, driven with this calibration."""
     twin, tape = Twin(draw_machine(seed), seed=seed), Tape()
-    witness = Witness(twin.truth, spec)
+    scorer = EpisodeScorer(twin.truth, spec)
     try:
         with lockstep(spec, twin, calibration=calibration) as robot:
             robot.reset()
-            steered = Steer(policy, COMMAND)
+            steered = ConstantCommand(policy, COMMAND)
             ticks = round(SECONDS * spec.rate)
-            run(robot, steered, Logs(witness, tape), ticks=ticks, done=lambda tick: tick.sent.source == "safety")
+            run(robot, steered, Logs(scorer, tape), ticks=ticks, done=lambda tick: tick.sent.source == "safety")
     except LeashError:
         return FALLEN_RMSE, tape
-    fell = witness.fallen or len(tape.ticks) < ticks
-    return (FALLEN_RMSE if fell else witness.score(SETTLE)["speed_rmse"]), tape
+    fell = scorer.fallen or len(tape.ticks) < ticks
+    return (FALLEN_RMSE if fell else scorer.score(SETTLE)["speed_rmse"]), tape
 
 
 def opener(twin: Twin) -> Callable[[Spec, Calibration], AbstractContextManager[Instrument]]:

@@ -13,7 +13,7 @@ from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.policies import Brain, name_slow_cameras, needs_imu, open_brain
 from leash_robot.launch.composition.recording import one_episode, recorder_of, taped
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.options.checked import Command, Seconds, checked
+from leash_robot.launch.options.checked import Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.options.startup import interrupt
@@ -25,6 +25,7 @@ from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Log, Tick
+from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.brake import Brake, Stoppable
 
 

@@ -17,12 +17,13 @@ from leash_robot.launch.composition.policies import name_slow_cameras, needs_imu
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.evaluation.episodes import Trial, evaluate, summary
 from leash_robot.launch.evaluation.options import GridOptions
-from leash_robot.launch.options.checked import Command, Count, Seconds, checked
+from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.errors import PolicyError, RobotError, UsageError
 from leash_robot.robot.host.priority import first_in_line
+from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.brake import Stoppable
 
 

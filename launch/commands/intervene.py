@@ -18,12 +18,13 @@ from leash_robot.launch.composition.operators import OperatorOptions, make_opera
 from leash_robot.launch.composition.policies import Brain, open_brain
 from leash_robot.launch.composition.robots import Opened, RobotOptions
 from leash_robot.launch.composition.session import rigged
-from leash_robot.launch.options.checked import Command, Count, Seconds, checked
+from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import console, emit
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.types import Policy, Tick
+from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.call_for_help import FITTED, Limits
 from leash_robot.teleop.intervention.scripted_expert import Answer, Answering

@@ -154,7 +154,7 @@ class Panel:
     @property
     def _remedy(self) -> str:
         """What a person does before they re-arm."""
-        simulated = self.rig.opened.referee is not None
+        simulated = self.rig.opened.simulator is not None
         return (
             "re-arming sets it on its feet"
             if simulated

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leash_robot.launch.composition.command_bounds import Bounds, stated, within
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.learned_with import check_calibration
 from leash_robot.launch.composition.plan import Plan, load_plan
 from leash_robot.launch.composition.robots import Opened, RobotOptions, camera_sources
-from leash_robot.launch.options.checked import Command
 from leash_robot.launch.reporting.output import console
 from leash_robot.policies.freshness import Fresh, too_slow
 from leash_robot.policies.manifest import Manifest, check_fits, check_gait, describe
@@ -25,6 +23,7 @@ from leash_robot.robot.host.extras import require
 from leash_robot.robot.host.priority import renice
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Policy
+from leash_robot.robot.velocity_command import Command, ConstantCommand
 
 STARTING = 60.0
 """How long a policy server may take to start [s]; torch alone takes seconds."""
@@ -67,7 +66,7 @@ class Brain:
         if self.remote is not None and self.remote.manifest.pixels is not None:
             return self.policy
         within(command, self.commands)
-        return Steer(self.policy, command)
+        return ConstantCommand(self.policy, command)
 
 
 def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "trot") -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace as replace_struct
@@ -23,7 +23,7 @@ from leash_robot.robot.errors import CameraError, PortError, SpecError, UsageErr
 from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Robot, Watch, unattended
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import SimulatorHandle
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,6 @@ class RobotOptions:
         return 0 if self.seed is None else self.seed
 
 
-class Referee(Protocol):
-    """Ground truth and a person's hands; only simulated robots have one."""
-
-    def truth(self) -> Truth:
-        """What really happens now."""
-        ...
-
-    def place(self) -> None:
-        """Put the robot upright on the floor, at rest."""
-        ...
-
-
 @dataclass(frozen=True)
 class Opened:
     """A robot that is ready for `reset`, and what belongs to it."""
@@ -75,7 +63,7 @@ class Opened:
     spec: Spec
     plan: Plan
     calibration: Calibration
-    referee: Referee | None = None
+    simulator: SimulatorHandle | None = None
     gate_stops: Callable[[], int] = field(default=lambda: 0)
     """How often the gate stopped the robot since it was opened."""
     stopped: Callable[[], str] = field(default=lambda: "")
@@ -143,7 +131,7 @@ def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterat
     dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
     camera = bool(options.camera)
     with SimPupper(frame.spec, dynamics, seed=options.noise, camera=camera, realtime=realtime) as robot:
-        yield replace(frame, robot=robot, referee=robot)
+        yield replace(frame, robot=robot, simulator=robot)
 
 
 @contextlib.contextmanager
@@ -155,7 +143,7 @@ def _open_twin(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu:
     config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.noise, boot=boot)
     with (
         TwinProcess(config) as twin,
-        _serial(twin.port, options, replace(frame, referee=twin), twin.cameras, watch, needs_imu=needs_imu) as opened,
+        _serial(twin.port, options, replace(frame, simulator=twin), twin.cameras, watch, needs_imu=needs_imu) as opened,
     ):
         yield opened
 

@@ -122,8 +122,8 @@ class Rig:
     def over(self, tick: Tick) -> bool:
         """Whether the loop must be left: everything is recorded, or the robot has to be made ready again."""
         self.refused = self.refused + 1 if tick.sent.source == "safety" else 0
-        referee = self.opened.referee
-        fallen = referee is not None and referee.truth().fallen
+        simulator = self.opened.simulator
+        fallen = simulator is not None and simulator.truth().fallen
         if fallen or tick.wanted.source == "safety" or self.refused >= REFUSED:
             self._stop()
         if self.brake.cause and not self.complete:
@@ -135,7 +135,7 @@ class Rig:
         if not self.drive.stopped:
             self.session.fault(self.cause())
             self.drive.stop()
-        if not self.live and self.opened.referee is not None and not self.brake.cause:
+        if not self.live and self.opened.simulator is not None and not self.brake.cause:
             self.drive.rearm()
 
     @property
@@ -173,15 +173,15 @@ class Rig:
         """
         if self.drive.rearmed:
             self.opened.rearm()
-        if self.opened.referee is not None:
-            place(self.opened.referee)
+        if self.opened.simulator is not None:
+            place(self.opened.simulator)
         try:
             self.opened.robot.reset()
         except (GateLatched, RearmRefused) as error:
             self.refused_starts += 1
             if self.brake.cause:
                 self.session.stop(self.brake.cause)
-            elif not self.live and (self.opened.referee is None or self.refused_starts >= TRIES):
+            elif not self.live and (self.opened.simulator is None or self.refused_starts >= TRIES):
                 raise
             self.refusal = "" if isinstance(error, Stopped) else str(error)
             self.drive.stop()

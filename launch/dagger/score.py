@@ -9,7 +9,7 @@ import numpy as np
 from leash_robot.launch.dagger.pool import TrackPool
 from leash_robot.launch.dagger.track import Ran
 from leash_robot.launch.options.seeds import TRACKS_FINAL
-from leash_robot.policies.imitation.dagger import wilson
+from leash_robot.robot.statistics import wilson_interval
 
 UNSEEN = TRACKS_FINAL.start
 """Where the seeds of the tracks begin that nobody learns from."""
@@ -52,7 +52,7 @@ def attempts(pool: TrackPool, file: Path, tracks: int, done: Callable[[float], N
 def score(ran: Sequence[Ran]) -> Score:
     """The figures of at least one track."""
     done = sum(one.verdict == "completed" for one in ran)
-    low, high = wilson(done, len(ran))
+    low, high = wilson_interval(done, len(ran))
     return Score(
         episodes=len(ran),
         completed=done,

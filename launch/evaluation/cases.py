@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from leash_robot.launch.evaluation.options import Commands
-from leash_robot.launch.options.checked import Command
 from leash_robot.robot.types import Array
+from leash_robot.robot.velocity_command import Command
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import RANGES, Ranges, draw, draw_push, randomized
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leash_robot.launch.composition.robots import Opened, Referee
+from leash_robot.launch.composition.robots import Opened
 from leash_robot.launch.reporting.output import console
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Log, Policy, Tick
-from leash_robot.sim.episode_scorer import Witness
+from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
+from leash_robot.sim.ground_truth import SimulatorHandle
 
 
 @dataclass(frozen=True)
@@ -31,44 +32,44 @@ def evaluate(
 
     `check` raises once a person stopped the robot, who then shall not be overruled.
     """
-    if opened.referee is None:
+    if opened.simulator is None:
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     for _ in range(trial.episodes):
-        score = episode(opened, opened.referee, policy, trial)
+        score = episode(opened, opened.simulator, policy, trial)
         check()
         yield score
 
 
-def episode(opened: Opened, referee: Referee, policy: Policy, trial: Trial) -> dict[str, float]:
-    """The score of one episode; see `witnessed`."""
-    score, _ = witnessed(opened, referee, policy, trial)
+def episode(opened: Opened, simulator: SimulatorHandle, policy: Policy, trial: Trial) -> dict[str, float]:
+    """The score of one episode; see `scored_episode`."""
+    score, _ = scored_episode(opened, simulator, policy, trial)
     return score
 
 
-def witnessed(
-    opened: Opened, referee: Referee, policy: Policy, trial: Trial, *beside: Log
-) -> tuple[dict[str, float], Witness]:
+def scored_episode(
+    opened: Opened, simulator: SimulatorHandle, policy: Policy, trial: Trial, *beside: Log
+) -> tuple[dict[str, float], EpisodeScorer]:
     """One episode from the stand pose, logged `beside` too; ends at a fall or a soft stop, or when its time is up."""
-    if referee.truth().fallen:
-        referee.place()
+    if simulator.truth().fallen:
+        simulator.place()
     # Note: the referee has seen to the robot, as a person would after the gate stopped it
     opened.rearm()
     opened.robot.reset()
-    witness = Witness(referee.truth, opened.spec)
+    scorer = EpisodeScorer(simulator.truth, opened.spec)
     ticks = round(trial.seconds * opened.spec.rate)
-    log = Logs(witness, *beside)
-    ran = run(opened.robot, policy, log, ticks=ticks, done=lambda tick: over(witness, tick))
+    log = Logs(scorer, *beside)
+    ran = run(opened.robot, policy, log, ticks=ticks, done=lambda tick: over(scorer, tick))
     if why := opened.stopped():
         console.print(f"stopped after {ran} ticks: {why}", highlight=False)
-    score = witness.score(trial.settle)
+    score = scorer.score(trial.settle)
     score["seconds"] = ran / opened.spec.rate
-    score["no_fall"] *= float(ran == ticks and witness.sources[-1] != "safety")
-    return score, witness
+    score["no_fall"] *= float(ran == ticks and scorer.sources[-1] != "safety")
+    return score, scorer
 
 
-def over(witness: Witness, tick: Tick) -> bool:
+def over(scorer: EpisodeScorer, tick: Tick) -> bool:
     """Whether there is nothing left to measure: the robot fell or was stopped."""
-    return witness.truths[-1].fallen or tick.sent.source == "safety"
+    return scorer.truths[-1].fallen or tick.sent.source == "safety"
 
 
 def summary(scores: list[dict[str, float]], gate_stops: int) -> dict[str, float | int]:

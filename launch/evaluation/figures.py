@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from leash_robot.launch.evaluation.result import Result
-from leash_robot.policies.imitation.dagger import wilson
+from leash_robot.robot.statistics import wilson_interval
 
 MOVING = 0.1
 """Cost of transport counts episodes that were asked to go at least this fast [m/s]."""
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of that."""
-        return wilson(self.success, self.episodes)
+        return wilson_interval(self.success, self.episodes)
 
 
 def figures(results: Sequence[Result]) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def figures(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "episodes": count,
         "success": success,
-        "success_interval": wilson(success, count),
+        "success_interval": wilson_interval(success, count),
         "no_fall": no_fall,
-        "no_fall_interval": wilson(no_fall, count),
+        "no_fall_interval": wilson_interval(no_fall, count),
         "speed_error_m_s": _mean([one.speed_error for one in results]),
         "yaw_error_rad_s": _mean([one.yaw_error for one in results]),
         "speed_rmse": _mean([one.speed_rmse for one in results]),

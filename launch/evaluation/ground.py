@@ -79,7 +79,7 @@ def _in_processes(drawn: Case, *, needs_imu: bool) -> Iterator[Ground]:
         file.write_text(dump_yaml(msgspec.to_builtins(counterpart(drawn.dynamics))), encoding="utf-8")
         options = RobotOptions(robot="twin", dynamics=file, seed=drawn.seed)
         with open_robot(options, needs_imu=needs_imu) as opened:
-            twin = opened.referee
+            twin = opened.simulator
             if not isinstance(twin, TwinProcess):
                 raise TypeError("the twin's referee is its process")
             yield Ground(opened, twin.push, lambda: float(np.nan))

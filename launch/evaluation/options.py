@@ -8,7 +8,8 @@ from typing import Annotated
 import tyro
 from msgspec import Meta
 
-from leash_robot.launch.options.checked import Count, Forward, Sideways, Turn
+from leash_robot.launch.options.checked import Count
+from leash_robot.robot.velocity_command import Forward, Sideways, Turn
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 from leash_robot.launch.evaluation.figures import breaking, by_axis
 from leash_robot.launch.evaluation.result import Result
 from leash_robot.launch.evaluation.table import NAMES, Results
-from leash_robot.policies.imitation.dagger import wilson
 from leash_robot.robot.errors import UsageError
+from leash_robot.robot.statistics import wilson_interval
 from leash_robot.sim.envs.tracking import PLANAR, TURNING
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _outcomes(axis: "Axes", results: Results) -> None:
             if count:
                 axis.text(left + count / 2, row, str(count), ha="center", va="center", color="white", fontsize=12)
             left += count
-        low, high = wilson(success, len(some))
+        low, high = wilson_interval(success, len(some))
         axis.text(0, row - 0.33, f"{NAMES[engine]}: {success / len(some):.0%} ({low:.0%} to {high:.0%})", fontsize=10)
     axis.set_ylim(len(results) - 0.5, -0.6)
     axis.set_yticks([])

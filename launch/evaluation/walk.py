@@ -8,20 +8,19 @@ from typing import Self
 
 import numpy as np
 
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.policies import SCRIPTED, local_policy
 from leash_robot.launch.evaluation.cases import Case, axes, case
-from leash_robot.launch.evaluation.episodes import Trial, witnessed
+from leash_robot.launch.evaluation.episodes import Trial, scored_episode
 from leash_robot.launch.evaluation.ground import Ground, ground
 from leash_robot.launch.evaluation.options import Commands
 from leash_robot.launch.evaluation.result import Engine, Result
-from leash_robot.launch.options.checked import Command
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.robot.errors import PolicyError, RobotError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array, Policy, Tick
+from leash_robot.robot.velocity_command import Command, ConstantCommand
 from leash_robot.sim.envs.tracking import SETTLE, Tracking, smoothed
-from leash_robot.sim.episode_scorer import Witness
+from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
 from leash_robot.sim.pybullet.urdf import ABDUCTION, BODY, SHANK, THIGH
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import Ranges
@@ -66,18 +65,18 @@ def walk(task: Task, engine: Engine, drawn: Case, policy: Policy, *, needs_imu: 
     with ground(engine, drawn, needs_imu=needs_imu) as place:
         shover = Shover(place.shove, drawn, place.opened.spec.period)
         try:
-            return _walked(task, engine, drawn, place, Steer(policy, drawn.command), shover)
+            return _walked(task, engine, drawn, place, ConstantCommand(policy, drawn.command), shover)
         except (RobotError, PolicyError) as error:
             return _never_walked(task, engine, drawn, str(error))
 
 
 def _walked(task: Task, engine: Engine, drawn: Case, place: Ground, policy: Policy, shover: "Shover") -> Result:
-    referee = place.opened.referee
-    if referee is None:
+    simulator = place.opened.simulator
+    if simulator is None:
         raise RobotError("nothing tells the truth about this robot")
     meter = Meter(place.work)
     trial = Trial(1, task.seconds, SETTLE)
-    score, witness = witnessed(place.opened, referee, policy, trial, shover, meter)
+    score, scorer = scored_episode(place.opened, simulator, policy, trial, shover, meter)
     follows = Tracking(score["speed_error"], score["yaw_error"])
     up, box = bool(score["no_fall"]), box_of(task.policy)
     return Result(
@@ -94,10 +93,10 @@ def _walked(task: Task, engine: Engine, drawn: Case, place: Ground, policy: Poli
         action_rate=score["action_rate"],
         seconds=score["seconds"],
         work=None if math.isnan(meter.work) else meter.work,
-        metres=metres(witness, place.opened.spec.rate),
+        metres=metres(scorer, place.opened.spec.rate),
         weight=weight(drawn.dynamics),
         why=place.opened.stopped(),
-        own_action_rate=None if box is None else float((witness.change(SETTLE) / box).mean()),
+        own_action_rate=None if box is None else float((scorer.change(SETTLE) / box).mean()),
     )
 
 
@@ -129,10 +128,10 @@ def weight(dynamics: Dynamics) -> float:
     return GRAVITY * (MASS * dynamics.mass + dynamics.payload)
 
 
-def metres(witness: Witness, rate: float) -> float:
+def metres(scorer: EpisodeScorer, rate: float) -> float:
     """How far the body went over the ground, its sway left out [m]."""
-    velocity: Array = smoothed(witness.velocity, rate)
-    return float(np.hypot(velocity[:, 0], velocity[:, 1]).mean()) * len(witness.truths) / rate
+    velocity: Array = smoothed(scorer.velocity, rate)
+    return float(np.hypot(velocity[:, 0], velocity[:, 1]).mean()) * len(scorer.truths) / rate
 
 
 class Meter:

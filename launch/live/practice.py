@@ -127,11 +127,11 @@ class Practice:
         """A person sets the robot on its feet; a simulated one has somebody who plays that person, unless the stop was
         asked for. Raises RobotError.
         """
-        referee, asked = self.opened.referee, self.asked or bool(self.brake.cause)
-        if referee is None or not getattr(referee, "alive", True) or asked:
+        simulator, asked = self.opened.simulator, self.asked or bool(self.brake.cause)
+        if simulator is None or not getattr(simulator, "alive", True) or asked:
             raise RobotError(f"the robot stopped: {cause}; see to it, then --resume goes on from the checkpoint")
         self.tally.helped += 1
-        referee.place()
+        simulator.place()
         self.opened.rearm()
         self.opened.robot.reset()
 

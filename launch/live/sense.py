@@ -9,7 +9,7 @@ from leash_robot.policies.odometry import Estimate, Odometry
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Observation
-from leash_robot.sim.ground_truth import FALLEN_HEIGHT, FALLEN_TILT, Truth
+from leash_robot.sim.ground_truth import FALLEN_HEIGHT, FALLEN_TILT, GroundTruth
 
 Velocity = Literal["tracker", "odometry"]
 
@@ -29,7 +29,7 @@ class Sense(Protocol):
 class Tracker:
     """Fits `Sense`: the truth, as motion capture would give it."""
 
-    def __init__(self, truth: Callable[[], Truth]) -> None:
+    def __init__(self, truth: Callable[[], GroundTruth]) -> None:
         self._truth = truth
 
     def reset(self) -> None:
@@ -41,7 +41,7 @@ class Tracker:
         return Estimate(truth.velocity, truth.height)
 
 
-def make_sense(kind: Velocity, spec: Spec, truth: Callable[[], Truth] | None) -> Sense:
+def make_sense(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] | None) -> Sense:
     """The one that is asked for. Raises UsageError."""
     if truth is not None and kind == "tracker":
         return Tracker(truth)

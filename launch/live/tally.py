@@ -11,7 +11,7 @@ from leash_robot.launch.live.driver import Apprentice
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.types import Array, Tick
 from leash_robot.sim.envs.tracking import tracking
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 
 LATE = 0.025
 """A tick that begins later than this is late [s]; half a period."""
@@ -57,7 +57,7 @@ class Motion:
 class Tally:
     """Fits `Log`, to stand behind the apprentice's. `now` is robot time."""
 
-    def __init__(self, period: float, truth: Callable[[], Truth] | None = None) -> None:
+    def __init__(self, period: float, truth: Callable[[], GroundTruth] | None = None) -> None:
         """`truth` is what a simulated robot really does; it is measured besides, and nothing learns from it."""
         self.lateness = Lateness(period)
         self._truth = truth

@@ -14,14 +14,6 @@ Seconds = Annotated[float, Meta(gt=0, le=1e6)]
 """A length of time."""
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 """How many; at least one."""
-Forward = Annotated[float, Meta(ge=-1.5, le=1.5)]
-"""Forward [m/s]; a Pupper v2 has been seen to reach 0.8."""
-Sideways = Annotated[float, Meta(ge=-0.8, le=0.8)]
-"""To the left [m/s]; 0.4 has been seen."""
-Turn = Annotated[float, Meta(ge=-5, le=5)]
-"""Yaw rate [rad/s]; 2.5 has been seen."""
-Command = tuple[Forward, Sideways, Turn]
-"""A body velocity: forward m/s, left m/s, turn rad/s."""
 
 
 def checked(config: T) -> T:

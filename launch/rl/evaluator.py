@@ -14,7 +14,7 @@ from leash_robot.robot.types import Array
 from leash_robot.sim.envs.rewards import LEAST, LEVER, pursuit
 from leash_robot.sim.envs.tracking import PLANAR, SETTLE, TURNING, Tracking, tracking
 from leash_robot.sim.envs.walk import PupperEnv
-from leash_robot.sim.episode_scorer import BOX
+from leash_robot.sim.evaluation.episode_scorer import BOX
 
 
 @dataclass(frozen=True)

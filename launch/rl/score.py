@@ -10,7 +10,7 @@ from leash_robot.launch.options.seeds import FINAL
 from leash_robot.launch.rl.evaluator import Score, scored
 from leash_robot.launch.rl.plan import SacPlan, judged
 from leash_robot.policies.cloned_policy import load
-from leash_robot.policies.imitation.dagger import wilson
+from leash_robot.robot.statistics import wilson_interval
 from leash_robot.robot.types import Action, Array, Policy
 from leash_robot.sim.envs.walk import PupperEnv
 
@@ -45,7 +45,7 @@ def figures(scores: Sequence[Score]) -> dict[str, float]:
     if not scores:
         return {"episodes": 0}
     success = sum(score.success for score in scores)
-    low, high = wilson(success, len(scores))
+    low, high = wilson_interval(success, len(scores))
     return {
         "episodes": len(scores),
         "success": success,

@@ -5,7 +5,6 @@ however little of it there is. What the policy did just before a person took ove
 never counts (Sirius, Liu et al. 2022).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -116,16 +115,6 @@ def supervision(episodes: Sequence[Episode]) -> Supervision:
         switches += int((np.diff(drivers) != 0).sum())
     minutes = driven * period / 60
     return Supervision(said * period, drove / driven if driven else 0.0, switches / minutes if minutes else 0.0)
-
-
-def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a success rate (Wilson 1927)."""
-    if trials == 0:
-        return 0.0, 1.0
-    rate, spread = successes / trials, z**2 / trials
-    middle = (rate + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)

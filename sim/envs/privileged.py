@@ -4,7 +4,7 @@ import numpy as np
 
 from leash_robot.robot.types import Array
 from leash_robot.sim.envs.observations import Float32
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.randomization.dynamics import Dynamics
 
 DYNAMICS = 29
@@ -12,7 +12,7 @@ SIZE = 14 + DYNAMICS
 """Length of the vector."""
 
 
-def motion(truth: Truth, pace: Array) -> Float32:
+def motion(truth: GroundTruth, pace: Array) -> Float32:
     """(14,) `pace` (3,) as the reward means it, velocity, angular velocity, height around standing, foot contacts.
 
     Each about one.

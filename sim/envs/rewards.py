@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 
 Row = Sequence[float]
 """A few numbers. Note: indexing a list is several times faster than indexing an array."""
@@ -126,7 +126,7 @@ def softened(weights: Weights, part: float) -> Weights:
 class Motion(NamedTuple):
     """One tick as the reward sees it."""
 
-    truth: Truth
+    truth: GroundTruth
     command: Array
     """(3,) vx, vy [m/s], yaw rate [rad/s]."""
     torque: list[float]

@@ -19,7 +19,7 @@ from leash_robot.sim.envs import rewards as reward
 from leash_robot.sim.envs.commands import Commands, Curriculum
 from leash_robot.sim.envs.observations import LARGEST, Encoder, Float32, Frames
 from leash_robot.sim.envs.rewards import Motion, Weights
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import NOMINAL
 from leash_robot.sim.randomization.sampling import Ranges, draw, draw_push
@@ -65,7 +65,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     after a step the "terms" of the reward.
     """
 
-    truth: Truth
+    truth: GroundTruth
     """The true state at the end of the last step."""
     seen: Observation
     """What the robot saw then, with the command; the observation is made of it."""

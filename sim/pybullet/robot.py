@@ -13,7 +13,7 @@ from leash_robot.robot.limits import admitted, timely
 from leash_robot.robot.posture import lying_down
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, unknown
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.world import TOP_SPEED, World
 from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics
 from leash_robot.sim.rendering.shutter import Eye, Shutter
@@ -180,7 +180,7 @@ class SimPupper:
         self._held = False
         return sent
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """The true state now."""
         return self.world.truth()
 

@@ -10,7 +10,7 @@ import numpy as np
 from leash_robot.robot.spec import Gains
 from leash_robot.robot.types import Array
 from leash_robot.sim.actuator import LINKED, law, torques
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.terrain import FLATTEST, Terrain
 from leash_robot.sim.pybullet.urdf import ASSET, KNEE_TO_FOOT, Build, urdf
@@ -219,12 +219,12 @@ class World:
         turn = pybullet.getBasePositionAndOrientation(self.body, self.client)[1]
         return Sample(joints, _matrix(turn), np.array(pybullet.getBaseVelocity(self.body, self.client)[1]))
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """The true state now."""
         position, rotation = self.pose()
         linear, angular = pybullet.getBaseVelocity(self.body, self.client)
         spin = angular @ rotation
-        return Truth(
+        return GroundTruth(
             time=self.time,
             position=position,
             velocity=linear @ rotation + self._lever @ spin,

@@ -4,7 +4,7 @@ import numpy as np
 
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.firmware import Firmware, Variant, lying
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.twin.body import Body
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.messages import Boot
@@ -58,7 +58,7 @@ class Twin:
                 self._tick()
                 self.body.check()
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What really is, now."""
         return self.body.state().truth()
 

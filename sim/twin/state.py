@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 
 POSITIONS, VELOCITIES, FEET = 19, 18, 4
 _SEQUENCE = 8
@@ -39,10 +39,10 @@ class State:
     down: Array
     """(3,) direction of gravity in the world."""
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """The ground truth in it."""
         to_body = rotation(self.qpos[3:7]).T
-        return Truth(
+        return GroundTruth(
             time=self.time,
             position=self.qpos[:3].copy(),
             velocity=to_body @ self.qvel[:3],

@@ -12,7 +12,7 @@ from leash_robot.robot.errors import RobotError
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.firmware import Variant
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.twin.child import Child, address
 from leash_robot.sim.twin.dynamics import Dynamics, load_dynamics
 from leash_robot.sim.twin.messages import Boot, Change, Place, PowerCycle, Push, Start
@@ -111,7 +111,7 @@ class TwinProcess:
         """The newest state, generalized coordinates included."""
         return self._shared.read()
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         """What really is, now; costs microseconds."""
         return self.state().truth()
 

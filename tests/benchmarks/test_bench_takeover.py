@@ -20,7 +20,7 @@ from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.standing import TRIES, stand
 from leash_robot.robot.types import Action, Observation, Source, Tick
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.teleop.intervention.takeover import Takeover
 from leash_robot.teleop.operator import LOST, Event
 
@@ -93,11 +93,11 @@ class Wobbly(FakeRobot):
 
 
 class Upright:
-    """A referee of a robot that never leans."""
+    """The simulator of a robot that never leans."""
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         up = np.array([0.0, 0.0, 0.16])
-        return Truth(0.0, up, np.zeros(3), np.zeros(3), np.array([0.0, 0.0, -1.0]), np.ones(4))
+        return GroundTruth(0.0, up, np.zeros(3), np.zeros(3), np.array([0.0, 0.0, -1.0]), np.ones(4))
 
     def place(self) -> None:
         return None

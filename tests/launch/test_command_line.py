@@ -15,7 +15,7 @@ from leash_robot.launch.commands.doctor.command import Doctor
 from leash_robot.launch.commands.train.live import TrainLive
 from leash_robot.launch.commands.train.sac import TrainSac
 from leash_robot.launch.options import startup
-from leash_robot.launch.options.checked import Command, checked
+from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import CONFIGS, config_named, policy_named
 from leash_robot.launch.options.startup import guarded, received
@@ -23,6 +23,7 @@ from leash_robot.launch.reporting.output import plain
 from leash_robot.launch.rl.plan import load_plan
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
+from leash_robot.robot.velocity_command import Command
 from support.forked import Ran, forked
 
 LEASH = str(Path(sys.executable).with_name("leash"))

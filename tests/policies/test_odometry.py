@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.policies.odometry import SMOOTH, Odometry
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.bodies.pupper.kinematics import forward, inverse
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Legs, load_spec
 from leash_robot.robot.types import Array, Observation, Tick, unknown
+from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 
@@ -71,7 +71,7 @@ def test_on_a_walking_twin_it_is_right_on_the_average() -> None:
     with lockstep(SPEC, twin, needs_imu=True) as robot:
         robot.reset()
         compared = Compared(twin)
-        run(robot, Steer(Trot(SPEC), (0.25, 0.0, 0.0)), compared, ticks=100)
+        run(robot, ConstantCommand(Trot(SPEC), (0.25, 0.0, 0.0)), compared, ticks=100)
     guessed, true = (np.array(rows)[30:].mean(axis=0) for rows in zip(*compared.rows, strict=True))
     assert true[0] > 0.15
     assert np.abs(guessed - true)[:2].max() < 0.06

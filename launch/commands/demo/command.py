@@ -16,7 +16,7 @@ from leash_robot.launch.commands.demo.report import Story, Walk, write_report
 from leash_robot.launch.commands.demo.twin import correct, demonstrate, walk
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.commands.train.command import TrainBc, clone
-from leash_robot.launch.options.checked import Count, Forward, Seconds, checked
+from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.reporting.output import console, emit, plain
 from leash_robot.launch.reporting.report import BLUE, GREEN, ORANGE, VIOLET
@@ -27,6 +27,7 @@ from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode, load_dataset
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.types import Array
+from leash_robot.robot.velocity_command import Forward
 
 VIDEO_RATE = 20.0
 WRITTEN = {

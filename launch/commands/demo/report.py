@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.types import SOURCES, Array
-from leash_robot.sim.episode_scorer import Witness
+from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Walk:
 
     name: str
     color: str
-    witnesses: list[Witness] = field(default_factory=list)
+    scorers: list[EpisodeScorer] = field(default_factory=list)
     poses: list[Array] = field(default_factory=list)
     """Pose of the twin at every tick of the first episode, as its renderer takes it."""
     figures: dict[str, float | int] = field(default_factory=dict)
@@ -83,11 +83,11 @@ def write_report(path: Path, story: Story) -> None:
 def speed_plot(story: Story) -> Figure:
     """Commanded against measured forward speed, one line an episode."""
     figure, (axis,) = axes()
-    command = np.array(story.walks[0].witnesses[0].commands)[:, 0]
+    command = np.array(story.walks[0].scorers[0].commands)[:, 0]
     axis.plot(np.arange(len(command)) / story.rate, command, color=INK, lw=1.5, ls="--", label="commanded")
     for walk in story.walks:
-        for number, witness in enumerate(walk.witnesses):
-            speed = smooth(witness.velocity[:, 0], round(0.5 * story.rate))
+        for number, scorer in enumerate(walk.scorers):
+            speed = smooth(scorer.velocity[:, 0], round(0.5 * story.rate))
             label = walk.name if number == 0 else None
             axis.plot(np.arange(len(speed)) / story.rate, speed, color=walk.color, alpha=0.7, lw=1.2, label=label)
     axis.set(xlabel="time [s]", ylabel="forward speed [m/s]")
@@ -139,7 +139,7 @@ def lateness_plot(story: Story) -> Figure:
     figure, (axis,) = axes()
     for name, color, late in [
         ("recording", GREY, np.concatenate([episode.late for episode in story.demonstrations]))
-    ] + [(walk.name, walk.color, np.concatenate([witness.late for witness in walk.witnesses])) for walk in story.walks]:
+    ] + [(walk.name, walk.color, np.concatenate([scorer.late for scorer in walk.scorers])) for walk in story.walks]:
         ordered = np.sort(np.maximum(late * 1e3, 1e-3))
         axis.step(ordered, 1 - np.arange(len(ordered)) / len(ordered), color=color, label=name)
     axis.set(xscale="log", yscale="log", xlabel="late by more than [ms]", ylabel="share of ticks")

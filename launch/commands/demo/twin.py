@@ -8,15 +8,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from leash_robot.launch.commands.collect import Collect, collect
 from leash_robot.launch.commands.demo.report import Walk
 from leash_robot.launch.commands.intervene import Intervene, intervene
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import needs_imu, open_brain
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.dagger.score import UNSEEN
-from leash_robot.launch.evaluation.episodes import Trial, summary, witnessed
+from leash_robot.launch.evaluation.episodes import Trial, scored_episode, summary
 from leash_robot.launch.reporting.output import console
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.types import Array, Tick
+from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.twin.twin import TwinProcess
 
 NOISE = 0.03
@@ -66,7 +66,7 @@ def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int
         progress() as bar,
     ):
         scores = [
-            one_walk(opened, Steer(brain.policy, (speed, 0.0, 0.0)), result)
+            one_walk(opened, ConstantCommand(brain.policy, (speed, 0.0, 0.0)), result)
             for _ in bar.track(range(walks), description=name)
         ]
         result.figures = dict(summary(scores, opened.gate_stops()))
@@ -76,14 +76,14 @@ def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int
     return result
 
 
-def one_walk(opened: Opened, policy: Steer, result: Walk) -> dict[str, float]:
+def one_walk(opened: Opened, policy: ConstantCommand, result: Walk) -> dict[str, float]:
     """One scored walk; the poses of the first are kept for the film."""
-    twin = opened.referee
+    twin = opened.simulator
     if not isinstance(twin, TwinProcess):
         raise TypeError("the demo walks on the twin")
     poses = Poses(twin)
-    score, witness = witnessed(opened, twin, policy, WALK, poses)
-    result.witnesses.append(witness)
+    score, scorer = scored_episode(opened, twin, policy, WALK, poses)
+    result.scorers.append(scorer)
     result.poses = result.poses or poses.taken
     return score
 

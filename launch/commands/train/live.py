@@ -228,7 +228,7 @@ def _practise(
         quiet = 0 if resume or config.start is not None else plan.random
         explorer = Explorer(body, actor_for(plan, spec), boxes[0], rng, quiet)
         mind = explorer if resume or config.start is None else Teacher(body, _teacher(config, opened, stack), rng)
-        truth = opened.referee.truth if opened.referee else None
+        truth = opened.simulator.truth if opened.simulator else None
         apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
         decides, others = _supervised(config, opened, apprentice, people)
         tally = Tally(spec.period, truth)

@@ -31,7 +31,7 @@ from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Source, Tick
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.teleop.attention import Attention
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.scripted_operator import Scripted, Segment
@@ -162,17 +162,17 @@ def test_an_episode_is_closed_however_the_session_ends(tmp_path: Path, how: str)
 
 
 class Umpire:
-    """A referee who decides whether the robot fell."""
+    """A simulator that says whether the robot fell."""
 
     def __init__(self) -> None:
         self.fallen = False
         self.placed = 0
 
-    def truth(self) -> Truth:
+    def truth(self) -> GroundTruth:
         height = 0.0 if self.fallen else 0.15
         zeros = np.zeros(3)
         down = np.array([0.0, 0.0, -1.0])
-        return Truth(0.0, np.array([0.0, 0.0, height]), zeros, zeros, down, np.ones(4, dtype=bool))
+        return GroundTruth(0.0, np.array([0.0, 0.0, height]), zeros, zeros, down, np.ones(4, dtype=bool))
 
     def place(self) -> None:
         self.placed += 1
@@ -198,8 +198,8 @@ class Nowhere:
         return None
 
 
-def rig(*, live: bool, referee: Umpire | None = None, enough: int = 3, script: Sequence[Segment] = ()) -> Rig:
-    opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC), referee)
+def rig(*, live: bool, simulator: Umpire | None = None, enough: int = 3, script: Sequence[Segment] = ()) -> Rig:
+    opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC), simulator)
     drive = Drive(Scripted(script), Stand(SPEC))
     session = Session(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
     return Rig(opened, drive, drive, session, Lateness(SPEC.period), enough, live)
@@ -228,7 +228,7 @@ def test_a_policy_that_asks_for_a_stop_is_stopped_at_once() -> None:
 
 def test_a_robot_that_fell_waits_for_a_person_if_there_is_one() -> None:
     umpire = Umpire()
-    made = rig(live=True, referee=umpire)
+    made = rig(live=True, simulator=umpire)
     umpire.fallen = True
     assert made.cause() == "the robot fell over"
     assert not made.over(tick_of("human", "human"))
@@ -241,7 +241,7 @@ def test_a_robot_that_fell_waits_for_a_person_if_there_is_one() -> None:
 
 def test_a_simulated_robot_that_a_script_drives_is_stood_up_at_once() -> None:
     umpire = Umpire()
-    made = rig(live=False, referee=umpire)
+    made = rig(live=False, simulator=umpire)
     umpire.fallen = True
     assert made.over(tick_of("human", "human"))
     made.ready()

@@ -142,7 +142,7 @@ def test_the_ground_is_the_machine_that_was_drawn() -> None:
     drawn = case(INSIDE, Commands(), 0, 0)
     with ground("sim", drawn, needs_imu=True) as place:
         assert isinstance(place, Ground) and place.work() == 0.0
-        assert place.opened.referee is not None and place.opened.referee.truth().height > 0.1
+        assert place.opened.simulator is not None and place.opened.simulator.truth().height > 0.1
 
 
 # Policies

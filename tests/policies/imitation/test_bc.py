@@ -12,7 +12,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.policies.cloned_policy import Clone, load, network_of, untrained
 from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, choose, schedule, train
@@ -27,6 +26,7 @@ from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import EpisodeError, PolicyError
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Action, Observation, Tick, unknown
+from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.pybullet.robot import SimPupper
 from support.walks import BLIND, Kept, Walker, demonstration, recorded, walk
 
@@ -328,7 +328,7 @@ def test_a_clone_walks_in_the_simulator_as_its_demonstrator_did(tmp_path: Path) 
     ahead = [np.array([0.25, 0.0, 0.0]), np.array([0.2, 0.0, 0.3]), np.array([0.25, 0.0, -0.3])]
     with SimPupper(BLIND) as robot:
 
-        def drive(policy: Walker | Noise | Steer, ticks: int) -> tuple[list[Tick], float]:
+        def drive(policy: Walker | Noise | ConstantCommand, ticks: int) -> tuple[list[Tick], float]:
             robot.reset()
             kept = Kept()
             run(robot, policy, kept, ticks=ticks)
@@ -340,6 +340,6 @@ def test_a_clone_walks_in_the_simulator_as_its_demonstrator_did(tmp_path: Path) 
         trained = train(walks, BLIND, replace(SMALL, steps=500))
         shown = drive(Walker(BLIND, ahead[:1]), 100)[1]
         clone = Clone(trained.manifest, network_of(trained.manifest, trained.weights))
-        walked = drive(Steer(clone, (0.25, 0.0, 0.0)), 100)[1]
+        walked = drive(ConstantCommand(clone, (0.25, 0.0, 0.0)), 100)[1]
     assert shown > 0.5
     assert walked == pytest.approx(shown, rel=0.2)

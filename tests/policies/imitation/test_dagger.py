@@ -35,7 +35,6 @@ from leash_robot.policies.imitation.dagger import (
     supervision,
     takeovers,
     weigh,
-    wilson,
 )
 from leash_robot.policies.imitation.image_bc import PixelsTraining
 from leash_robot.policies.policy_file import read_manifest
@@ -146,20 +145,6 @@ def test_supervision_counts_time_share_and_switches(mixed: list[Episode], tmp_pa
     told = supervision([episode(tmp_path, "eeee")])
     assert [told.human_s, told.intervention_rate] == pytest.approx([4 * PERIOD, 0.0])
     assert supervision([]).intervention_rate == 0.0
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [(0, 0, 0, 1), (50, 50, 0.929, 1.0), (0, 10, 0.0, 0.278), (8, 10, 0.490, 0.943)],
-)
-def test_wilson_intervals_are_those_of_the_tables(successes: int, trials: int, low: float, high: float) -> None:
-    assert list(wilson(successes, trials)) == pytest.approx([low, high], abs=1e-3)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_an_interval_holds_the_rate_and_is_a_part_of_one(counts: tuple[int, int]) -> None:
-    low, high = wilson(*counts)
-    assert 0 <= low <= counts[0] / counts[1] + 1e-9 and counts[0] / counts[1] <= high + 1e-9 and high <= 1
 
 
 def test_rounds_end_when_nobody_needs_to_intervene_any_more() -> None:

@@ -12,7 +12,7 @@ from leash_robot.robot.bodies.pupper.protocol import encode_gains, encode_target
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, unknown
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.twin.dynamics import Dynamics as TwinDynamics
@@ -24,13 +24,13 @@ WORST = 25.0
 """How much of the commanded speed may be missing or too much [%]."""
 
 
-def velocity(truths: list[Truth]) -> list[float]:
+def velocity(truths: list[GroundTruth]) -> list[float]:
     """Mean vx, vy, yaw rate in the body frame, the first five seconds left out."""
     rows = np.array([[*truth.velocity[:2], truth.angular_velocity[2]] for truth in truths[100:]])
     return [float(value) for value in rows.mean(axis=0)]
 
 
-def on_the_twin(twin: Twin, command: Array, seconds: float) -> list[Truth]:
+def on_the_twin(twin: Twin, command: Array, seconds: float) -> list[GroundTruth]:
     """Trot on a twin that stands, in lock-step over its own bytes; blind, for no telemetry is read."""
     trot, truths = Trot(SPEC), []
     for k in range(round(seconds * SPEC.rate)):
@@ -52,7 +52,7 @@ def standing(dynamics: TwinDynamics) -> Twin:
     return twin
 
 
-def in_pybullet(dynamics: Dynamics, command: Array, seconds: float) -> list[Truth]:
+def in_pybullet(dynamics: Dynamics, command: Array, seconds: float) -> list[GroundTruth]:
     """Trot in PyBullet from the stand pose."""
     trot, truths = Trot(SPEC), []
     with SimPupper(SPEC, dynamics) as robot:

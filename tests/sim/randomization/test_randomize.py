@@ -17,7 +17,7 @@ from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
 from leash_robot.sim.envs.walk import PupperEnv, WalkConfig
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, Noise
@@ -142,7 +142,7 @@ def test_inertia_in_the_twin_scales_on_top_of_mass() -> None:
 # Rough ground and odd torques in PyBullet
 
 
-def stood(dynamics: Dynamics, seed: int = 0) -> Truth:
+def stood(dynamics: Dynamics, seed: int = 0) -> GroundTruth:
     with SimPupper(SPEC) as robot:
         robot.become(dynamics, seed)
         for _ in range(20):

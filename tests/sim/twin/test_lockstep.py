@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from leash_robot.launch.composition.constant_command import Steer
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
+from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.firmware.drive import Mode
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin
@@ -22,7 +22,7 @@ def walked(dynamics: Dynamics, ticks: int = 60) -> tuple[Twin, Kept]:
     twin, kept = Twin(dynamics, seed=3), Kept()
     with lockstep(SPEC, twin, needs_imu=True) as robot:
         robot.reset()
-        run(robot, Steer(Trot(SPEC), (0.25, 0.0, 0.0)), kept, ticks=ticks)
+        run(robot, ConstantCommand(Trot(SPEC), (0.25, 0.0, 0.0)), kept, ticks=ticks)
     return twin, kept
 
 

@@ -9,19 +9,19 @@ from leash_robot.robot.clock import missed_slots
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Tick
 from leash_robot.sim.envs.tracking import smoothed, tracking
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.ground_truth import GroundTruth
 
 BOX = np.tile([0.2, 0.4, 0.4], 4)
 """Half-range of the usual action box; action change is reported as a share of it, whatever box a policy has [rad]."""
 
 
-class Witness:
+class EpisodeScorer:
     """Fits `Log`: notes the truth at every tick of one episode."""
 
-    def __init__(self, truth: Callable[[], Truth], spec: Spec) -> None:
+    def __init__(self, truth: Callable[[], GroundTruth], spec: Spec) -> None:
         self._truth = truth
         self._spec = spec
-        self.truths: list[Truth] = []
+        self.truths: list[GroundTruth] = []
         self.commands: list[Array] = []
         self._sent: list[Array] = []
         self._late: list[float] = []

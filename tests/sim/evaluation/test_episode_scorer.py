@@ -5,16 +5,16 @@ import pytest
 
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick, unknown
-from leash_robot.sim.episode_scorer import Witness
-from leash_robot.sim.ground_truth import Truth
+from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
+from leash_robot.sim.ground_truth import GroundTruth
 
 SPEC = load_spec()
 FORWARD = np.array([0.25, 0.0, 0.0])
 
 
-def truth(speed: float, *, height: float = 0.16) -> Truth:
+def truth(speed: float, *, height: float = 0.16) -> GroundTruth:
     down = np.array([0.0, 0.0, -1.0])
-    return Truth(0.0, np.array([0, 0, height]), np.array([speed, 0, 0]), np.zeros(3), down, np.ones(4))
+    return GroundTruth(0.0, np.array([0, 0, height]), np.array([speed, 0, 0]), np.zeros(3), down, np.ones(4))
 
 
 def tick(target: np.ndarray[tuple[int, ...], np.dtype[np.float64]], late: float = 0.0) -> Tick:
@@ -24,12 +24,12 @@ def tick(target: np.ndarray[tuple[int, ...], np.dtype[np.float64]], late: float 
     return Tick(obs, action, action)
 
 
-def watched(truths: list[Truth], lates: list[float] | None = None) -> Witness:
+def watched(truths: list[GroundTruth], lates: list[float] | None = None) -> EpisodeScorer:
     stream = iter(truths)
-    witness = Witness(lambda: next(stream), SPEC)
+    scorer = EpisodeScorer(lambda: next(stream), SPEC)
     for number, late in enumerate(lates or [0.0] * len(truths)):
-        witness.add(tick(SPEC.stand + (number % 2) * np.tile([0.2, 0.4, 0.4], 4), late))
-    return witness
+        scorer.add(tick(SPEC.stand + (number % 2) * np.tile([0.2, 0.4, 0.4], 4), late))
+    return scorer
 
 
 def test_a_steady_walk_scores_its_speed_and_its_error() -> None:
