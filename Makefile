@@ -1,9 +1,9 @@
-# `make demo` and `make test` set themselves up: they need Python 3.11 with venv and nothing else.
+# Every target sets itself up: it needs Python 3.11 with venv and nothing else.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint install clean
+.PHONY: demo test test-core lint docs install clean
 
 demo: .venv/installed
 	$(BIN)/leash demo
@@ -16,19 +16,25 @@ test: lint
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --cov=robot --cov-append --cov-report=; }
 	$(BIN)/coverage report --include='robot/*' --show-missing --skip-covered --fail-under=100
 
+test-core:
+	.ci/test-core 3.11 3.12 3.13
+
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
+
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("leash needs Python 3.11 (the only version with PyBullet wheels); %s is %d.%d. Name another: make PYTHON=/path/to/python3.11" % (sys.executable, *v))'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("development needs Python 3.11, the newest with PyBullet wheels; %s is %d.%d. Name another: make PYTHON=/path/to/python3.11" % (sys.executable, *v))'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage* build dist
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage* build dist site

@@ -20,6 +20,10 @@ from leash_robot.robot.host.child import python_command
 from leash_robot.robot.host.priority import FIFO_PRIORITY
 from leash_robot.robot.recording.recorder import ROOM
 
+OLDEST_PYTHON = (3, 11)
+NEWEST_WITH_PYBULLET = (3, 11)
+DEVELOPERS = {"dev", "test", "docs"}
+"""Extras that no robot needs."""
 LIMITS = "/etc/security/limits.d/leash.conf"
 FSYNC_SLOW = 100.0
 """A disk that takes longer to keep a second of recording makes the recorder fall behind now and then [ms]."""
@@ -32,12 +36,12 @@ COARSE = 1e-4
 def versions() -> Findings:
     """Python and the packages, against what this software was released with."""
     python = ".".join(map(str, sys.version_info[:3]))
-    supported = sys.version_info[:2] == (3, 11)
+    supported = sys.version_info[:2] >= OLDEST_PYTHON
     yield Finding(
         "python",
         "ok" if supported else "fail",
         f"{python} at {sys.executable}",
-        "" if supported else "install Python 3.11 and run `make install PYTHON=python3.11`",
+        "" if supported else "install Python 3.11, 3.12 or 3.13; training in PyBullet needs 3.11",
     )
     needed, optional = _packages(metadata.requires("leash-robot") or [])
     found = f"leash {metadata.version('leash-robot')}, {len(needed)} packages it needs"
@@ -71,7 +75,8 @@ def _packages(requires: Sequence[str]) -> tuple[list[tuple[str, Bounds]], dict[s
         name = re.split(r"[\[<>=!~ (]", what.strip(), maxsplit=1)[0]
         bounds = re.findall(r"(==|>=|<=|<|>)\s*([\d.]+)", what)
         extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", marker)
-        if name == "leash-robot" or (extra and extra[1] == "dev"):
+        other_python = "python_version" in marker and sys.version_info[:2] > NEWEST_WITH_PYBULLET
+        if name == "leash-robot" or other_python or (extra and extra[1] in DEVELOPERS):
             continue
         (optional.setdefault(extra[1], []) if extra else needed).append((name, bounds))
     return needed, optional
