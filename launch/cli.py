@@ -25,7 +25,7 @@ COMMANDS = {
 }
 
 FOLDER = "leash_robot.launch.commands"
-SEVERAL = {"calibrate", "data", "demo", "doctor", "train"}
+SEVERAL = {"calibrate", "data", "demo", "doctor", "eval", "train"}
 """Commands that are more than one module."""
 
 

@@ -50,8 +50,8 @@ def measure(config: BenchClone) -> dict[str, Any]:
 
 def score(policy: str, config: BenchClone) -> dict[str, float | int]:
     """One policy's evaluation on the twin, whose noise no demonstration had."""
-    from leash_robot.launch.commands.eval import Eval
-    from leash_robot.launch.commands.eval import measure as evaluate
+    from leash_robot.launch.commands.eval.command import Eval
+    from leash_robot.launch.commands.eval.command import measure as evaluate
     from leash_robot.launch.composition.robots import RobotOptions
     from leash_robot.launch.dagger.score import UNSEEN
 

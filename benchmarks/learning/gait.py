@@ -9,14 +9,13 @@ from msgspec import Meta
 
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.evaluation.episodes import Trial, episode
 from leash_robot.launch.options.checked import Seconds
-from leash_robot.launch.reporting.output import console
+from leash_robot.launch.reporting.output import console, note
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.velocity_command import Command, ConstantCommand
-from leash_robot.sim.ground_truth import SimulatorHandle
+from leash_robot.sim.evaluation.episode import EpisodeLength, run_episode
 
 DIRECTIONS: dict[str, Command] = {
     "forward": (0.25, 0.0, 0.0),
@@ -74,15 +73,15 @@ def walk(options: RobotOptions, config: BenchGait) -> dict[str, dict[str, Any]]:
             raise RobotError("a real robot has no ground truth to measure; use --robot sim or --robot twin")
         for name in config.directions:
             console.print(f"trot on {options.robot}: {name} {DIRECTIONS[name]} for {config.seconds:g} s")
-            runs[name] = one_run(opened, opened.simulator, DIRECTIONS[name], config)
+            runs[name] = one_run(opened, DIRECTIONS[name], config)
     return runs
 
 
-def one_run(opened: Opened, simulator: SimulatorHandle, command: Command, config: BenchGait) -> dict[str, Any]:
+def one_run(opened: Opened, command: Command, config: BenchGait) -> dict[str, Any]:
     """Walk at one command from the stand pose."""
-    score = episode(
-        opened, simulator, ConstantCommand(Trot(opened.spec), command), Trial(1, config.seconds, config.settle)
-    )
+    length = EpisodeLength(config.seconds, config.settle)
+    policy = ConstantCommand(Trot(opened.spec), command)
+    score, _ = run_episode(opened, policy, length, report=note)
     achieved = [score[key] for key in ACHIEVED]
     return {
         "commanded": list(command),

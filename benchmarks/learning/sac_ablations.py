@@ -17,16 +17,16 @@ import msgspec
 from msgspec.structs import replace
 from rich.table import Table
 
+from leash_robot.launch.commands.eval.held_out import HeldOut, measure
+from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.commands.train.sac import TrainSac, learn
-from leash_robot.launch.evaluation.grid import measure
-from leash_robot.launch.evaluation.options import Commands, GridOptions
-from leash_robot.launch.evaluation.result import Engine
-from leash_robot.launch.evaluation.walk import Task
 from leash_robot.launch.options.shipped import CONFIGS
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.output import console
 from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.robot.config.yaml_text import dump_yaml
+from leash_robot.sim.evaluation.result import Engine
+from leash_robot.sim.evaluation.samples import CommandRanges
 from leash_robot.sim.randomization.sampling import FIXED
 
 CONFIG = CONFIGS / "pupper" / "walk.yaml"
@@ -101,9 +101,9 @@ def judged(policy: Path, draws: int) -> dict[str, Any]:
 
 def walked(policy: Path, grid: str, engines: tuple[Engine, ...], draws: int) -> dict[str, Any]:
     """How it does on one table."""
-    options = GridOptions(grid=grid, draws=draws, out=policy.parent / grid)
-    task = Task(str(policy), table(grid), Commands(), seed=0, seconds=20.0)
-    return measure(task, engines, options)[0]
+    options = HeldOutOptions(grid=grid, draws=draws, out=policy.parent / grid)
+    job = HeldOut(str(policy), table(grid), CommandRanges(), seed=0, seconds=20.0)
+    return measure(job, engines, options)[0]
 
 
 def main() -> None:

@@ -12,17 +12,16 @@ import msgspec
 import numpy as np
 
 from leash_robot.launch.composition.policies import local_policy
-from leash_robot.launch.evaluation.cases import Case, case
-from leash_robot.launch.evaluation.options import Commands
-from leash_robot.launch.evaluation.pool import GridPool
 from leash_robot.launch.options.tables import table
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.host.worker_pool import WorkerPool
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Policy
 from leash_robot.robot.velocity_command import ConstantCommand
+from leash_robot.sim.evaluation.samples import CommandRanges, RandomizationSample, draw_sample
 from leash_robot.sim.randomization.twin_counterpart import counterpart
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -75,15 +74,15 @@ class EndsTask:
     seconds: float
     """How long each robot walks at least; up to a second more, so that ends come in every phase of the gait."""
 
-    def case(self, index: int) -> Case:
+    def sample(self, index: int) -> RandomizationSample:
         """The machine of this number."""
-        return case(table(self.table), Commands(), self.seed, index)
+        return draw_sample(table(self.table), CommandRanges(), self.seed, index)
 
 
 def measure(task: EndsTask, machines: int, workers: int) -> dict[str, Any]:
     """End the sessions of so many machines and count how they went."""
     local_policy(task.policy, load_spec())  # a policy that cannot walk here is refused at once
-    with GridPool(workers) as pool:
+    with WorkerPool(workers) as pool:
         endings = list(pool.each(ended, [(task, index) for index in range(machines)]))
     return figures(sorted(endings, key=lambda one: one.machine))
 
@@ -104,7 +103,7 @@ def figures(endings: Sequence[Ending]) -> dict[str, Any]:
 
 def ended(task: EndsTask, index: int) -> Ending:
     """Walk on one machine and end the session; runs in a process of its own."""
-    spec, drawn = load_spec(), task.case(index)
+    spec, drawn = load_spec(), task.sample(index)
     policy, needs_imu = local_policy(task.policy, spec)
     twin = WatchedTwin(counterpart(drawn.dynamics), seed=drawn.seed)
     robot = lockstep(spec, twin, needs_imu=needs_imu)

@@ -1,4 +1,4 @@
-"""`leash sim`: look at what a table of ranges draws."""
+"""`leash sim`: look at the randomization samples of a table of ranges."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,15 @@ import tyro
 from msgspec import Meta
 from rich.progress import track
 
-from leash_robot.launch.commands.sim_sheet import sheet
-from leash_robot.launch.evaluation.cases import Case, axes, case
-from leash_robot.launch.evaluation.options import Commands
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import subcommand
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.output import console, emit, emit_to
+from leash_robot.launch.reporting.sample_sheet import sheet
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.spec import load_spec
+from leash_robot.sim.evaluation.samples import CommandRanges, RandomizationSample, axes, draw_sample
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.sampling import Ranges
 from leash_robot.sim.rendering.portrait import portrait
@@ -42,18 +41,18 @@ class Show:
 
 
 def main(args: list[str]) -> int:
-    """Draw, render, and tell."""
+    """Draw, render, and print."""
     config = checked(subcommand({"show": Show}, "leash sim", args))
     ranges = table(config.ranges)
-    cases = [case(ranges, Commands(), config.seed, number) for number in range(config.draws)]
-    rows = [axes(drawn, ranges) for drawn in cases]
+    samples = [draw_sample(ranges, CommandRanges(), config.seed, number) for number in range(config.draws)]
+    rows = [axes(sample, ranges) for sample in samples]
     try:
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make the folder {config.out}: {error.strerror}; give another --out") from None
     title = f"{config.draws} draws of {config.ranges}, seed {config.seed}"
-    sheet(title, pictures(cases), rows, config.out / "draws.png")
-    found = told(config, ranges, rows)
+    sheet(title, pictures(samples), rows, config.out / "draws.png")
+    found = figures(config, ranges, rows)
     emit_to(config.out / "draws.json", found)
     if config.json:
         emit(found)
@@ -63,18 +62,18 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def pictures(cases: list[Case]) -> list[Pixels]:
+def pictures(samples: list[RandomizationSample]) -> list[Pixels]:
     """Each machine as it stands on its floor."""
     with SimPupper(load_spec()) as robot:
-        return [_pose(robot, drawn) for drawn in track(cases, "rendering", console=console)]
+        return [_pose(robot, sample) for sample in track(samples, "rendering", console=console)]
 
 
-def _pose(robot: SimPupper, drawn: Case) -> Pixels:
-    robot.become(drawn.dynamics, drawn.seed)
+def _pose(robot: SimPupper, sample: RandomizationSample) -> Pixels:
+    robot.become(sample.dynamics, sample.seed)
     return portrait(robot)
 
 
-def told(config: Show, ranges: Ranges, rows: list[dict[str, float]]) -> dict[str, Any]:
+def figures(config: Show, ranges: Ranges, rows: list[dict[str, float]]) -> dict[str, Any]:
     """What was drawn, as `--json` prints it."""
     return {"ranges": config.ranges, "seed": config.seed, "picture": str(config.out / "draws.png"), "draws": rows}
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from leash_robot.launch.dagger.track import Ran, attempt
-from leash_robot.launch.evaluation.worker import begin
+from leash_robot.robot.host.worker_pool import begin
 
 AT_ONCE = 5
 """Tracks that a process is given at a time."""

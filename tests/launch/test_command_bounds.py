@@ -7,14 +7,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from leash_robot.launch.commands import deploy
-from leash_robot.launch.commands import eval as eval_command
+from leash_robot.launch.commands.eval import command as eval_command
+from leash_robot.launch.commands.eval.held_out import HeldOut, measure
+from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.composition.command_bounds import stated, trot_bounds, within
-from leash_robot.launch.evaluation.grid import measure
-from leash_robot.launch.evaluation.options import Commands, GridOptions
-from leash_robot.launch.evaluation.walk import Task
 from leash_robot.policies.policy_file import read_manifest, save_policy
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
+from leash_robot.sim.evaluation.samples import CommandRanges
 from leash_robot.sim.randomization.sampling import FIXED
 
 
@@ -49,9 +49,9 @@ def test_a_policy_file_states_what_it_learned_to_follow(tmp_path: Path) -> None:
     within((0.1, 0.0, 0.5), stated(str(file)))
     with pytest.raises(UsageError, match=r"vx 0.5 is beyond .* 0 to 0.4 m/s"):
         within((0.5, 0.0, 0.0), stated(str(file)))
-    task = Task(str(file), FIXED, Commands(), 0, 2.0, command=(0.3, 0.1, 0.0))
+    job = HeldOut(str(file), FIXED, CommandRanges(), 0, 2.0, command=(0.3, 0.1, 0.0))
     with pytest.raises(UsageError, match="vy 0.1"):
-        measure(task, ("sim",), GridOptions(grid="inside", draws=1, out=tmp_path))
+        measure(job, ("sim",), HeldOutOptions(grid="inside", draws=1, out=tmp_path))
 
 
 def test_a_policy_that_states_nothing_is_bounded_by_the_robot_alone() -> None:

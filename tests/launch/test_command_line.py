@@ -105,7 +105,7 @@ def test_what_the_user_makes_of_warnings_does_not_reach_us(demand: str) -> None:
     [
         "leash_robot.launch.commands.calibrate.report",
         "leash_robot.launch.commands.data.plot",
-        "leash_robot.launch.evaluation.plot",
+        "leash_robot.launch.reporting.evaluation_plot",
     ],
 )
 def test_the_users_drawing_backend_does_not_reach_us(module: str) -> None:

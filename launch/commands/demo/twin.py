@@ -12,16 +12,16 @@ from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import needs_imu, open_brain
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.dagger.score import UNSEEN
-from leash_robot.launch.evaluation.episodes import Trial, scored_episode, summary
-from leash_robot.launch.reporting.output import console
+from leash_robot.launch.reporting.output import console, note
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.types import Array, Tick
 from leash_robot.robot.velocity_command import ConstantCommand
+from leash_robot.sim.evaluation.episode import EpisodeLength, run_episode, summary
 from leash_robot.sim.twin.twin import TwinProcess
 
 NOISE = 0.03
 """Deviation of the disturbance on demonstrated targets, so that recoveries are demonstrated too [rad]."""
-WALK = Trial(episodes=1, seconds=10.0, settle=1.0)
+WALK = EpisodeLength(seconds=10.0, settle=1.0)
 
 
 class Poses:
@@ -82,7 +82,7 @@ def one_walk(opened: Opened, policy: ConstantCommand, result: Walk) -> dict[str,
     if not isinstance(twin, TwinProcess):
         raise TypeError("the demo walks on the twin")
     poses = Poses(twin)
-    score, scorer = scored_episode(opened, twin, policy, WALK, poses)
+    score, scorer = run_episode(opened, policy, WALK, poses, report=note)
     result.scorers.append(scorer)
     result.poses = result.poses or poses.taken
     return score

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leash_robot.launch.commands import sim
-from leash_robot.launch.evaluation.cases import axes, case
-from leash_robot.launch.evaluation.options import Commands
 from leash_robot.launch.options.tables import table
 from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
 from leash_robot.sim.envs.walk import PupperEnv, WalkConfig
+from leash_robot.sim.evaluation.samples import CommandRanges, axes, draw_sample
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.robot import SimPupper
@@ -229,21 +228,21 @@ def test_the_environment_pushes_as_its_table_says() -> None:
 
 def test_draws_of_a_case_are_its_own_and_carry_every_axis() -> None:
     ranges = table("hard")
-    first, again, other = (case(ranges, Commands(), 3, number) for number in (0, 0, 1))
+    first, again, other = (draw_sample(ranges, CommandRanges(), 3, number) for number in (0, 0, 1))
     assert first == again and first.dynamics != other.dynamics and first.command != other.command
     found = axes(first, ranges)
     assert found["push m/s"] == first.push_speed and found["com x mm"] == 1e3 * first.dynamics.com_shift[0]
     assert found["command vx m/s"] == first.command[0] and len(found) == 18
-    assert set(axes(case(table("train"), Commands(), 0, 0), table("train"))) > {
+    assert set(axes(draw_sample(table("train"), CommandRanges(), 0, 0), table("train"))) > {
         "gyro bias rad/s rms", "torque noise Nm", "torque offset Nm rms", "noise x",
     }  # fmt: skip
 
 
 def test_some_commands_ask_straight_ahead() -> None:
-    commands = [case(FIXED, Commands(), 0, number).command for number in range(200)]
+    commands = [draw_sample(FIXED, CommandRanges(), 0, number).command for number in range(200)]
     ahead = [vx for vx, vy, yaw in commands if vy == yaw == 0.0]
     assert 20 <= len(ahead) <= 65 and min(ahead) > 0.15
-    assert case(FIXED, Commands(vx=(0.4, 0.4), ahead=1.0), 0, 0).command == (0.4, 0.0, 0.0)
+    assert draw_sample(FIXED, CommandRanges(vx=(0.4, 0.4), ahead=1.0), 0, 0).command == (0.4, 0.0, 0.0)
     assert all(-0.3 <= vx <= 0.5 and abs(vy) <= 0.15 and abs(yaw) <= 1.0 for vx, vy, yaw in commands)
 
 
@@ -270,7 +269,7 @@ def test_sim_show_makes_a_sheet_and_says_what_was_drawn(tmp_path: Path, capsys: 
     assert len(told["draws"]) == 2 and told["draws"] == json.loads((tmp_path / "draws.json").read_text())["draws"]
     assert (tmp_path / "draws.png").read_bytes().startswith(b"\x89PNG")
     ranges = table("hard")
-    assert told["draws"][0] == pytest.approx(axes(case(ranges, Commands(), 0, 0), ranges))
+    assert told["draws"][0] == pytest.approx(axes(draw_sample(ranges, CommandRanges(), 0, 0), ranges))
 
 
 def test_sim_show_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

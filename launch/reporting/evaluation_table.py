@@ -1,14 +1,15 @@
-"""The figures of a grid, for people to read."""
+"""The figures of an evaluation as tables for people."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan
+from typing import Any
 
 from rich.table import Table
 
-from leash_robot.launch.evaluation.figures import Part, breaking, by_axis, figures
-from leash_robot.launch.evaluation.result import Engine, Result
+from leash_robot.sim.evaluation.figures import AxisPart, breaking, by_axis, figures
+from leash_robot.sim.evaluation.result import Engine, EpisodeResult
 
-Results = Mapping[Engine, Sequence[Result]]
+Results = Mapping[Engine, Sequence[EpisodeResult]]
 NAMES = {"twin": "twin (MuJoCo, wire, gate)", "sim": "PyBullet", "realtime": "twin in real time"}
 LABELS = {
     "speed_error_m_s": "speed error, m/s",
@@ -48,6 +49,14 @@ def thirds(results: Results) -> Table:
     return table
 
 
-def _cell(part: Part) -> str:
+def _cell(part: AxisPart) -> str:
     colour = "green" if part.rate >= 0.9 else "yellow" if part.rate >= 0.6 else "red"
     return f"[{colour}]{part.rate:5.0%}[/{colour}]"
+
+
+def speeds(policy: str, found: dict[str, Any]) -> Table:
+    """The speeds that were tried; see `sim.evaluation.top_speed`."""
+    made = Table("asked, m/s", "reached, m/s", "follow", "stay up", title=f"{policy}: {found['top_speed_m_s']:.2f} m/s")
+    for row in found["tried"]:
+        made.add_row(f"{row['command_m_s']:.2f}", f"{row['reached_m_s']:.3f}", str(row["success"]), str(row["no_fall"]))
+    return made

@@ -1,22 +1,23 @@
-"""How one draw of a grid went."""
+"""How one episode of a held-out evaluation went."""
 
 from typing import Literal
 
 import msgspec
 
 Engine = Literal["twin", "sim", "realtime"]
-"""twin: in lock-step; sim: PyBullet; realtime: the twin through its real processes."""
+"""twin: in virtual time; sim: PyBullet; realtime: the twin through its real processes."""
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One episode on one engine. A policy that fell or was stopped is judged up to then, and is no success."""
+class EpisodeResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One episode on one engine. A policy that fell or was stopped is scored up to then, and is no success."""
 
     engine: Engine
     draw: int
+    """Number of the randomization sample."""
     axes: dict[str, float]
-    """What was drawn, by axis."""
+    """The randomization sample, by axis."""
     command: tuple[float, float, float]
-    """What was asked [m/s, m/s, rad/s]."""
+    """What was commanded [m/s, m/s, rad/s]."""
     reached: tuple[float, float, float]
     """What was reached in the mean [m/s, m/s, rad/s]."""
     no_fall: bool

@@ -1,4 +1,4 @@
-"""A contact sheet of draws: each robot on its floor, and below it where each axis lies between its ends."""
+"""A contact sheet of randomization samples: each robot on its floor, and where each axis lies between its ends."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The figures of a grid as one picture: how it went, what was asked and reached, and which axis breaks the policy."""
+"""The figures of a held-out evaluation as one picture: outcomes, commanded and reached speed, and what breaks it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leash_robot.launch.evaluation.figures import breaking, by_axis
-from leash_robot.launch.evaluation.result import Result
-from leash_robot.launch.evaluation.table import NAMES, Results
+from leash_robot.launch.reporting.evaluation_table import NAMES, Results
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.statistics import wilson_interval
 from leash_robot.sim.envs.tracking import PLANAR, TURNING
+from leash_robot.sim.evaluation.figures import breaking, by_axis
+from leash_robot.sim.evaluation.result import EpisodeResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +87,7 @@ def _errors(axis: "Axes", results: Results) -> None:
 
 def _reached(axis: "Axes", results: Results) -> None:
     """Forward speed asked and reached."""
-    everything: list[Result] = [one for some in results.values() for one in some]
+    everything: list[EpisodeResult] = [one for some in results.values() for one in some]
     ends = np.array([[min(one.command[0], one.reached[0]), max(one.command[0], one.reached[0])] for one in everything])
     low, high = float(ends.min()) - 0.03, float(ends.max()) + 0.03
     axis.fill_between(
@@ -102,7 +102,7 @@ def _reached(axis: "Axes", results: Results) -> None:
     axis.set_title("dots stayed up, crosses fell", fontsize=10)
 
 
-def _crosses(axis: "Axes", results: Sequence[Result], colour: str) -> None:
+def _crosses(axis: "Axes", results: Sequence[EpisodeResult], colour: str) -> None:
     for up, marker, width in ((True, "o", 0.0), (False, "x", 1.3)):
         points = np.array([[one.command[0], one.reached[0]] for one in results if one.no_fall == up])
         if len(points):

@@ -12,18 +12,19 @@ from rich.progress import track
 from rich.table import Table
 
 from leash_robot.launch.commands.deploy import terminable
+from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.policies import name_slow_cameras, needs_imu, open_brain, steers
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
-from leash_robot.launch.evaluation.episodes import Trial, evaluate, summary
-from leash_robot.launch.evaluation.options import GridOptions
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, note
 from leash_robot.robot.errors import PolicyError, RobotError, UsageError
 from leash_robot.robot.host.priority import first_in_line
+from leash_robot.robot.spec import load_spec
 from leash_robot.robot.velocity_command import Command
+from leash_robot.sim.evaluation.episode import EpisodeLength, evaluate, summary
 from leash_robot.teleop.brake import Stoppable
 
 
@@ -38,7 +39,7 @@ class Eval:
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
-    machines: Annotated[GridOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GridOptions)
+    machines: Annotated[HeldOutOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=HeldOutOptions)
     top_speed: bool = False
     """Find the fastest straight walk that is followed on the nominal machine, in virtual time."""
     command: Command | None = None
@@ -73,7 +74,7 @@ def main(args: list[str]) -> int:
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     if config.machines.grid or config.top_speed:
         return _many(config)
-    if config.machines != GridOptions():
+    if config.machines != HeldOutOptions():
         raise UsageError("options of machines (--draws, --out and so on) mean nothing without --grid; name a table")
     figures = measure(config)
     if config.json:
@@ -84,26 +85,27 @@ def main(args: list[str]) -> int:
 
 
 def _many(config: Eval) -> int:
-    """Evaluate on machines that are made for it; note: imported late, since it brings both simulators."""
-    from leash_robot.launch.evaluation import grid, top_speed
-    from leash_robot.launch.evaluation.walk import Task
+    """Evaluate on drawn machines; note: imported late, since it brings both simulators."""
+    from leash_robot.launch.commands.eval import held_out
+    from leash_robot.launch.reporting.evaluation_table import speeds
+    from leash_robot.sim.evaluation.top_speed import nominal_task, top_speed
 
     _refuse_foreign(config)
-    engines = grid.engines_of(config.robot.robot, config.machines)
+    engines = held_out.engines_of(config.robot.robot, config.machines)
     with terminable():
         if config.top_speed:
-            seed, workers = config.robot.noise, config.machines.workers
-            fastest = top_speed.measure(config.policy, engines[0], seed, config.length, workers)
-            return _tell(config, {engines[0]: fastest}, lambda: console.print(top_speed.table(config.policy, fastest)))
-        task = Task(
-            config.policy, grid.ranges_of(config.machines), config.machines.commands, config.robot.noise, config.length,
-            config.command,
+            task = nominal_task(held_out.LocalPolicy(config.policy), load_spec(), config.robot.noise, config.length)
+            fastest = top_speed(task, engines[0], config.machines.workers, console.print)
+            return _print(config, {engines[0]: fastest}, lambda: console.print(speeds(config.policy, fastest)))
+        job = held_out.HeldOut(
+            config.policy, held_out.ranges_of(config.machines), config.machines.commands, config.robot.noise,
+            config.length, config.command,
         )  # fmt: skip
-        figures, results = grid.measure(task, engines, config.machines)
-    return _tell(config, figures, lambda: grid.show(f"{config.policy} on {config.machines.grid}", results))
+        figures, results = held_out.measure(job, engines, config.machines)
+    return _print(config, figures, lambda: held_out.show(f"{config.policy} on {config.machines.grid}", results))
 
 
-def _tell(config: Eval, figures: Mapping[str, Any], show: Callable[[], None]) -> int:
+def _print(config: Eval, figures: Mapping[str, Any], show: Callable[[], None]) -> int:
     if config.json:
         emit(figures)
     else:
@@ -121,7 +123,7 @@ def _refuse_foreign(config: Eval) -> None:
         raise UsageError("--episodes, --settle and --gait mean nothing to --grid and --top-speed; --grid has --draws")
     if config.machines.grid and config.top_speed:
         raise UsageError("--top-speed is measured on the nominal machine; leave out --grid")
-    others = replace(config.machines, workers=GridOptions.workers) != GridOptions()
+    others = replace(config.machines, workers=HeldOutOptions.workers) != HeldOutOptions()
     if config.top_speed and (others or config.command is not None):
         raise UsageError("--top-speed asks for faster and faster; of the options of machines it heeds --workers alone")
     if config.task != "walk" or config.keys is not None or "://" in config.policy:
@@ -129,10 +131,10 @@ def _refuse_foreign(config: Eval) -> None:
 
 
 def measure(config: Eval) -> dict[str, float | int]:
-    """Run the episodes and return their figures; see `evaluation.episodes.summary` and `dagger.score.Score`."""
+    """Run the episodes and return their figures; see `sim.evaluation.episode.summary` and `dagger.score.Score`."""
     if config.task == "track":
         return _tracks(config)
-    trial = Trial(config.episodes, config.length, config.settle)
+    length = EpisodeLength(config.length, config.settle)
     imu = needs_imu(config.policy, config.robot, config.keys, config.gait)
     with (
         terminable(),
@@ -143,9 +145,10 @@ def measure(config: Eval) -> dict[str, float | int]:
         first_in_line(opened.plan.processes.control.nice),
     ):
         name_slow_cameras(brain, opened)
-        scores = evaluate(opened, Stoppable(brain.told(config.asked), person.watch), trial, person.brake.check)
+        policy = Stoppable(brain.told(config.asked), person.watch)
+        scores = evaluate(opened, policy, length, config.episodes, check=person.brake.check, report=note)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
-        done = list(track(scores, "episodes", total=trial.episodes, console=console, auto_refresh=False))
+        done = list(track(scores, "episodes", total=config.episodes, console=console, auto_refresh=False))
         opened.robot.rest()
         return summary(done, opened.gate_stops())
 

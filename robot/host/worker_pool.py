@@ -1,22 +1,22 @@
-"""The draws of a grid, a few at a time in worker processes."""
+"""Worker processes that share a list of jobs; they leave Ctrl-C to their parent and do not outlive it."""
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from leash_robot.launch.evaluation.result import Engine, Result
-from leash_robot.launch.evaluation.walk import Task, attempt
-from leash_robot.launch.evaluation.worker import begin
 from leash_robot.robot.errors import RobotError
 
 T = TypeVar("T")
 
 
-class GridPool:
-    """Worker processes; use inside `with`, which ends them."""
+class WorkerPool:
+    """Spawned processes; use inside `with`, which ends them."""
 
     def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -28,15 +28,10 @@ class GridPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:  # nobody waits for draws that are half walked
+        if kind is not None:  # do not wait for jobs that are half done
             for worker in multiprocessing.active_children():
                 worker.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def walk(self, task: Task, missing: Mapping[Engine, Sequence[int]]) -> Iterator[Result]:
-        """Walk these draws; yields results as they come. Raises RobotError when a worker dies."""
-        for walked in self.each(attempt, [(task, engine, [at]) for engine, draws in missing.items() for at in draws]):
-            yield from walked
 
     def each(self, work: Callable[..., T], jobs: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         """Do `work` with each of these arguments; yields results as they come. Raises RobotError when a worker dies."""
@@ -46,3 +41,16 @@ class GridPool:
                 yield job.result()
         except BrokenProcessPool:
             raise RobotError("a worker of the evaluation died; run the same command again to go on") from None
+
+
+def begin() -> None:
+    """Run first in every worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

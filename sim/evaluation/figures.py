@@ -1,4 +1,4 @@
-"""The figures of a grid: how many draws succeed, with intervals, and which axis breaks a policy."""
+"""The figures of a held-out evaluation: how many episodes succeed, with intervals, and which axis breaks a policy."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from leash_robot.launch.evaluation.result import Result
 from leash_robot.robot.statistics import wilson_interval
+from leash_robot.sim.evaluation.result import EpisodeResult
 
 MOVING = 0.1
-"""Cost of transport counts episodes that were asked to go at least this fast [m/s]."""
+"""Cost of transport counts episodes that were commanded at least this fast [m/s]."""
 PARTS = 3
-"""An axis is cut into so many parts with as many draws each."""
+"""An axis is cut into this many parts with as many episodes each."""
 
 
-class Part(NamedTuple):
-    """A third of the draws, by the value of one axis."""
+class AxisPart(NamedTuple):
+    """A third of the episodes, by the value of one axis."""
 
     low: float
     high: float
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Part that succeeded."""
+        """Share that succeeded."""
         return self.success / self.episodes
 
     @property
@@ -35,8 +35,8 @@ class Part(NamedTuple):
         return wilson_interval(self.success, self.episodes)
 
 
-def figures(results: Sequence[Result]) -> dict[str, Any]:
-    """Of one engine's draws, at least one. Counts, shares with Wilson's 95 % interval, and means over the draws."""
+def figures(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    """Of one engine's episodes, at least one. Counts, shares with Wilson's 95 % interval, and means."""
     count = len(results)
     success, no_fall = sum(one.success for one in results), sum(one.no_fall for one in results)
     return {
@@ -60,42 +60,42 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def own_action_rate(results: Sequence[Result]) -> float:
-    """As a share of the policy's own box, over the draws that walked; NaN where it has none."""
+def own_action_rate(results: Sequence[EpisodeResult]) -> float:
+    """As a share of the policy's own action scale, over the episodes that began; NaN where it has none."""
     rates = [one.own_action_rate for one in results if one.own_action_rate is not None]
     return _mean(rates) if rates else float("nan")
 
 
-def transport(results: Sequence[Result]) -> float:
-    """Work per weight and distance over all draws that stayed up and were asked to go somewhere; NaN without any."""
+def transport(results: Sequence[EpisodeResult]) -> float:
+    """Work per weight and distance over all episodes that stayed up and were commanded to move; NaN without any."""
     going = [one for one in results if one.no_fall and one.work is not None and np.hypot(*one.command[:2]) >= MOVING]
     carried = sum(one.weight * one.metres for one in going)
     return sum(one.work or 0.0 for one in going) / carried if carried else float("nan")
 
 
-def by_axis(results: Sequence[Result]) -> dict[str, list[Part]]:
-    """Thirds of the draws along each axis, from its low end up."""
+def by_axis(results: Sequence[EpisodeResult]) -> dict[str, list[AxisPart]]:
+    """Thirds of the episodes along each axis, from its low end up."""
     return {name: _parts(results, name) for name in results[0].axes}
 
 
-def _parts(results: Sequence[Result], name: str) -> list[Part]:
+def _parts(results: Sequence[EpisodeResult], name: str) -> list[AxisPart]:
     ordered = sorted(results, key=lambda one: one.axes[name])
     cuts = np.linspace(0, len(ordered), PARTS + 1).round().astype(int)
     return [_part(ordered[low:high], name) for low, high in itertools.pairwise(cuts.tolist()) if high > low]
 
 
-def _part(results: Sequence[Result], name: str) -> Part:
+def _part(results: Sequence[EpisodeResult], name: str) -> AxisPart:
     values = [one.axes[name] for one in results]
     success, no_fall = sum(one.success for one in results), sum(one.no_fall for one in results)
-    return Part(min(values), max(values), len(results), success, no_fall)
+    return AxisPart(min(values), max(values), len(results), success, no_fall)
 
 
-def breaking(results: Sequence[Result]) -> list[tuple[str, float]]:
+def breaking(results: Sequence[EpisodeResult]) -> list[tuple[str, float]]:
     """Axes by how much success differs between their best and their worst part, largest first."""
     spans = [(name, _span(parts)) for name, parts in by_axis(results).items()]
     return sorted(spans, key=lambda span: -span[1])
 
 
-def _span(parts: Sequence[Part]) -> float:
+def _span(parts: Sequence[AxisPart]) -> float:
     rates = [part.rate for part in parts]
     return max(rates) - min(rates)

@@ -6,28 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from msgspec import Meta
 
 from leash_robot.launch.options.checked import Count
-from leash_robot.robot.velocity_command import Forward, Sideways, Turn
+from leash_robot.sim.evaluation.samples import CommandRanges
 
 
 @dataclass(frozen=True)
-class Commands:
-    """The body velocities that a grid asks for, one an episode, each entry uniform in its range."""
-
-    vx: tuple[Forward, Forward] = (-0.3, 0.5)
-    """Forward m/s."""
-    vy: tuple[Sideways, Sideways] = (-0.15, 0.15)
-    """To the left m/s."""
-    yaw: tuple[Turn, Turn] = (-1.0, 1.0)
-    """Turn rad/s."""
-    ahead: Annotated[float, Meta(ge=0, le=1)] = 0.2
-    """Part of the episodes that ask for straight ahead only, from a third of the highest vx up to it."""
-
-
-@dataclass(frozen=True)
-class GridOptions:
+class HeldOutOptions:
     """Many machines instead of one."""
 
     grid: str | None = None
@@ -35,7 +20,7 @@ class GridOptions:
     then, and every draw is an episode with a velocity command of its own, over the serial protocol and through the
     gate."""
     draws: Annotated[Count, tyro.conf.arg(help="How many machines are drawn.")] = 100
-    commands: Commands = field(default_factory=Commands)
+    commands: CommandRanges = field(default_factory=CommandRanges)
     """What is asked of them, unless --command fixes it."""
     beside: bool = True
     """Walk the same draws in PyBullet, too."""

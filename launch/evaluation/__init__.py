@@ -1,1 +1,0 @@
-"""Measuring policies on many simulated machines."""
