@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 import torch
 
-from leash_robot.policies.features import Features
 from leash_robot.policies.manifest import Manifest
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import Weights, read_manifest, read_weights
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import FeatureEncoder
 from leash_robot.robot.types import Action, Array, Observation, Policy
 
 
@@ -42,13 +43,13 @@ class Clone:
         self.manifest = manifest
         self._network = network
         self._squash = manifest.network is not None and manifest.network.squash
-        self._stand, self._box = np.array(manifest.stand), np.array(manifest.box)
+        self._stand = np.array(manifest.stand)
+        self._filter = ActionFilter.with_cutoff(np.array(manifest.box), manifest.filter_hz, manifest.rate)
         # Note: a correction of the trot is no different, but for what it is added to.
         self._base: Policy = Trot(manifest.body) if manifest.residual and manifest.body else Still(self._stand)
         self._lower, self._upper = np.array(manifest.lower), np.array(manifest.upper)
-        self._features = Features(manifest.features, self._stand)
+        self._features = FeatureEncoder(manifest.features, self._stand)
         self._slew = None if manifest.slew is None else np.array(manifest.slew) / manifest.rate
-        self._keep = math.exp(-2 * math.pi * manifest.filter_hz / manifest.rate) if manifest.filter_hz else 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -67,8 +68,7 @@ class Clone:
         asked, obs = obs.command, self._told(obs)
         targets, spread = self._predict(obs)
         for index, offset in enumerate(targets):
-            before = targets[index - 1] if index else self._offset
-            targets[index] = offset + self._keep * (before - offset)
+            targets[index] = self._filter.smooth(offset, targets[index - 1] if index else self._offset)
         self._offset = targets[0].copy()
         targets = np.clip(targets + self._base.act(obs).joint_pos, self._lower, self._upper)
         self._features.sent(targets[0])
@@ -89,7 +89,7 @@ class Clone:
         members = members.reshape(len(members), -1, len(self._stand)).astype(np.float64)
         if self._squash:
             members = np.tanh(members)
-        mean: Array = self._box * members.mean(axis=0).clip(-1, 1)
+        mean: Array = self._filter.scale * members.mean(axis=0).clip(-1, 1)
         return mean, spread_of(members)
 
 

@@ -7,10 +7,10 @@ ahead goes back. Good for exploration, whose outcome is seen; no good for making
 
 import numpy as np
 
-from leash_robot.policies.features import FeatureConfig, parts
 from leash_robot.policies.rl.sac.numpy_actor import Actor, Float32
 from leash_robot.robot.bodies.pupper.kinematics import jacobian
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import FeatureConfig, parts
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

@@ -8,17 +8,17 @@ import numpy as np
 
 from leash_robot.launch.live.memory import Memory, Moment, relabelled
 from leash_robot.launch.live.plan import LivePlan
-from leash_robot.launch.live.reward import HEIGHT, terms
 from leash_robot.launch.live.sense import Sense, fallen
-from leash_robot.policies.action_scaling import action_for, filtered
-from leash_robot.policies.features import COMMAND, Features
-from leash_robot.policies.odometry import Estimate
 from leash_robot.policies.rl.sac.numpy_actor import Float32, NumpyActor
 from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.clock import missed_slots
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import COMMAND, FeatureEncoder
+from leash_robot.robot.odometry import Estimate
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, Policy, Tick
+from leash_robot.robot.velocity_reward import HEIGHT, measured_terms
 
 PRIVILEGED = 3
 """What the critics see besides: forward and sideward velocity, height."""
@@ -37,36 +37,16 @@ class Mind(Protocol):
         ...
 
 
-@dataclass
-class Body:
-    """How actions in [-1, 1] become targets around the stand pose, and back."""
-
-    stand: Array
-    box: Array
-    """(n,) half-range [rad]"""
-    newest: float
-    """Weight of the newest target in the filter."""
-
-    def filtered(self, action: Array | Float32, last: Array) -> Array:
-        """The offset (n,) that follows `last` when this is asked for [rad]."""
-        return filtered(action, last, self.box, self.newest)
-
-    def action(self, offset: Array, last: Array) -> Float32:
-        """The action that asks for this offset (n,); outside [-1, 1] where the box cannot express it."""
-        return action_for(offset, last, self.box, self.newest)
-
-
-def body_of(plan: LivePlan, spec: Spec) -> Body:
-    """What the plan says about targets."""
-    newest = 1.0 - math.exp(-2 * math.pi * plan.filter_hz * spec.period) if plan.filter_hz else 1.0
-    return Body(np.array(spec.stand), np.tile(plan.box, len(spec.joints) // 3), newest)
+def action_filter_of(plan: LivePlan, spec: Spec) -> ActionFilter:
+    """The filter on joint targets."""
+    return ActionFilter.with_cutoff(np.tile(plan.box, len(spec.joints) // 3), plan.filter_hz, spec.rate)
 
 
 @dataclass
 class Explorer:
     """Fits `Mind`: the newest actor that was published, with exploration; random before there is one."""
 
-    body: Body
+    action_filter: ActionFilter
     actor: NumpyActor
     mailbox: Mailbox
     rng: np.random.Generator
@@ -83,12 +63,12 @@ class Explorer:
         if (found := self.mailbox.read(self.version)) is not None:
             self.version = found[0]
             self.actor.adopt(found[1])
-        return self.body.filtered(self._action(features), last)
+        return self.action_filter.offset(self._action(features), last)
 
     def _action(self, features: Float32) -> Float32:
         self.random -= 1
         if self.version == 0 or self.random >= 0:
-            return self.rng.uniform(-1, 1, len(self.body.stand)).astype(np.float32)
+            return self.rng.uniform(-1, 1, len(self.action_filter.scale)).astype(np.float32)
         return self.actor.best(features) if self.best else self.actor.sample(features, self.rng)
 
 
@@ -96,7 +76,8 @@ class Explorer:
 class Teacher:
     """Fits `Mind`: a policy that walks already, disturbed so that it also shows how to recover."""
 
-    body: Body
+    action_filter: ActionFilter
+    stand: Array
     policy: Policy
     rng: np.random.Generator
     noise: float = 0.05
@@ -106,9 +87,9 @@ class Teacher:
 
     def offset(self, features: Float32, obs: Observation, last: Array) -> Array:
         """What the policy wants, as far as the box allows."""
-        self.wanted = self.body.action(self.policy.act(obs).joint_pos - self.body.stand, last)
+        self.wanted = self.action_filter.action(self.policy.act(obs).joint_pos - self.stand, last)
         noise = self.rng.normal(0, self.noise, len(last))
-        return self.body.filtered((self.wanted.clip(-1, 1) + noise).clip(-1, 1), last)
+        return self.action_filter.offset((self.wanted.clip(-1, 1) + noise).clip(-1, 1), last)
 
 
 class Apprentice:
@@ -117,8 +98,8 @@ class Apprentice:
     def __init__(self, plan: LivePlan, spec: Spec, mind: Mind, memory: Memory, sense: Sense, seed: int = 0) -> None:
         self.mind, self.sense = mind, sense
         self._plan, self._spec, self._memory = plan, spec, memory
-        self._body = body_of(plan, spec)
-        self._features = Features(plan.features, spec.stand)
+        self._action_filter = action_filter_of(plan, spec)
+        self._features = FeatureEncoder(plan.features, spec.stand)
         width = plan.features.frames * plan.features.frame_width(len(spec.joints))
         self._asked = slice(width, width + 3 * plan.features.command)
         self._rng = np.random.default_rng([seed, 7])
@@ -158,14 +139,14 @@ class Apprentice:
         seen = replace(obs, command=self._task)
         self._seen = self._features.step(seen)
         offset = self.mind.offset(self._seen, seen, self._last)
-        return Action((self._body.stand + offset).clip(self._spec.lower, self._spec.upper), self._task)
+        return Action((self._spec.stand + offset).clip(self._spec.lower, self._spec.upper), self._task)
 
     def add(self, tick: Tick) -> None:
         """Complete the last step, and note what this one did. Raises PolicyError for a reward that is no number."""
-        offset = tick.sent.joint_pos - self._body.stand
+        offset = tick.sent.joint_pos - self._spec.stand
         asked = self.command  # of the step that is complete now: what it is judged by, whatever is asked from here on
-        moment = self._moment(tick, self._body.action(offset, self._last))
-        said = terms(tick.obs, self.estimate, asked, self._actions, self._plan.worth, fell=self.fell)
+        moment = self._moment(tick, self._action_filter.action(offset, self._last))
+        said = measured_terms(tick.obs, self.estimate, asked, self._actions, self._plan.worth, fell=self.fell)
         self.reward = sum(said.values())
         if not math.isfinite(self.reward):
             odd = ", ".join(f"{name} {value}" for name, value in said.items() if not math.isfinite(value))

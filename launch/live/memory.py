@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leash_robot.policies.action_scaling import expressible
 from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay
 from leash_robot.policies.rl.sac.numpy_actor import Float32
+from leash_robot.robot.action_filter import expressible
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.robot.config.settings import read_yaml
+from leash_robot.robot.feature_encoding import FeatureConfig
+from leash_robot.robot.velocity_reward import MeasuredWeights
 
 Range = tuple[float, float]
 Angle = Annotated[float, Meta(gt=0, le=2)]
@@ -27,28 +28,6 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a command lasts; then a trajectory ends as by a time limit, and the robot walks on [s]."""
 
 
-class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each term of the reward counts; all of it can be measured on a robot."""
-
-    velocity: float = 1.0
-    """At the asked velocity; falls linearly to 0 where the error is as large as the command, and below."""
-    least: float = 0.2
-    """Command that the error is compared with at least [m/s]."""
-    yaw: float = 0.3
-    """Same for the yaw rate."""
-    least_yaw: float = 0.6
-    """[rad/s]"""
-    lean: float = -0.5
-    """Squared sine of the tilt."""
-    wobble: float = -0.02
-    """Squared roll and pitch rates."""
-    change: float = -0.05
-    """Mean squared change of the action."""
-    low: float = -20.0
-    """A metre of standing lower than usual."""
-    fall: float = -5.0
-
-
 class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Learning on a robot."""
 
@@ -57,7 +36,7 @@ class LivePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: Annotated[int, Meta(ge=0)] = 0
     features: FeatureConfig = FeatureConfig(actions=True)
     task: Task = Task()
-    worth: Worth = Worth()
+    worth: MeasuredWeights = MeasuredWeights()
     box: tuple[Angle, Angle, Angle] = (0.2, 0.4, 0.4)
     """Half-range of the targets of abduction, hip and knee around the stand pose [rad]."""
     filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 4.0

@@ -5,8 +5,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from leash_robot.policies.odometry import Estimate, Odometry
 from leash_robot.robot.errors import UsageError
+from leash_robot.robot.odometry import Estimate, Odometry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Observation
 from leash_robot.sim.ground_truth import FALLEN_HEIGHT, FALLEN_TILT, GroundTruth

@@ -9,11 +9,11 @@ import numpy as np
 
 from leash_robot.launch.commands.train.demos import OUTSIDE
 from leash_robot.launch.rl.evaluator import Best
-from leash_robot.policies.action_scaling import action_for, expressible, filtered
 from leash_robot.policies.rl.replay_buffer import FINAL, Replay
+from leash_robot.robot.action_filter import expressible
+from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.types import Array, Policy
-from leash_robot.sim.envs.observations import Float32
-from leash_robot.sim.envs.walk import PupperEnv, blend
+from leash_robot.sim.envs.walk import PupperEnv
 
 SIGMA = 0.08
 """Deviation of the noise on what is done, as a share of the box (DART, Laskey et al. 2017). It has no memory: noise
@@ -27,8 +27,6 @@ class Demonstrator:
         self.env, self._policy = env, policy
         self.pupil: Best | None = None
         """Who drives instead."""
-        self._box: Array = np.tile(env.config.box, 4)
-        self._newest = blend(env.config.filter_hz, env.body.period)
         self.reset()
 
     def reset(self) -> None:
@@ -44,10 +42,10 @@ class Demonstrator:
         Where a pupil drives, the policy only says what it would do there (DAgger, Ross et al. 2011).
         """
         wanted = self._policy.act(self.env.seen).joint_pos - self.env.body.stand
-        self.wanted = action_for(wanted, self._offset, self._box, self._newest)
+        self.wanted = self.env.action_filter.action(wanted, self._offset)
         driven = self.wanted.clip(-1.0, 1.0) if self.pupil is None else self.pupil.best(obs)
         done = np.clip(driven + rng.normal(0, SIGMA, 12), -1.0, 1.0)
-        self._offset = filtered(done, self._offset, self._box, self._newest)
+        self._offset = self.env.action_filter.offset(done, self._offset)
         return done.astype(np.float32)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 
 from leash_robot.launch.rl.plan import SacPlan
-from leash_robot.policies.features import Features
 from leash_robot.policies.reflection import Reflected
 from leash_robot.policies.rl.replay_buffer import Layout, layout
 from leash_robot.policies.rl.sac.config import Sizes
@@ -11,6 +10,7 @@ from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import Actor, NumpyActor
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
+from leash_robot.robot.feature_encoding import FeatureEncoder
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs.walk import PupperEnv, WalkConfig
@@ -20,7 +20,7 @@ def open_env(plan: SacPlan, walk: WalkConfig | None = None) -> PupperEnv:
     """A world of its own."""
     spec = load_spec()
     base = Trot(spec) if plan.residual else None
-    return PupperEnv(walk or plan.walk, spec=spec, encoder=Features(plan.features, spec.stand), base=base)
+    return PupperEnv(walk or plan.walk, spec=spec, encoder=FeatureEncoder(plan.features, spec.stand), base=base)
 
 
 def sizes(plan: SacPlan, spec: Spec) -> Sizes:

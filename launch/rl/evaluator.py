@@ -11,7 +11,7 @@ from leash_robot.launch.rl.env import open_env
 from leash_robot.launch.rl.plan import SacPlan, judged
 from leash_robot.policies.rl.sac.numpy_actor import Float32, NumpyActor
 from leash_robot.robot.types import Array
-from leash_robot.sim.envs.rewards import LEAST, LEVER, pursuit
+from leash_robot.robot.velocity_reward import LEAST, LEVER, pursuit
 from leash_robot.sim.envs.tracking import PLANAR, SETTLE, TURNING, Tracking, tracking
 from leash_robot.sim.envs.walk import PupperEnv
 from leash_robot.sim.evaluation.episode_scorer import BOX

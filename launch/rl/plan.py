@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from leash_robot.launch.options.seeds import SELECTION
 from leash_robot.launch.options.shipped import policy_file_named
 from leash_robot.launch.options.tables import table
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.manifest import Slew
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.scripted.gait import TrotConfig
 from leash_robot.robot.config.settings import read_yaml
+from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.sim.envs.commands import Commands
 from leash_robot.sim.envs.walk import WalkConfig
 

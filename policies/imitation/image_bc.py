@@ -11,7 +11,6 @@ from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional
 
-from leash_robot.policies.features import Float32
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.policies.image_policy import centred, disagreement
 from leash_robot.policies.imitation.bc import RISKY, schedule
@@ -34,6 +33,7 @@ from leash_robot.policies.policy_file import Weights
 from leash_robot.policies.rl.sac.checkpoint import generator_state, resume_generator
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import EpisodeError
+from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.policies.features import Float32
 from leash_robot.policies.image_observation import MIRROR_COMMAND, Past, PixelsConfig, state
 from leash_robot.policies.imitation.holdout import identity
 from leash_robot.policies.imitation.image_loader import Pictures, joined
@@ -14,6 +13,7 @@ from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.dataset.frame_cache import ImageCache
 from leash_robot.robot.errors import EpisodeError
+from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.types import SOURCES, Array
 
 HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")

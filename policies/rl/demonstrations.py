@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.policies.action_scaling import action_for, expressible
-from leash_robot.policies.features import FeatureConfig, Float32, of_episode
 from leash_robot.policies.imitation.samples import proposals, unbroken
+from leash_robot.robot.action_filter import ActionFilter, expressible
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import FeatureConfig, Float32, of_episode
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 
@@ -33,13 +33,12 @@ class RecordedActions(NamedTuple):
 
 
 def recorded(
-    episodes: Sequence[Episode], spec: Spec, features: FeatureConfig, box: Array, newest: float
+    episodes: Sequence[Episode], spec: Spec, features: FeatureConfig, action_filter: ActionFilter
 ) -> RecordedActions:
     """All ticks at which somebody proposed a target that the action box can express, after one whose target is known:
     the filter goes on from that.
 
-    `box` (n,) is the half-range of the targets [rad], `newest` the weight of the newest target in their filter. Raises
-    PolicyError when the recordings reach out of the box.
+    Raises PolicyError when the recordings reach out of the box.
     """
     seen, wanted, before = [], [], []
     for episode in episodes:
@@ -53,8 +52,8 @@ def recorded(
     offset, past = np.concatenate(wanted), np.concatenate(before)
     if not len(offset):
         raise PolicyError("at no tick of the recordings was all measured that the features need; choose other --demos")
-    _check(offset, spec, box)
-    action = action_for(offset, past, box, newest)
+    _check(offset, spec, action_filter.scale)
+    action = action_filter.action(offset, past)
     use = expressible(action)
     if not use.any():
         raise PolicyError("the action box can express no tick of the demonstrations; widen `walk.box`, or the filter")

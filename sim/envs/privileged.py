@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.types import Array
-from leash_robot.sim.envs.observations import Float32
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.randomization.dynamics import Dynamics
 

@@ -1,54 +1,24 @@
-"""What a good walk is worth: tiny pure functions, and one weighted sum of them."""
+"""The reward of a walk in simulation: the terms that a robot can measure too, and those that only a simulator can."""
 
-import math
-from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from leash_robot.robot.types import Array
+from leash_robot.robot.velocity_reward import (
+    Row,
+    action_acceleration,
+    action_rate,
+    angular_velocity_xy,
+    orientation,
+    pursuit,
+    velocity_tracking,
+    yaw_tracking,
+)
 from leash_robot.sim.ground_truth import GroundTruth
 
-Row = Sequence[float]
-"""A few numbers. Note: indexing a list is several times faster than indexing an array."""
-
-
-LEVER = 0.25
-"""A rad/s of the yaw rate counts like so many m/s, which is about the share of their ranges [m]."""
-LEAST = 0.1
-"""Smaller commands are pursued as if an error of this size mattered [m/s]."""
 Width = Annotated[float, Meta(ge=1e-3, le=1e3)]
-
-
-def kernel(error: float, width: float) -> float:
-    """1 at no error, falling like a Gaussian with this width, the same on both sides."""
-    return math.exp(-((error / width) ** 2))
-
-
-def tent(error: float, width: float) -> float:
-    """1 at no error, falling linearly through 0 at `width`, -1 at most."""
-    return max(-1.0, 1.0 - error / width)
-
-
-def pursuit(pace: Row, command: Row) -> float:
-    """How much of what is asked there is, vx, vy and yaw rate together: 1 is all, 0 is what standing still would earn.
-
-    Note: a kernel that is wide enough to be felt from afar pays standing well, most of all where little is asked.
-    """
-    size = math.hypot(command[0], command[1], LEVER * command[2])
-    error = math.hypot(pace[0] - command[0], pace[1] - command[1], LEVER * (pace[2] - command[2]))
-    return tent(error, max(LEAST, size))
-
-
-def velocity_tracking(pace: Row, command: Row, width: float) -> float:
-    """How well the planar velocity [m/s], the first two of `pace`, follows the command's vx, vy."""
-    return kernel(math.hypot(pace[0] - command[0], pace[1] - command[1]), width)
-
-
-def yaw_tracking(pace: Row, command: Row, width: float) -> float:
-    """How well the yaw rate [rad/s], the last of `pace`, follows the command's."""
-    return kernel(pace[2] - command[2], width)
 
 
 def bounce(velocity: Row) -> float:
@@ -56,30 +26,9 @@ def bounce(velocity: Row) -> float:
     return velocity[2] ** 2
 
 
-def wobble(angular_velocity: Row) -> float:
-    """Squared roll and pitch rates [rad2/s2]."""
-    return angular_velocity[0] ** 2 + angular_velocity[1] ** 2
-
-
-def lean(gravity: Row) -> float:
-    """Squared sine of the tilt."""
-    return gravity[0] ** 2 + gravity[1] ** 2
-
-
 def effort(torque: Row) -> float:
     """Sum of squared joint torques [N2 m2]."""
     return sum(value * value for value in torque)
-
-
-def change(now: Array, before: Array) -> float:
-    """Mean squared change of an action."""
-    step = now - before
-    return float(step @ step) / len(step)
-
-
-def bend(now: Array, before: Array, earlier: Array) -> float:
-    """Mean squared second difference of an action."""
-    return change(now - before, before - earlier)
 
 
 def stepping(air: Row, landed: Row, longest: float, shortest: float = 0.0) -> float:
@@ -152,11 +101,11 @@ def terms(motion: Motion, weights: Weights) -> dict[str, float]:
         "yaw": weights.yaw * yaw_tracking(pace, command, weights.yaw_width),
         "pursuit": weights.pursuit * pursuit(pace, command),
         "bounce": weights.bounce * bounce(velocity),
-        "wobble": weights.wobble * wobble(spin),
-        "lean": weights.lean * lean(truth.gravity.tolist()),
+        "wobble": weights.wobble * angular_velocity_xy(spin),
+        "lean": weights.lean * orientation(truth.gravity.tolist()),
         "effort": weights.effort * effort(motion.torque),
-        "change": weights.change * change(now, before),
-        "bend": weights.bend * bend(now, before, earlier),
+        "change": weights.change * action_rate(now, before),
+        "bend": weights.bend * action_acceleration(now, before, earlier),
         "stepping": weights.stepping * any(command) * step,
         "fall": weights.fall * truth.fallen,
     }

@@ -10,14 +10,16 @@ import numpy as np
 from gymnasium.spaces import Box
 from msgspec import Meta
 
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import LARGEST, Encoder, FeatureConfig, FeatureEncoder, Float32
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Action, Array, Observation, Policy
+from leash_robot.robot.velocity_reward import pursuit
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs import rewards as reward
 from leash_robot.sim.envs.commands import Commands, Curriculum
-from leash_robot.sim.envs.observations import LARGEST, Encoder, Float32, Frames
 from leash_robot.sim.envs.rewards import Motion, Weights
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.robot import SimPupper
@@ -83,21 +85,23 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         base: Policy | None = None,
         render_mode: str | None = None,
     ) -> None:
-        """`base` says what the action box lies around at each tick; None is the stand pose."""
+        """`base` says what the action scale lies around at each tick; None is the stand pose."""
         self.config = config or WalkConfig()
         self._weights = self.config.weights
         self._base = base
         self.render_mode = render_mode
         self._studio: Studio | None = None
         self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
-        self._encoder: Encoder = encoder or Frames(self.body.stand, self.config.frames)
+        seen = FeatureConfig(actions=True, clock=0.0, frames=self.config.frames)
+        self._encoder: Encoder = encoder or FeatureEncoder(seen, self.body.stand)
         self.robot = SimPupper(self.body, physics_rate=self.config.physics_rate)
         self.robot.__enter__()
         self.observation_space = Box(-LARGEST, LARGEST, (self._encoder.size,), np.float32)
         self.action_space = Box(-1.0, 1.0, (12,), np.float32)
-        self._box: Array = np.tile(self.config.box, 4)
-        self._blend = blend(self.config.filter_hz, self.body.period)
-        self._newest = 1.0 - math.exp(-self.body.period / reward.PACE)
+        self.action_filter = ActionFilter.with_cutoff(
+            np.tile(self.config.box, 4), self.config.filter_hz, self.body.rate
+        )
+        self._pace_alpha = 1.0 - math.exp(-self.body.period / reward.PACE)
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
         self.curriculum = Curriculum(self.config.commands)
@@ -171,7 +175,7 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
 
     def _act(self, action: Array) -> None:
         self._actions = (action, *self._actions[:2])
-        self._offset = self._offset + self._blend * (action * self._box - self._offset)
+        self._offset = self.action_filter.offset(action, self._offset)
         sent = self.robot.send(Action(self.centre() + self._offset, self._command))
         self.sent = sent.joint_pos
         self._encoder.sent(self.sent)
@@ -184,13 +188,13 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
 
     def _judge(self, before: Array) -> dict[str, float]:
         contacts, turning = self.truth.contacts, self.truth.angular_velocity[2]
-        self._pace = self._pace + self._newest * ([*self.truth.velocity[:2], turning] - self._pace)
+        self._pace = self._pace + self._pace_alpha * ([*self.truth.velocity[:2], turning] - self._pace)
         landed = contacts * (1.0 - before)
         motion = Motion(
             self.truth, self._command, self.robot.world.torque, self._actions, self._air, landed, self._pace
         )
         if self._asked is None and self.config.commands.again:
-            self.curriculum.went(reward.pursuit(self._pace.tolist(), self._command.tolist()))
+            self.curriculum.went(pursuit(self._pace.tolist(), self._command.tolist()))
         terms = reward.terms(motion, self._weights)
         self._air = (self._air + self.body.period) * (1.0 - contacts)
         return terms
@@ -215,11 +219,6 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
             self._studio.close()
         self._studio = None
         self.robot.__exit__(None, None, None)
-
-
-def blend(filter_hz: float, period: float) -> float:
-    """Weight of the newest target in a first-order filter with this cut-off [Hz], at this tick length [s]."""
-    return 1.0 if filter_hz == 0 else 1.0 - float(np.exp(-2 * np.pi * filter_hz * period))
 
 
 PupperEnv.metadata = {"render_modes": ["rgb_array"], "render_fps": 20}

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from leash_robot.policies.features import FeatureConfig, Features
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.fake import FakeRobot
+from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from support.paths import TESTS
@@ -22,7 +22,7 @@ TICKS = 20
 def drive() -> dict[str, Array]:
     """Targets that went out (T, 12) and features (T, width), for each command in turn."""
     spec = load_spec()
-    gait, features = Trot(spec), Features(FeatureConfig(), spec.stand)
+    gait, features = Trot(spec), FeatureEncoder(FeatureConfig(), spec.stand)
     targets, rows = [], []
     with FakeRobot(spec) as robot:
         robot.reset()

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
-from leash_robot.launch.live.driver import Apprentice, Teacher, body_of
+from leash_robot.launch.live.driver import Apprentice, Teacher, action_filter_of
 from leash_robot.launch.live.job import columns_of, shown_columns_of
 from leash_robot.launch.live.memory import Memory
 from leash_robot.launch.live.plan import LivePlan
@@ -15,19 +15,19 @@ from leash_robot.launch.rl.collector import Driver
 from leash_robot.launch.rl.demos import Demonstrator, demonstrated
 from leash_robot.launch.rl.env import open_env, shown_columns
 from leash_robot.launch.rl.plan import SacPlan
-from leash_robot.policies.action_scaling import action_for, expressible, filtered
-from leash_robot.policies.odometry import Estimate
 from leash_robot.policies.rl.replay_buffer import FINAL, Replay
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.rl.sac.numpy_actor import Float32
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.action_filter import expressible
+from leash_robot.robot.odometry import Estimate
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Tick
 from leash_robot.sim.envs.walk import WalkConfig
 
 SPEC, PLAN = load_spec(), LivePlan()
-BODY = body_of(PLAN, SPEC)
+FILTER = action_filter_of(PLAN, SPEC)
 
 
 class Upright:
@@ -87,7 +87,7 @@ def replayed(actions: Float32) -> Array:
     """The targets (T, n) that these actions ask for, one after another."""
     last, targets = np.zeros(12), []
     for action in actions:
-        last = filtered(action, last, BODY.box, BODY.newest)
+        last = FILTER.offset(action, last)
         targets.append(last + SPEC.stand)
     return np.array(targets)
 
@@ -111,7 +111,7 @@ def test_a_persons_targets_are_stored_as_they_were_carried_out(memory: Memory) -
 
 
 def test_a_teachers_targets_out_of_the_box_are_left_out_though_what_was_done_lay_inside(memory: Memory) -> None:
-    teacher = Teacher(BODY, Trot(SPEC), np.random.default_rng(0))
+    teacher = Teacher(FILTER, SPEC.stand, Trot(SPEC), np.random.default_rng(0))
     apprentice = Apprentice(replace(PLAN, task=replace(PLAN.task, hold=60.0)), SPEC, teacher, memory, Upright())
     for number in range(60):
         obs = seen(number, np.zeros(3))
@@ -180,11 +180,3 @@ def test_demonstrations_in_simulation_say_what_was_meant_and_count_what_is_left_
         assert counts == {"demonstrated": len(meant), "left_out": (~expressible(meant)).sum()}
         assert counts["left_out"] > 5
     env.close()
-
-
-def test_an_action_computed_back_from_a_target_asks_for_that_target() -> None:
-    rng = np.random.default_rng(0)
-    box, last, offset = np.full(12, 0.3), rng.normal(0, 0.5, 12), rng.normal(0, 0.5, 12)
-    action = action_for(offset, last, box, 0.7)
-    np.testing.assert_allclose(filtered(action, last, box, 0.7), offset, atol=1e-6)
-    assert not expressible(action) and expressible(np.ones(12, np.float32))

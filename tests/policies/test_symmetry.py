@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from leash_robot.launch.rl.env import mirrors, open_env
 from leash_robot.launch.rl.plan import SacPlan
 from leash_robot.policies import reflection
-from leash_robot.policies.features import FeatureConfig, Float32
 from leash_robot.policies.reflection import OTHER_END, Reflected, of_joints
 from leash_robot.policies.symmetry import JOINTS, of_features
 from leash_robot.robot.bodies.pupper.kinematics import forward
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import FeatureConfig, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.envs import privileged

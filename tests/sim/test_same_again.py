@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from leash_robot.launch.options.tables import table
-from leash_robot.policies.features import FeatureConfig, Features
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation
@@ -39,7 +39,7 @@ def environment(name: str) -> PupperEnv:
         return PupperEnv(CONFIGS["rough"], base=Trot(SPEC))
     if name == "features":
         features = FeatureConfig(actions=True, clock=0.3, frames=3)
-        return PupperEnv(CONFIGS["rough"], encoder=Features(features, SPEC.stand))
+        return PupperEnv(CONFIGS["rough"], encoder=FeatureEncoder(features, SPEC.stand))
     return PupperEnv(CONFIGS[name])
 
 

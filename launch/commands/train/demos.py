@@ -7,12 +7,12 @@ import numpy as np
 
 from leash_robot.launch.reporting.output import console
 from leash_robot.launch.reporting.progress_bar import progress_bar
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.rl.demonstrations import RecordedActions, recorded
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable, Recordings, recording_files, select_learnable
 from leash_robot.robot.errors import EpisodeError
+from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import Spec
-from leash_robot.robot.types import Array
 
 Recorded = RecordedActions | None
 """What recordings teach, if there are any."""
@@ -38,8 +38,7 @@ def imitable(
     demos: Sequence[Path],
     spec: Spec,
     features: FeatureConfig,
-    box: Array,
-    newest: float,
+    action_filter: ActionFilter,
     outcomes: Sequence[Learnable] = OUTCOMES,
 ) -> Recorded:
     """What recordings teach, as `leash_robot.policies.rl.demonstrations.recorded`; None without any.
@@ -55,7 +54,7 @@ def imitable(
                 f"{episode.path} is of a {episode.spec.name} with other joints or another stand pose than {spec.name};"
                 " give --demos of the robot that learns"
             )
-    made = recorded(episodes, spec, features, box, newest)
+    made = recorded(episodes, spec, features, action_filter)
     if made.left_out:
         said = f"imitating {len(made.actions)} ticks; {made.left_out} left out: {OUTSIDE}"
         console.print(said, highlight=False, soft_wrap=True)

@@ -27,7 +27,7 @@ from leash_robot.launch.composition.operators import OperatorOptions, make_opera
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policies import open_brain
 from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
-from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, body_of
+from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, action_filter_of
 from leash_robot.launch.live.job import Job, actor_for, columns_of, shown_columns_of
 from leash_robot.launch.live.learner_client import Apart, Between, School
 from leash_robot.launch.live.memory import Memory
@@ -127,9 +127,8 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     elif checkpoint.exists():
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
-    body = body_of(plan, spec)
     demos = () if resume is not None else config.demos
-    recorded = imitable(demos, spec, plan.features, body.box, body.newest, config.outcomes)
+    recorded = imitable(demos, spec, plan.features, action_filter_of(plan, spec), config.outcomes)
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
         rows = columns_of(plan, spec), shown_columns_of(plan, spec)
@@ -223,11 +222,15 @@ def _practise(
 ) -> dict[str, Any]:
     opened, people = at
     spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
-    body, before = body_of(plan, spec), resume.standing.minutes if resume else 0.0
+    before = resume.standing.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
         quiet = 0 if resume or config.start is not None else plan.random
-        explorer = Explorer(body, actor_for(plan, spec), boxes[0], rng, quiet)
-        mind = explorer if resume or config.start is None else Teacher(body, _teacher(config, opened, stack), rng)
+        explorer = Explorer(action_filter_of(plan, spec), actor_for(plan, spec), boxes[0], rng, quiet)
+        mind = (
+            explorer
+            if resume or config.start is None
+            else Teacher(action_filter_of(plan, spec), spec.stand, _teacher(config, opened, stack), rng)
+        )
         truth = opened.simulator.truth if opened.simulator else None
         apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
         decides, others = _supervised(config, opened, apprentice, people)

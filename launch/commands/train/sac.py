@@ -20,6 +20,7 @@ from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
@@ -200,11 +201,9 @@ def changed(plan: SacPlan, **given: object) -> SacPlan:
 
 def recorded(config: TrainSac, plan: SacPlan, spec: Spec) -> Recorded:
     """What recordings teach. Raises PolicyError when they reach out of the action box."""
-    from leash_robot.sim.envs.walk import blend
-
     box = np.tile(plan.walk.box, len(spec.joints) // 3)
-    newest = blend(plan.walk.filter_hz, spec.period)
-    return imitable(config.demos, spec, plan.features, box, newest, config.outcomes)
+    action_filter = ActionFilter.with_cutoff(box, plan.walk.filter_hz, spec.rate)
+    return imitable(config.demos, spec, plan.features, action_filter, config.outcomes)
 
 
 def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:

@@ -11,7 +11,6 @@ from leash_robot.launch.cli import run
 from leash_robot.launch.commands.serve import offer
 from leash_robot.launch.composition.policies import check_below, gait_needs_imu, needs_imu, steers
 from leash_robot.launch.composition.robots import RobotOptions
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.hierarchical import Steered
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.policies.manifest import describe
@@ -20,6 +19,7 @@ from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.registry import load_gait, load_policy
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import LeashError, PolicyError
+from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.types import Observation
 from support.policy_files import SPEC, N, random, walker
 

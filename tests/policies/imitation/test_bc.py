@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leash_robot.policies.cloned_policy import Clone, load, network_of, untrained
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, choose, schedule, train
 from leash_robot.policies.imitation.dart import Noise
 from leash_robot.policies.imitation.samples import Selection, samples_of, split
@@ -24,6 +23,7 @@ from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import EpisodeError, PolicyError
+from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Action, Observation, Tick, unknown
 from leash_robot.robot.velocity_command import ConstantCommand

@@ -20,15 +20,16 @@ from leash_robot.launch.commands.train.live import TrainLive, learn_live, planne
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.live.getup import get_up
-from leash_robot.launch.live.plan import LivePlan, Task, Worth
-from leash_robot.policies.features import COMMAND
+from leash_robot.launch.live.plan import LivePlan, Task
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.rl.replay_buffer import FINAL, TRUNCATED
 from leash_robot.policies.rl.sac.checkpoint import load_checkpoint
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.robot.errors import LeashError, PolicyError, RobotError, UsageError
+from leash_robot.robot.feature_encoding import COMMAND
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.spec import load_spec
+from leash_robot.robot.velocity_reward import MeasuredWeights
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -78,7 +79,7 @@ def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) ->
 def test_a_step_is_judged_by_what_was_asked_when_it_was_taken(tmp_path: Path) -> None:
     """Also the last one before something else is asked, and its final observation says what it was."""
     nothing = dict.fromkeys(("yaw", "lean", "wobble", "change", "low", "fall"), 0.0)
-    plan = replace(PLAN, minutes=0.1, judge=0, task=Task(vx=(-0.5, 0.5), hold=1.0), worth=Worth(**nothing))
+    plan = replace(PLAN, minutes=0.1, judge=0, task=Task(vx=(-0.5, 0.5), hold=1.0), worth=MeasuredWeights(**nothing))
     learn_live(dataclasses.replace(configured(tmp_path, plan), lockstep=True))
     rows = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).part("online.0")
     frames = plan.features.frames * plan.features.frame_width(12)
@@ -158,7 +159,7 @@ def test_a_reward_that_is_no_number_is_named_and_the_checkpoint_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file cannot say such a number; a reward that somebody writes can come to one."""
-    plan = replace(PLAN, worth=Worth(lean=float("nan")))
+    plan = replace(PLAN, worth=MeasuredWeights(lean=float("nan")))
     monkeypatch.setattr("leash_robot.launch.commands.train.live.load_live_plan", lambda path: plan)
     with pytest.raises(PolicyError, match="reward is not finite .lean nan"):
         learn_live(TrainLive(out=tmp_path / "run", lockstep=True))

@@ -28,12 +28,13 @@ from leash_robot.policies.rl.sac.config import Precision, SacConfig
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled
 from leash_robot.policies.scripted.gait import Trot, TrotConfig
+from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.episode import Actions, Episode, list_episodes, load_dataset
 from leash_robot.robot.errors import PolicyError, SpecError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.sim.envs.commands import Commands
 from leash_robot.sim.envs.rewards import Weights
-from leash_robot.sim.envs.walk import WalkConfig, blend
+from leash_robot.sim.envs.walk import WalkConfig
 from leash_robot.sim.randomization.sampling import Ranges, load_ranges
 from support.disks import files_at_most
 from support.paths import CONFIGS
@@ -50,6 +51,11 @@ PLAN = SacPlan(
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
 EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5)
 ROUNDS = replace(PLAN, demonstrations=Demonstrations(steps=90, imitate=10, rounds=3))
+
+
+def filtering(scale: float) -> ActionFilter:
+    """All joints with this scale [rad], cut off at 4 Hz."""
+    return ActionFilter.with_cutoff(np.full(12, scale), 4.0, load_spec().rate)
 
 
 def trained(plan: SacPlan, episodes: int) -> dict[str, np.ndarray]:
@@ -291,23 +297,21 @@ def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_pa
 
 def test_demonstrations_out_of_the_box_are_refused(demonstration: tuple[Spec, list[Episode]]) -> None:
     spec, episodes = demonstration
-    newest = blend(4.0, spec.period)
-    seen, action, left_out = recorded(episodes, spec, PLAN.features, np.full(12, 0.9), newest)
+    seen, action, left_out = recorded(episodes, spec, PLAN.features, filtering(0.9))
     assert left_out == 0
     assert len(seen) == len(action) > 20
     assert np.abs(action).max() <= 1
     with pytest.raises(PolicyError, match=r"rad from standing, outside the action box of 0.05 rad; widen"):
-        recorded(episodes, spec, PLAN.features, np.full(12, 0.05), newest)
+        recorded(episodes, spec, PLAN.features, filtering(0.05))
 
 
 def test_recorded_actions_ask_for_what_was_recorded(demonstration: tuple[Spec, list[Episode]]) -> None:
     spec, episodes = demonstration
-    box, newest = np.full(12, 0.9), blend(4.0, spec.period)
-    features = replace(PLAN.features, frames=1)
-    _, action, _ = recorded(episodes, spec, features, box, newest)
+    features, action_filter = replace(PLAN.features, frames=1), filtering(0.9)
+    _, action, _ = recorded(episodes, spec, features, action_filter)
     offset = episodes[0].sent.joint_pos[0] - spec.stand
     for row, made in enumerate(action, 1):
-        offset = offset + newest * (made * box - offset)
+        offset = offset + action_filter.alpha * (made * 0.9 - offset)
         wanted = episodes[0].human.joint_pos[row] - spec.stand
         np.testing.assert_allclose(offset, wanted, atol=1e-5)
 
@@ -321,8 +325,8 @@ def test_a_recorded_action_is_not_computed_from_a_target_that_is_older_than_a_ti
     rows: dict[str, Any] = {name: getattr(whole, name)[kept] for name in fields}
     said: dict[str, Any] = {name: _rows(getattr(whole, name), kept) for name in ("wanted", "sent", "human", "policy")}
     gappy = dataclasses.replace(whole, **rows, **said)
-    features, box = replace(PLAN.features, frames=1), np.full(12, 0.9)
-    made, all_of_it = (recorded([one], spec, features, box, blend(4.0, spec.period)).actions for one in (gappy, whole))
+    features = replace(PLAN.features, frames=1)
+    made, all_of_it = (recorded([one], spec, features, filtering(0.9)).actions for one in (gappy, whole))
     np.testing.assert_array_equal(made, np.delete(all_of_it, [9, 10, 11], axis=0))
 
 
@@ -337,8 +341,8 @@ def test_recorded_targets_that_the_box_cannot_express_are_left_out_and_counted(
     spec, episodes = demonstration
     offset = np.concatenate([episode.human.joint_pos for episode in episodes]) - spec.stand
     box = np.maximum(np.quantile(np.abs(offset), 0.99, axis=0), 0.01) * 1.001
-    whole = recorded(episodes, spec, PLAN.features, np.full(12, 2.0), blend(4.0, spec.period))
-    made = recorded(episodes, spec, PLAN.features, box, blend(1.0, spec.period))
+    whole = recorded(episodes, spec, PLAN.features, filtering(2.0))
+    made = recorded(episodes, spec, PLAN.features, ActionFilter.with_cutoff(box, 1.0, spec.rate))
     assert made.left_out > 0 and len(made.actions) + made.left_out == len(whole.actions)
     assert np.abs(made.actions).max() <= 1.001
 

@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leash_robot.launch.commands.serve import offer as offered
-from leash_robot.policies.features import FeatureConfig
 from leash_robot.policies.manifest import NetworkConfig, describe
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import save_policy
@@ -31,6 +30,7 @@ from leash_robot.policies.serving.keys import ClientKeys, ServerKeys, client_key
 from leash_robot.policies.serving.server import Server, serve
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import PolicyError, ServerError
+from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.inference.protocol import (
     VERSION,
     Answer,

@@ -7,18 +7,16 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import Encoder, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs import rewards as reward
 from leash_robot.sim.envs.commands import Commands
-from leash_robot.sim.envs.observations import Encoder, Float32, Frames
-from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig, blend
+from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig
 from leash_robot.sim.randomization.sampling import FIXED, Ranges
 
 SPEC = load_spec()
@@ -80,7 +78,7 @@ def test_actions_move_the_target_within_the_box_through_the_filter(make: Make) -
     env.step(np.ones(12, np.float32))
     second = env.sent - SPEC.stand
     box = np.tile([0.2, 0.4, 0.4], 4)
-    assert first == pytest.approx(blend(4.0, 0.05) * box)
+    assert first == pytest.approx(env.action_filter.alpha * box)
     assert (first < second).all() and (second < box).all()
 
 
@@ -173,38 +171,8 @@ def test_another_encoder_can_be_used(make: Make) -> None:
     assert len(tilt.targets) == 1
 
 
-def test_frames_keep_the_past_in_order() -> None:
-    frames = Frames(SPEC.stand, 2)
-    blank = Observation(0, 0, SPEC.stand, np.zeros(12), np.zeros(12), np.array([0, 0, -1.0]), np.zeros(3), np.zeros(3))
-    first = frames.step(blank)
-    frames.sent(SPEC.stand + 0.1)
-    second = frames.step(blank)
-    width = (len(second) - 3) // 2
-    assert np.array_equal(first[:width], first[width:-3]), "before there is a past, it repeats the present"
-    assert np.array_equal(second[:width], first[:width])
-    assert second[width:-3][-12:] == pytest.approx(np.full(12, 0.1))
-    frames.reset()
-    assert np.array_equal(frames.step(blank), first)
-
-
-@settings(max_examples=50)
-@given(st.floats(-2, 2), st.floats(-2, 2))
-def test_speeding_is_worth_no_more_than_lagging(command: float, error: float) -> None:
-    wanted = [command, 0.0, 0.0]
-    ahead, behind = ([command + sign * error, 0.0, 0.0] for sign in (1, -1))
-    fast, slow = (reward.velocity_tracking(velocity, wanted, 0.2) for velocity in (ahead, behind))
-    assert fast == pytest.approx(slow)
-    assert reward.velocity_tracking(wanted, wanted, 0.2) == 1.0 >= fast
-
-
-def test_penalties_are_zero_for_a_perfect_stand_and_grow_with_the_fault() -> None:
-    zero = np.zeros(12)
-    assert reward.bounce([0.0] * 3) == reward.wobble([0.0] * 3) == reward.effort([0.0] * 12) == 0
-    assert reward.change(zero, zero) == reward.bend(zero, zero, zero) == 0
-    assert reward.change(zero + 0.2, zero) == pytest.approx(0.04)
-    assert reward.bend(zero + 0.2, zero + 0.1, zero) == pytest.approx(0.0), "a steady change does not bend"
-    assert reward.lean([0.5, 0.0, -0.8]) == 0.25
-    assert reward.wobble([1.0, 2.0, 9.0]) == 5.0
+def test_penalties_of_the_simulator_are_zero_for_a_perfect_stand() -> None:
+    assert reward.bounce([0.0] * 3) == reward.effort([0.0] * 12) == 0
 
 
 def test_softened_penalties_leave_what_is_worth_walking_for(make: Make) -> None:
@@ -218,14 +186,6 @@ def test_softened_penalties_leave_what_is_worth_walking_for(make: Make) -> None:
         part = 0.25 if name in reward.PENALTIES else 1.0
         assert terms[0.25][name] == pytest.approx(part * whole), name
     assert terms[1.0]["change"] < 0 == terms[0.0]["change"]
-
-
-def test_standing_earns_nothing_of_a_pursuit_whatever_is_asked() -> None:
-    for command in ((0.3, 0.0, 0.0), (-0.2, 0.15, 1.0), (0.5, -0.1, -0.7)):
-        assert reward.pursuit((0.0, 0.0, 0.0), command) == pytest.approx(0.0)
-        assert reward.pursuit(command, command) == 1.0
-        assert reward.pursuit([-5 * value for value in command], command) == -1.0
-    assert reward.pursuit((0.0, 0.0, 0.4), (0.0, 0.0, 0.8)) == pytest.approx(0.5)
 
 
 def test_a_step_counts_when_the_foot_lands_and_only_up_to_its_longest() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leash_robot.policies.features import FeatureConfig, Features, Walk, layout, of_episode
 from leash_robot.robot.errors import PolicyError
+from leash_robot.robot.feature_encoding import CommandClock, FeatureConfig, FeatureEncoder, layout, of_episode
 from leash_robot.robot.types import Array, Observation, Tick, unknown
 from support.paths import ROOT
 from support.walks import BLIND, demonstration, recorded
@@ -60,7 +60,7 @@ def test_features_online_equal_those_of_the_recording(
     config: FeatureConfig, ticks: list[Tick], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     episode = recorded(tmp_path_factory.mktemp("walk"), ticks)
-    features = Features(config, BLIND.stand)
+    features = FeatureEncoder(config, BLIND.stand)
     features.reset()
     online = []
     for tick in ticks:
@@ -77,13 +77,13 @@ def test_somebody_who_sees_nothing_is_refused() -> None:
 
 
 def test_before_the_first_tick_the_past_is_the_first_tick() -> None:
-    features = Features(FeatureConfig(gravity=False, gyro=False, command=False, clock=0.0, frames=3), BLIND.stand)
+    features = FeatureEncoder(FeatureConfig(gravity=False, gyro=False, command=False, clock=0.0, frames=3), BLIND.stand)
     first = features.step(replace(standing(), joint_pos=BLIND.stand + 0.1))
     np.testing.assert_allclose(first, 0.1, rtol=1e-5)
 
 
 def test_a_reset_forgets_the_past() -> None:
-    features = Features(FeatureConfig(actions=True), BLIND.stand)
+    features = FeatureEncoder(FeatureConfig(actions=True), BLIND.stand)
     once = features.step(standing(1.0, np.array([0.2, 0.0, 0.0])))
     features.sent(BLIND.stand + 0.3)
     features.step(replace(standing(1.1, np.array([0.2, 0.0, 0.0])), joint_pos=BLIND.stand - 0.2))
@@ -92,17 +92,17 @@ def test_a_reset_forgets_the_past() -> None:
 
 
 def test_the_clock_starts_when_the_command_leaves_zero() -> None:
-    walk = Walk()
-    assert np.isnan(walk.since(1.0, np.zeros(3)))
-    assert walk.since(2.0, np.array([0.1, 0.0, 0.0])) == 0.0
-    assert walk.since(2.5, np.array([0.0, 0.0, 0.2])) == 0.5
-    assert np.isnan(walk.since(3.0, np.array([0.001, 0.0, 0.0])))
-    assert walk.since(4.0, np.array([0.1, 0.0, 0.0])) == 0.0
+    clock = CommandClock()
+    assert np.isnan(clock.since(1.0, np.zeros(3)))
+    assert clock.since(2.0, np.array([0.1, 0.0, 0.0])) == 0.0
+    assert clock.since(2.5, np.array([0.0, 0.0, 0.2])) == 0.5
+    assert np.isnan(clock.since(3.0, np.array([0.001, 0.0, 0.0])))
+    assert clock.since(4.0, np.array([0.1, 0.0, 0.0])) == 0.0
 
 
 def test_the_clock_has_the_period_that_was_asked_for() -> None:
     config = FeatureConfig(gravity=False, gyro=False, joint_pos=False, command=False, clock=0.8, frames=1)
-    features = Features(config, BLIND.stand)
+    features = FeatureEncoder(config, BLIND.stand)
     ahead = np.array([0.2, 0.0, 0.0])
     assert features.step(standing(0.0)).tolist() == [0, 0, 0, 0]
     assert features.step(standing(1.0, ahead)).tolist() == [0, 1, 1, 1]
@@ -112,7 +112,7 @@ def test_the_clock_has_the_period_that_was_asked_for() -> None:
 
 def test_no_command_is_the_wish_to_stand() -> None:
     config = FeatureConfig(gravity=False, gyro=False, joint_pos=False, clock=0.0, frames=1)
-    assert Features(config, BLIND.stand).step(standing()).tolist() == [0, 0, 0]
+    assert FeatureEncoder(config, BLIND.stand).step(standing()).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["gravity", "gyro", "joint_pos", "joint_vel"])
@@ -124,14 +124,14 @@ def test_what_is_needed_and_was_not_measured_is_named(name: str) -> None:
         "joint_vel": replace(standing(), joint_vel=unknown(N)),
     }[name]
     with pytest.raises(PolicyError, match=f"not measured: {name};"):
-        Features(FeatureConfig(joint_vel=True), BLIND.stand).step(blind)
+        FeatureEncoder(FeatureConfig(joint_vel=True), BLIND.stand).step(blind)
 
 
 def test_what_is_not_needed_may_be_missing() -> None:
     config = FeatureConfig(gravity=False, gyro=False)
     assert not config.needs_imu
     seen = replace(standing(), gravity=unknown(3), gyro=unknown(3), joint_vel=unknown(N))
-    assert np.isfinite(Features(config, BLIND.stand).step(seen)).all()
+    assert np.isfinite(FeatureEncoder(config, BLIND.stand).step(seen)).all()
 
 
 def test_gravity_or_gyro_alone_need_an_imu() -> None:
@@ -147,6 +147,6 @@ def test_the_layout_names_every_entry() -> None:
 
 
 def test_features_load_no_torch() -> None:
-    code = "import sys; from leash_robot.policies import features, manifest, policy_file; print('torch' in sys.modules)"
+    code = "import sys; from leash_robot.policies import manifest, policy_file; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

@@ -1,14 +1,13 @@
-"""What a network sees of an observation: pure functions of numbers, the same online and on recordings."""
+"""The observation encoding: what a network sees, the same in training, on recordings and when deployed."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from leash_robot.policies.scripted.steps import Steps
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.types import Array, Observation
@@ -19,9 +18,13 @@ MOVING = 0.01
 """A command whose entries are all smaller than this is a wish to stand, as for the scripted trot."""
 RAMP = 0.6
 """How long after a start from standing the clock says that it is new [s]."""
+PERIOD = 0.4
+"""Of the clock, unless a config says otherwise: the scripted trot's [s]."""
 
 GYRO, VELOCITY, COMMAND = 0.25, 0.05, np.array([2.0, 4.0, 0.8])
 """Constant scales that bring typical values to about one."""
+LARGEST = 10.0
+"""Entries are clipped to this size, which no plausible measurement reaches."""
 
 
 class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +38,7 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: bool = False
     """The targets sent at the ticks before, around the stand pose."""
     command: bool = True
-    clock: Annotated[float, Meta(ge=0, le=10)] = Steps().period
+    clock: Annotated[float, Meta(ge=0, le=10)] = PERIOD
     """Period of a clock that starts when the command leaves zero, by default the trot's [s]; 0 is no clock."""
     frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history, now included, of everything measured."""
@@ -78,21 +81,42 @@ def layout(config: FeatureConfig, joints: int) -> tuple[list[str], list[float]]:
     return [name for name, _ in entries], [factor for _, factor in entries]
 
 
-class Features:
-    """The features of a running robot, one observation at a time."""
+class Encoder(Protocol):
+    """Turns observations into network inputs."""
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the past."""
+        ...
+
+    def sent(self, target: Array) -> None:
+        """Note the joint target (n,) that answers the last observation [rad]."""
+        ...
+
+    def step(self, obs: Observation) -> Float32:
+        """The vector (size,) now."""
+        ...
+
+
+class FeatureEncoder:
+    """Fits `Encoder`: the features that a config names, of a running robot."""
 
     def __init__(self, config: FeatureConfig, stand: Array) -> None:
         self.config = config
         self.size = config.width(len(stand))
         self._stand = stand
         self._frames: list[Float32] = []
-        self._walk = Walk()
+        self._clock = CommandClock()
         self._last = stand
 
     def reset(self) -> None:
         """Forget the past."""
         self._frames = []
-        self._walk = Walk()
+        self._clock = CommandClock()
         self._last = self._stand
 
     def sent(self, target: Array) -> None:
@@ -109,11 +133,11 @@ class Features:
             raise PolicyError(f"not measured: {', '.join(_missing(self.config, obs))}; the policy cannot do without")
         self._frames = [*(self._frames or [frame] * self.config.frames)[1:], frame]
         command = np.nan_to_num(obs.command)
-        since = self._walk.since(obs.time + obs.age, command)
-        return np.concatenate([*self._frames, _context(self.config, command, np.array(since))])
+        since = self._clock.since(obs.time + obs.age, command)
+        return _clipped([*self._frames, _context(self.config, command, np.array(since))])
 
 
-class Walk:
+class CommandClock:
     """How long ago the command left zero."""
 
     def __init__(self) -> None:
@@ -129,7 +153,7 @@ class Walk:
 
 
 def of_episode(config: FeatureConfig, stand: Array, episode: Episode) -> Float32:
-    """Features (T, size) of a recording, as `Features` gives them from a reset on; NaN where not measured.
+    """Features (T, size) of a recording, as `FeatureEncoder` gives them from a reset on; NaN where not measured.
 
     The command is the one that was decided to be followed; past actions are the targets that really went out.
     """
@@ -140,9 +164,9 @@ def of_episode(config: FeatureConfig, stand: Array, episode: Episode) -> Float32
     past = np.arange(len(frames))[:, None] + np.arange(1 - config.frames, 1)
     stacked = frames[np.maximum(past, 0)].reshape(len(frames), -1)
     command = np.nan_to_num(episode.wanted.command)
-    walk = Walk()
-    since = [walk.since(now, row) for now, row in zip(episode.time + episode.age, command, strict=True)]
-    return np.concatenate([stacked, _context(config, command, np.array(since))], axis=-1)
+    clock = CommandClock()
+    since = [clock.since(now, row) for now, row in zip(episode.time + episode.age, command, strict=True)]
+    return _clipped([stacked, _context(config, command, np.array(since))])
 
 
 def _frame(config: FeatureConfig, gravity: Array, gyro: Array, error: Array, velocity: Array) -> list[Array]:
@@ -166,6 +190,12 @@ def _context(config: FeatureConfig, command: Array, since: Array) -> Float32:
         new = np.clip(1 - np.nan_to_num(since) / RAMP, 0, 1)
         parts.append(np.stack([runs * np.sin(angle), runs * np.cos(angle), 1.0 * runs, runs * new], axis=-1))
     return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _clipped(parts: Sequence[Float32]) -> Float32:
+    """The parts (..., k) one after another, every entry within LARGEST."""
+    joined: Float32 = np.concatenate(parts, axis=-1).clip(-LARGEST, LARGEST)
+    return joined
 
 
 def _missing(config: FeatureConfig, obs: Observation) -> list[str]:

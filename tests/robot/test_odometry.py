@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.policies.odometry import SMOOTH, Odometry
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.bodies.pupper.kinematics import forward, inverse
 from leash_robot.robot.loop import run
+from leash_robot.robot.odometry import SMOOTH, Odometry
 from leash_robot.robot.spec import Legs, load_spec
 from leash_robot.robot.types import Array, Observation, Tick, unknown
 from leash_robot.robot.velocity_command import ConstantCommand
