@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from leash_robot.launch.commands.train.demos import Recorded
 from leash_robot.launch.live.driver import PRIVILEGED
 from leash_robot.launch.live.plan import LivePlan
+from leash_robot.policies.rl.checkpoint import Standing
 from leash_robot.policies.rl.replay_buffer import Layout, Place, layout
-from leash_robot.policies.rl.sac.checkpoint import Standing
 from leash_robot.policies.rl.sac.config import Sizes
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import NumpyActor

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from leash_robot.launch.live.job import Job, Note, Said, mirrors_of, sizes_of
 from leash_robot.launch.reporting.curves import Curves
 from leash_robot.policies.policy_file import save_policy
+from leash_robot.policies.rl.checkpoint import Arrays, Standing, generator_state, resume_generator, save_checkpoint
 from leash_robot.policies.rl.learner_process import PUBLISH, imitate
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.batches import Batches
-from leash_robot.policies.rl.sac.checkpoint import Arrays, Standing, generator_state, resume_generator, save_checkpoint
 from leash_robot.policies.rl.sac.export import policy_of
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import flattened

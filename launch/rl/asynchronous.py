@@ -23,10 +23,10 @@ from leash_robot.launch.rl.env import actor_of, columns, mirrors, shown_columns,
 from leash_robot.launch.rl.evaluator import Score
 from leash_robot.launch.rl.plan import SacPlan
 from leash_robot.launch.rl.snapshots import Gallery, Shot
+from leash_robot.policies.rl.checkpoint import Checkpoint, Standing, save_checkpoint
 from leash_robot.policies.rl.learner_process import Learned, LearnJob, learn
 from leash_robot.policies.rl.progress import LEARNING, PHASES, Pace, SharedProgress
 from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.sac.checkpoint import Checkpoint, Standing, save_checkpoint
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled

@@ -23,10 +23,7 @@ from leash_robot.launch.rl.env import actor_of, columns, explorer, mirrors, open
 from leash_robot.launch.rl.evaluator import attempt
 from leash_robot.launch.rl.plan import SacPlan
 from leash_robot.launch.rl.snapshots import Gallery, Shot
-from leash_robot.policies.rl.learner_process import imitate
-from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.sac.batches import Batches
-from leash_robot.policies.rl.sac.checkpoint import (
+from leash_robot.policies.rl.checkpoint import (
     Arrays,
     Checkpoint,
     Standing,
@@ -34,6 +31,9 @@ from leash_robot.policies.rl.sac.checkpoint import (
     resume_generator,
     save_checkpoint,
 )
+from leash_robot.policies.rl.learner_process import imitate
+from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled

@@ -30,7 +30,7 @@ from leash_robot.policies.imitation.image_samples import Views, mirrored, views_
 from leash_robot.policies.manifest import Manifest, describe
 from leash_robot.policies.networks.cnn import Convnet
 from leash_robot.policies.policy_file import Weights
-from leash_robot.policies.rl.sac.checkpoint import generator_state, resume_generator
+from leash_robot.policies.rl.checkpoint import generator_state, resume_generator
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.feature_encoding import Float32

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leash_robot.policies.rl.checkpoint import generator_state, resume_generator
 from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.progress import COMPILING, DEMONSTRATING, IMITATING, LEARNING, Counts, Pace, SharedProgress
 from leash_robot.policies.rl.replay_buffer import Place, Replay
 from leash_robot.policies.rl.sac.batches import Batches
-from leash_robot.policies.rl.sac.checkpoint import generator_state, resume_generator
 from leash_robot.policies.rl.sac.config import SacConfig, Share, Sizes
 from leash_robot.policies.rl.sac.numpy_actor import Float32, flattened
 from leash_robot.policies.rl.sac.sac import Learner

@@ -42,8 +42,8 @@ from leash_robot.launch.reporting.output import console, emit
 from leash_robot.policies.freshness import Fresh
 from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
+from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.policies.rl.weight_channel import Mailbox
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable

@@ -19,7 +19,7 @@ from leash_robot.launch.rl.bar import TrainingBar, check_minutes
 from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.policy_file import read_manifest
-from leash_robot.policies.rl.sac.checkpoint import Checkpoint, check_same, load_checkpoint
+from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError

@@ -22,8 +22,8 @@ from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.live.getup import get_up
 from leash_robot.launch.live.plan import LivePlan, Task
 from leash_robot.policies.policy_file import read_manifest
+from leash_robot.policies.rl.checkpoint import load_checkpoint
 from leash_robot.policies.rl.replay_buffer import FINAL, TRUNCATED
-from leash_robot.policies.rl.sac.checkpoint import load_checkpoint
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.robot.errors import LeashError, PolicyError, RobotError, UsageError
 from leash_robot.robot.feature_encoding import COMMAND

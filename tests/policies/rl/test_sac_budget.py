@@ -278,7 +278,7 @@ def test_lock_step_takes_no_minutes() -> None:
 
 def test_a_checkpoint_of_a_plan_whose_free_parts_had_other_names_goes_on(tmp_path: Path) -> None:
     from leash_robot.launch.commands.train.sac import FREE
-    from leash_robot.policies.rl.sac.checkpoint import check_same, load_checkpoint
+    from leash_robot.policies.rl.checkpoint import check_same, load_checkpoint
 
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
     with Lockstep(PLAN, spec) as training:

@@ -21,9 +21,9 @@ from leash_robot.launch.rl.score import walked
 from leash_robot.launch.rl.snapshots import Gallery
 from leash_robot.launch.rl.synchronous import Lockstep
 from leash_robot.policies.policy_file import read_manifest
+from leash_robot.policies.rl.checkpoint import check_same, generator_state, load_checkpoint, save_checkpoint
 from leash_robot.policies.rl.demonstrations import recorded
 from leash_robot.policies.rl.replay_buffer import FINAL
-from leash_robot.policies.rl.sac.checkpoint import check_same, generator_state, load_checkpoint, save_checkpoint
 from leash_robot.policies.rl.sac.config import Precision, SacConfig
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled
