@@ -10,7 +10,7 @@ from leash_robot.launch.live.memory import Memory, Moment, relabelled
 from leash_robot.launch.live.plan import LivePlan
 from leash_robot.launch.live.sense import Sense, fallen
 from leash_robot.policies.rl.sac.numpy_actor import Float32, NumpyActor
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.clock import missed_slots
 from leash_robot.robot.errors import PolicyError
@@ -48,7 +48,7 @@ class Explorer:
 
     action_filter: ActionFilter
     actor: NumpyActor
-    mailbox: Mailbox
+    mailbox: WeightChannel
     rng: np.random.Generator
     random: int
     """Steps that are random, whatever was published."""

@@ -26,7 +26,7 @@ from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled
 from leash_robot.policies.rl.sac.sac import Learner
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import LeashError, PolicyError
 
 LOWEST = 19
@@ -39,7 +39,7 @@ class Tutor:
     def __init__(self, job: Job) -> None:
         self.job, plan = job, job.plan
         self.online, self.shown = Replay(job.online), Replay(job.shown)
-        self.actor, self.average = Mailbox(job.actor), Mailbox(job.average)
+        self.actor, self.average = WeightChannel(job.actor), WeightChannel(job.average)
         sac = settled(plan.sac, job.standing.precision if job.standing else None)
         self.learner = Learner(sac, sizes_of(plan, job.spec), seed=plan.seed, compiled=plan.compiled)
         self._curves = Curves(job.folder)

@@ -13,7 +13,7 @@ from leash_robot.launch.live.memory import Memory
 from leash_robot.launch.live.plan import LivePlan
 from leash_robot.launch.live.sense import fallen
 from leash_robot.launch.live.tally import Tally
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import GateLatched, RearmRefused, RobotError
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
@@ -35,7 +35,7 @@ class Practice:
     apprentice: Apprentice
     memory: Memory
     explorer: Explorer
-    average: Mailbox
+    average: WeightChannel
     school: School
     tally: Tally
     decides: Policy

@@ -30,7 +30,7 @@ from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import flattened
 from leash_robot.policies.rl.sac.precision import settled
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Spec
 
@@ -83,7 +83,7 @@ class FreeRun:
         progress = SharedProgress(collectors=count, steps=pace.steps, updates=pace.updates)
         self.progress = self._stack.enter_context(progress)
         size = actor_of(plan).size
-        self._actor, self._candidate = (self._stack.enter_context(Mailbox(size=size)) for _ in range(2))
+        self._actor, self._candidate = (self._stack.enter_context(WeightChannel(size=size)) for _ in range(2))
         if self._resume is not None:
             self._resume.refill("online", self.replays)
             self._resume.refill("shown", self._shown)

@@ -20,7 +20,7 @@ from leash_robot.policies.registry import load_policy
 from leash_robot.policies.rl.progress import Counts, Pace, SharedProgress
 from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
 from leash_robot.policies.rl.sac.numpy_actor import Actor, Float32
-from leash_robot.policies.rl.weight_channel import Address, Mailbox
+from leash_robot.policies.rl.weight_channel import Address, WeightChannel
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import LeashError, PolicyError
 from leash_robot.robot.spec import Spec
@@ -133,7 +133,7 @@ class Collector:
         self._rng = np.random.default_rng([plan.seed, job.number, job.pace.steps])
         self._env, self._replay = open_env(plan), Replay(job.replay)
         self._actor = actor_of(plan)
-        self._newest, self._candidate = Mailbox(job.actor), Mailbox(job.candidate)
+        self._newest, self._candidate = WeightChannel(job.actor), WeightChannel(job.candidate)
         self._progress = SharedProgress(job.progress)
         self._driver = Driver(self._env, self._replay, explorer(plan, self._actor, self._env.body), self._rng)
         self._known, self._judged = 0, 0
@@ -208,7 +208,9 @@ def teacher(demonstrations: Demonstrations, spec: Spec) -> Policy:
     return make()
 
 
-def show(job: CollectJob, shower: Demonstrator, newest: Mailbox, rng: np.random.Generator, pipe: Connection) -> None:
+def show(
+    job: CollectJob, shower: Demonstrator, newest: WeightChannel, rng: np.random.Generator, pipe: Connection
+) -> None:
     """Let the teacher demonstrate, until there are enough steps and the learner has imitated them, in all rounds."""
     replay, demos, pupil, known = Replay(job.shown), job.plan.demonstrations, actor_of(job.plan), 0
     driver = Driver(shower.env, replay, shower, rng, lambda: {"wanted": shower.wanted})

@@ -21,7 +21,7 @@ from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share, Sizes
 from leash_robot.policies.rl.sac.numpy_actor import Float32, flattened
 from leash_robot.policies.rl.sac.sac import Learner
-from leash_robot.policies.rl.weight_channel import Address, Mailbox
+from leash_robot.policies.rl.weight_channel import Address, WeightChannel
 from leash_robot.policies.symmetry import Mirror
 
 IMITATION_RATE = 2e-3
@@ -82,7 +82,7 @@ def learn(job: LearnJob, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks everybody to end
     online = [Replay(place) for place in job.online]
     shown = [Replay(place) for place in job.demonstrated]
-    mailbox = Mailbox(job.actor)
+    mailbox = WeightChannel(job.actor)
     learner = Learner(job.config, job.sizes, seed=job.seed, compiled=job.compiled)
     batches = Batches(online, job.config, job.mirrors, job.scale, seed=job.seed, demonstrated=shown, share=job.share)
     resume(job, learner, batches)
@@ -120,7 +120,9 @@ def resume(job: LearnJob, learner: Learner, batches: Batches) -> None:
         resume_generator(batches.rng, job.rng)
 
 
-def begin(job: LearnJob, shown: Sequence[Replay], learner: Learner, mailbox: Mailbox, progress: SharedProgress) -> None:
+def begin(
+    job: LearnJob, shown: Sequence[Replay], learner: Learner, mailbox: WeightChannel, progress: SharedProgress
+) -> None:
     """Imitate the demonstrations, if there are any; between two rounds of that the pupil is published."""
     if not job.imitate or job.arrays is not None:
         return

@@ -44,11 +44,15 @@ class Pace:
     budget: int | None = None
     """Updates at which the learner stops, those of earlier parts included."""
 
+    def due(self, steps: int, updates: int) -> int:
+        """How many more updates these steps allow, after so many."""
+        # Note: counted from the steps alone, so that a resumed training goes on with the same rhythm.
+        due = int(self.ratio * steps) - int(self.ratio * self.steps) - (updates - self.updates)
+        return due if self.budget is None else min(due, self.budget - updates)
+
     def may_update(self, progress: "SharedProgress") -> bool:
         """Whether the steps so far call for another update."""
-        if self.budget is not None and progress.updates >= self.budget:
-            return False
-        return progress.updates - self.updates < self.ratio * (progress.steps - self.steps)
+        return self.due(progress.steps, progress.updates) > 0
 
     def may_step(self, progress: "SharedProgress") -> bool:
         """Whether the learner is near enough for another step."""

@@ -14,17 +14,17 @@ SLOTS = 3
 
 @dataclass(frozen=True)
 class Address:
-    """Where a mailbox lies; another process opens it there."""
+    """Where a channel lies; another process opens it there."""
 
     memory: str
     size: int
 
 
-class Mailbox:
+class WeightChannel:
     """The newest vector (size,) of float32 that anybody published."""
 
     def __init__(self, address: Address | None = None, *, size: int = 0) -> None:
-        """Open the mailbox at `address`, or make one."""
+        """Open the channel at `address`, or make one."""
         self._owner = address is None
         size = address.size if address else size
         self._memory = SharedMemory(address.memory if address else None, self._owner, 64 + SLOTS * size * 4)

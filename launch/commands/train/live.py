@@ -44,7 +44,7 @@ from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
 from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
@@ -138,7 +138,7 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
             resume.arrays.setdefault("shown.0.wanted", resume.arrays["shown.0.action"])
             resume.refill("online", [online])
             resume.refill("shown", [shown])
-        actor, average = (stack.enter_context(Mailbox(size=actor_for(plan, spec).size)) for _ in range(2))
+        actor, average = (stack.enter_context(WeightChannel(size=actor_for(plan, spec).size)) for _ in range(2))
         places = online.place, shown.place, actor.address, average.address
         known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
         job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
@@ -216,7 +216,7 @@ def _practise(
     plan: LivePlan,
     at: tuple[Opened, People],
     memory: Memory,
-    boxes: tuple[Mailbox, Mailbox],
+    boxes: tuple[WeightChannel, WeightChannel],
     school: School,
     resume: Checkpoint | None,
 ) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from leash_robot.policies.rl.progress import LEARNING, Pace, SharedProgress
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.sac import Learner
-from leash_robot.policies.rl.weight_channel import Mailbox
+from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.envs.commands import Commands
@@ -211,8 +211,8 @@ def test_more_collectors_go_on_where_the_training_was(tmp_path: Path) -> None:
     with (
         SharedProgress(collectors=2, steps=399) as progress,
         Replay(capacity=500, columns=columns(plan, spec)) as replay,
-        Mailbox(size=actor_of(plan).size) as newest,
-        Mailbox(size=actor_of(plan).size) as candidate,
+        WeightChannel(size=actor_of(plan).size) as newest,
+        WeightChannel(size=actor_of(plan).size) as candidate,
     ):
         newest.publish(np.zeros(newest.address.size, np.float32))
         places = replay.place, newest.address, None, candidate.address

@@ -1,0 +1,1 @@
+"""Drivers of a training: asynchronous, synchronous, on the robot."""
