@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from leash_robot.policies.rl.algorithm import AlgorithmState
-from leash_robot.policies.rl.checkpoint import Checkpoint, generator_state, resume_generator
+from leash_robot.policies.rl.checkpoint import Arrays, Checkpoint, generator_state, resume_generator
 from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.batches import Batches
@@ -99,5 +99,5 @@ class Sac:
     def state(self) -> AlgorithmState:
         """All that is needed to go on exactly."""
         arrays = {f"learner.{name}": row for name, row in self.learner.arrays().items()}
-        whole = {**arrays, "luck": self.learner.luck_state()}
+        whole: Arrays = {**arrays, "luck": self.learner.luck_state()}
         return AlgorithmState(whole, generator_state(self.rng), self.config.precision)
