@@ -6,10 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
 from leash_robot.calibration.measurement import Instrument
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Image
-from leash_robot.robot.safety.messages import Report
+from leash_robot.robot.safety.messages import Report, Telemetry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Observation
 

@@ -6,10 +6,9 @@ from typing import Protocol
 
 import numpy as np
 
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import CalibrationError
-from leash_robot.robot.safety.messages import Report
+from leash_robot.robot.safety.messages import Report, Telemetry
 from leash_robot.robot.types import Action, Array, Robot
 
 LARGEST_ERROR = 0.45

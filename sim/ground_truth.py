@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from leash_robot.robot.types import Array
 
@@ -45,6 +45,7 @@ class GroundTruth:
         return self.tilt > FALLEN_TILT or self.height < FALLEN_HEIGHT
 
 
+@runtime_checkable
 class SimulatorHandle(Protocol):
     """Ground truth and a person's hands; only simulated robots have one."""
 

@@ -12,7 +12,6 @@ from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import Brain
 from leash_robot.launch.composition.session import Rig
 from leash_robot.launch.reporting.output import console
-from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.errors import OperatorError
 from leash_robot.robot.fake import NoLog
 from leash_robot.robot.standing import fallen
@@ -128,8 +127,7 @@ class Panel:
             return policy
         if self.rig.refusal:
             return "the robot could not be made to stand"
-        robot = self.rig.opened.robot
-        if isinstance(robot, Pupper) and (report := robot.gate).latched:
+        if (machine := self.rig.opened.machine) and (report := machine.gate).latched:
             return f"the gate stopped the robot: {report.cause}"
         return "the policy asked for a stop"
 
@@ -139,10 +137,10 @@ class Panel:
 
     def _troubles(self) -> Iterator[str]:
         """What is wrong beside the session's own warnings; a stop's cause stands by itself."""
-        rig, robot = self.rig, self.rig.opened.robot
+        rig, machine = self.rig, self.rig.opened.machine
         if rig.drive.trouble:
             yield rig.drive.trouble
-        if isinstance(robot, Pupper) and (report := robot.gate).latched and not rig.drive.stopped:
+        if machine and (report := machine.gate).latched and not rig.drive.stopped:
             yield f"the gate stopped the robot: {report.cause}; {self._remedy}"
         if rig.drive.stopped and not rig.refusal:
             yield self._remedy
@@ -154,12 +152,8 @@ class Panel:
     @property
     def _remedy(self) -> str:
         """What a person does before they re-arm."""
-        simulated = self.rig.opened.simulator is not None
-        return (
-            "re-arming sets it on its feet"
-            if simulated
-            else "set it level, on its belly with its legs free, then re-arm"
-        )
+        opened = self.rig.opened
+        return "re-arming sets it on its feet" if opened.simulator else f"{opened.body.defaults.stood_by}, then re-arm"
 
 
 def answering(brain: Brain | None) -> tuple[float, float]:

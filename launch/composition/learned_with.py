@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from leash_robot.calibration.store import Store
-from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import RobotOptions, known_calibration
 from leash_robot.policies.manifest import Manifest
 from leash_robot.robot.calibration import Calibration
@@ -15,9 +14,9 @@ def check_calibration(manifest: Manifest, name: str, options: RobotOptions) -> N
     """Raise PolicyError, with both hashes, where the policy called `name` learned with another calibration than this
     machine's. Simulated robots without a calibration need none, and run any policy.
     """
-    if options.robot != "pupper" and options.calibration is None:
+    if options.kind != "real" and options.calibration is None:
         return
-    spec = load_spec(load_plan(options.robot, options.plan).spec)
+    spec = load_spec(options.load_plan().spec)
     problem = mismatch(manifest, known_calibration(options, spec), options.calibration, spec)
     if problem and options.accept_calibration != manifest.calibration:
         raise PolicyError(f"{name} {problem}; {remedy(manifest)}")

@@ -1,17 +1,21 @@
-"""Which processes run, at what rate, under what condition: one YAML file for each kind of robot."""
+"""Which processes run, at what rate, under what condition: one YAML file for each kind: sim, twin, real."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
+from leash_robot.robot.bodies import registry
+from leash_robot.robot.bodies.registry import KINDS, Body, Kind
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.errors import SpecError
 
 Condition = Literal["always", "cameras", "learned", "recording"]
 
-KINDS = ("sim", "twin", "pupper")
+NEEDED: dict[Kind, tuple[str, ...]] = {"sim": (), "twin": ("twin", "gate"), "real": ("gate",)}
+"""Processes that a kind cannot run without."""
 
 
 class Prompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,11 +79,23 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
-def load_plan(kind: str, file: Path | None = None) -> Plan:
-    """Read the plan of `sim`, `twin` or `pupper`, or the file given instead. Raises SpecError."""
+def kind_of(robot: str) -> Kind:
+    """Which kind `--robot` names: the name of a body stands for the machine."""
+    return next((kind for kind in KINDS if kind == robot), "real")
+
+
+def load_plan(robot: str, file: Path | None = None, body: Body | None = None) -> Plan:
+    """Read the plan of `sim`, `twin`, `real` or the name of a body, or the file given instead. Raises SpecError.
+
+    The built-in plans fit every body: spec and rate are those of `body`, the default one where it is left out.
+    """
+    kind = kind_of(robot)
     path = file or Path(__file__).parents[1] / "configs" / "robots" / f"{kind}.yaml"
     plan = read_yaml(path, Plan)
-    for needed in {"sim": (), "twin": ("twin", "gate"), "pupper": ("gate",)}[kind]:
+    if file is None and body is not None and body.name != registry.DEFAULT:
+        control = replace(plan.processes.control, rate=body.load_spec().rate)
+        plan = Plan(str(body.spec), replace(plan.processes, control=control))
+    for needed in NEEDED[kind]:
         if getattr(plan.processes, needed) is None:
-            raise SpecError(f"{path}: a {kind} cannot run without the process {needed!r}; add it under processes")
+            raise SpecError(f"{path}: a {robot} cannot run without the process {needed!r}; add it under processes")
     return plan

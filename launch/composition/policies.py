@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leash_robot.launch.composition.command_bounds import Bounds, stated, within
 from leash_robot.launch.composition.learned_with import check_calibration
-from leash_robot.launch.composition.plan import Plan, load_plan
+from leash_robot.launch.composition.plan import Plan
 from leash_robot.launch.composition.robots import Opened, RobotOptions, camera_sources
 from leash_robot.launch.reporting.output import console
 from leash_robot.policies.freshness import Fresh, too_slow
@@ -81,7 +81,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
     if name in SCRIPTED:
         return False
     if "://" in name:
-        spec = load_spec(load_plan(options.robot, options.plan).spec)
+        spec = load_spec(options.load_plan().spec)
         with RemotePolicy(name, spec, keys=keys) as remote:
             return _needs_imu(remote.manifest, name, options)
     _check_there(name)
@@ -100,8 +100,8 @@ def _needs_imu(manifest: Manifest, name: str, options: RobotOptions) -> bool:
 
 def check_cameras(manifest: Manifest, name: str, options: RobotOptions) -> None:
     """Raise PolicyError where a policy sees by a camera that the options do not open."""
-    attached = load_plan(options.robot, options.plan).cameras
-    drawn = options.robot != "pupper" and "on" in options.camera
+    attached = options.load_plan().cameras
+    drawn = options.kind != "real" and "on" in options.camera
     opened = camera_sources(options.camera, attached)
     for camera in manifest.cameras:
         if camera not in opened and not drawn and not manifest.bounds[camera].optional:
@@ -116,7 +116,7 @@ def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
         return False
     require("torch")
     manifest = read_manifest(Path(gait))
-    check_gait(manifest, gait, load_spec(load_plan(options.robot, options.plan).spec))
+    check_gait(manifest, gait, load_spec(options.load_plan().spec))
     return _needs_imu(manifest, gait, options)
 
 

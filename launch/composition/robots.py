@@ -1,4 +1,4 @@
-"""Opens the robot that `--robot sim|twin|pupper` names, with everything its plan says must run beside it."""
+"""Opens the robot that `--robot` and `--body` name, with everything its plan says must run beside it."""
 
 import contextlib
 import time
@@ -12,10 +12,11 @@ from msgspec import Meta
 from msgspec.structs import replace as replace_struct
 
 from leash_robot.calibration.store import choose, serial_number
-from leash_robot.launch.composition.plan import Plan, load_plan
+from leash_robot.launch.composition.plan import Plan, kind_of, load_plan
+from leash_robot.launch.options.bodies import BodyName, RobotName
 from leash_robot.launch.options.shipped import DynamicsFile
 from leash_robot.launch.reporting.output import console
-from leash_robot.robot.bodies.pupper.driver import Pupper
+from leash_robot.robot.bodies.registry import DEFAULT, KINDS, Body, Kind, Machine, Simulated, Wiring, find
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.address import shown
 from leash_robot.robot.cameras.camera import CameraProcess, open_camera
@@ -30,10 +31,11 @@ from leash_robot.sim.ground_truth import SimulatorHandle
 class RobotOptions:
     """Which robot, and what is attached to it."""
 
-    robot: Literal["sim", "twin", "pupper"] = "twin"
-    """sim: PyBullet in this process. twin: a simulated Pupper behind a real serial line. pupper: the machine."""
+    robot: RobotName = "twin"
+    """sim: the training simulator in this process. twin: a simulated machine behind a real serial line. real, or the
+    name of a body such as pupper: the machine."""
     port: str | None = None
-    """Serial port for `pupper`: /dev/ttyACM0, or the one that `leash twin` prints."""
+    """Serial port of the machine: /dev/ttyACM0, or the one that `leash twin` prints."""
     camera: tuple[str, ...] = ()
     """Cameras as NAME=SOURCE: /dev/video0, a URL, a video file, `synthetic`; or `on` for the ones in the plan."""
     calibration: Path | None = None
@@ -48,6 +50,24 @@ class RobotOptions:
     """Seed of a simulated robot's noise; 0 where it is left out."""
     plan: Path | None = None
     """YAML that says which processes run at what rate, instead of the built-in one."""
+    body: BodyName = DEFAULT
+    """Which body is simulated, or is the machine."""
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is the simulator, the twin or the machine."""
+        return kind_of(self.robot)
+
+    @property
+    def entry(self) -> Body:
+        """The body in the registry. Raises UsageError for an unknown one, or for two."""
+        if self.robot in KINDS or self.body in {DEFAULT, self.robot}:
+            return find(self.body if self.robot in KINDS else self.robot)
+        raise UsageError(f"--robot {self.robot} and --body {self.body} name two bodies; leave one of them out")
+
+    def load_plan(self) -> Plan:
+        """Which processes run. Raises SpecError."""
+        return load_plan(self.robot, self.plan, self.entry)
 
     @property
     def noise(self) -> int:
@@ -74,6 +94,10 @@ class Opened:
     """A person stops the robot, from any thread and in any state; says why."""
     camera_rates: Callable[[], Mapping[str, float]] = field(default=dict)
     """How many pictures a second each camera has delivered since it was opened; only what can be told by now [Hz]."""
+    body: Body = field(default_factory=find)
+    """The registry's entry of the robot."""
+    machine: Machine | None = None
+    """The same robot where it is behind a safety gate."""
 
 
 @contextlib.contextmanager
@@ -86,17 +110,17 @@ def open_robot(
     whether a person stops the robot while it homes, stands up or lies down.
     """
     _refuse_foreign(options)
-    plan = load_plan(options.robot, options.plan)
+    plan = options.load_plan()
     spec = load_spec(plan.spec)
     if plan.processes.control.rate != spec.rate:
         raise SpecError(f"control runs at {plan.processes.control.rate} Hz but {spec.name} is built for {spec.rate} Hz")
-    frame = Opened(FakeRobot(spec), spec, plan, known_calibration(options, spec))
-    if options.robot == "sim":
+    frame = Opened(FakeRobot(spec), spec, plan, known_calibration(options, spec), body=options.entry)
+    if options.kind == "sim":
         opener = _open_sim(options, frame, realtime=realtime)
-    elif options.robot == "twin":
+    elif options.kind == "twin":
         opener = _open_twin(options, frame, watch, needs_imu=needs_imu)
     else:
-        opener = _open_pupper(options, frame, watch, needs_imu=needs_imu)
+        opener = _open_real(options, frame, watch, needs_imu=needs_imu)
     with opener as opened:
         yield opened
 
@@ -113,8 +137,8 @@ def _refuse_foreign(options: RobotOptions) -> None:
     unheard = {
         "sim": ("port", "calibration", "accept_calibration", "boot"),
         "twin": ("port",),
-        "pupper": ("dynamics", "boot", "seed"),
-    }[options.robot]
+        "real": ("dynamics", "boot", "seed"),
+    }[options.kind]
     for name in unheard:
         if getattr(options, name) != getattr(RobotOptions(), name):
             flag = name.replace("_", "-")
@@ -123,35 +147,37 @@ def _refuse_foreign(options: RobotOptions) -> None:
 
 @contextlib.contextmanager
 def _open_sim(options: RobotOptions, frame: Opened, *, realtime: bool) -> Iterator[Opened]:
-    from leash_robot.sim.pybullet.robot import SimPupper
-    from leash_robot.sim.randomization.dynamics import Dynamics, load_dynamics
-
     if foreign := [item for item in options.camera if item != "on"]:
-        raise CameraError(f"--robot sim draws its own head camera: --camera {shown(foreign[0])!r} must be `on`")
-    dynamics = load_dynamics(options.dynamics) if options.dynamics else Dynamics()
-    camera = bool(options.camera)
-    with SimPupper(frame.spec, dynamics, seed=options.noise, camera=camera, realtime=realtime) as robot:
-        yield replace(frame, robot=robot, simulator=robot)
+        raise CameraError(f"--robot sim draws its own cameras: --camera {shown(foreign[0])!r} must be `on`")
+    how = Simulated(frame.spec, options.dynamics, options.noise, bool(options.camera), realtime)
+    with frame.body.sim(how) as robot:
+        yield replace(frame, robot=robot, simulator=_handle(robot))
 
 
 @contextlib.contextmanager
 def _open_twin(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu: bool) -> Iterator[Opened]:
-    from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
-
     cameras = frame.plan.running({"cameras"} if options.camera else set())
-    boot = options.boot or "homed"
-    config = TwinConfig(dynamics=options.dynamics, camera="camera" in cameras, seed=options.noise, boot=boot)
+    how = Simulated(frame.spec, options.dynamics, options.noise, "camera" in cameras, boot=options.boot or "homed")
     with (
-        TwinProcess(config) as twin,
-        _serial(twin.port, options, replace(frame, simulator=twin), twin.cameras, watch, needs_imu=needs_imu) as opened,
+        frame.body.twin(how) as twin,
+        _serial(
+            twin.port, options, replace(frame, simulator=_handle(twin)), twin.cameras, watch, needs_imu=needs_imu
+        ) as opened,
     ):
         yield opened
 
 
+def _handle(simulated: object) -> SimulatorHandle | None:
+    """Ground truth and a person's hands, where a simulated robot has them."""
+    return simulated if isinstance(simulated, SimulatorHandle) else None
+
+
 @contextlib.contextmanager
-def _open_pupper(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu: bool) -> Iterator[Opened]:
+def _open_real(options: RobotOptions, frame: Opened, watch: Watch, *, needs_imu: bool) -> Iterator[Opened]:
     if options.port is None:
-        raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; without a robot, use --robot twin")
+        raise PortError(
+            f"--robot {options.robot} needs --port, such as --port /dev/ttyACM0; without a robot, use --robot twin"
+        )
     with _serial(options.port, options, frame, frame.plan.cameras, watch, needs_imu=needs_imu) as opened:
         yield opened
 
@@ -167,11 +193,10 @@ def _serial(
             for name, source in camera_sources(options.camera, attached).items()
         }
         rates = partial(delivered, cameras, _counts(cameras), time.monotonic())
-        robot = Pupper(frame.spec, port, cameras=cameras, calibration=frame.calibration, needs_imu=needs_imu)
-        robot.watch = watch
-        stack.enter_context(robot)
+        wiring = Wiring(frame.spec, port, cameras, frame.calibration, needs_imu, watch)
+        robot = stack.enter_context(frame.body.real(wiring))
         stops, cause = lambda: robot.gate_stops, lambda: robot.gate.cause
-        hands = replace(frame, rearm=robot.rearm, stop=robot.stop)
+        hands = replace(frame, rearm=robot.rearm, stop=robot.stop, machine=robot)
         yield replace(hands, robot=robot, gate_stops=stops, stopped=cause, camera_rates=rates)
 
 

@@ -12,7 +12,6 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
 from leash_robot.robot.errors import PortError, RobotError
 from leash_robot.robot.host.child import python_command
 from leash_robot.robot.safety.messages import (
@@ -24,6 +23,7 @@ from leash_robot.robot.safety.messages import (
     Report,
     Stop,
     StopKind,
+    Telemetry,
     ToGate,
     Unopened,
 )
@@ -38,7 +38,9 @@ STARTING = 10.0
 SILENT, GRACE = 0.17, 0.08
 """A gate reports 20 times a second. One that is silent for so long is given so much more, and then it hangs [s]."""
 ENDING = 2.5
-"""How long the gate may take to make the robot safe, and its successor, should it hang [s]."""
+"""How long the gate may take to make the robot safe, and its successor, should it hang [s]; and the time that a robot
+needs which is led to its rest pose before.
+"""
 
 WAITING: list[subprocess.Popen[bytes]] = []
 """Gates that were left alone, to switch the current off when their port returns; they outlive us."""
@@ -126,7 +128,8 @@ class GateLink:
         self._tell(Stop(cause, kind))
 
     def close(self) -> str:
-        """Let go: the gate makes the robot safe and ends. Bounded by 6 s; returns what remains to be done by hand.
+        """Let go: the gate makes the robot safe and ends; returns what remains to be done by hand. Bounded by 6 s,
+        and by the time of a robot that is led to rest.
 
         A gate whose port is away is left alone, to switch the current off when the port returns; one that hangs or died
         is replaced by one that only switches the current off.
@@ -136,7 +139,7 @@ class GateLink:
         interrupted: KeyboardInterrupt | None = None
         with self._socket:
             try:
-                self._watch_it_end(time.monotonic() + ENDING)
+                self._watch_it_end(time.monotonic() + _ending(self._config))
             except KeyboardInterrupt as again:
                 interrupted = again
         left = self._left(patient=interrupted is None)
@@ -211,6 +214,14 @@ class GateLink:
         )
 
 
+def _ending(config: Config) -> float:
+    """How long the gate may take to make the robot safe [s]."""
+    if not config.retreat:
+        return ENDING
+    way = max(high - low for low, high in zip(config.lower, config.upper, strict=True))
+    return ENDING + 1.5 * way / config.retreat
+
+
 def _start(config: Config) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """A gate process, and our end of the socket to it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -231,7 +242,7 @@ def _succeed(config: Config, *, patient: bool) -> str:
         ours.send(_encoder.encode(replace(config, inherited=True)))
     with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         if patient:
-            process.wait(ENDING)
+            process.wait(_ending(config))
             return ""
     return _left_alone(config.port, process, "does not answer")
 

@@ -1,4 +1,4 @@
-"""What the gate must know of a robot: limits, gains and pose of its spec, in the machine's own angles."""
+"""What the gate must know of a robot: limits and pose of its spec, in the machine's own angles."""
 
 import numpy as np
 
@@ -8,28 +8,27 @@ from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 
 REST_SLACK = 0.3
-"""How far from its rest angle a joint may lie after homing [rad]; knees end between -2.95 and -2.6."""
-KNEE_REST = (-2.95, -2.6)
+"""How far from its rest angle a joint may lie at rest [rad]."""
 
 
-def gate_config(spec: Spec, port: str, calibration: Calibration) -> Config:
-    """What the gate must know, in the firmware's own angles."""
-    knees = np.array([name.endswith("knee") for name in spec.names])
-    rest_lower, rest_upper = spec.rest - REST_SLACK, spec.rest + REST_SLACK
-    rest_lower[knees], rest_upper[knees] = KNEE_REST
+def gate_config(
+    spec: Spec, port: str, calibration: Calibration, codec: str, rest: tuple[Array, Array] | None = None
+) -> Config:
+    """A config without what only the body's package knows: settings of the `codec` (MODULE:CLASS), homing, retreat.
+
+    `rest` are the smallest and largest joint angles (n,) at rest [rad], where they are not `REST_SLACK` about the pose.
+    """
     lower, upper = _between(calibration, spec.lower, spec.upper)
-    rest_low, rest_high = _between(calibration, rest_lower, rest_upper)
+    rest_lower, rest_upper = _between(calibration, *(rest or (spec.rest - REST_SLACK, spec.rest + REST_SLACK)))
     return Config(
         port=port,
+        codec=codec,
         names=spec.names,
         lower=lower,
         upper=upper,
         step=tuple(spec.step.tolist()),
-        rest_lower=rest_low,
-        rest_upper=rest_high,
-        kp=spec.gains.kp,
-        kd=spec.gains.kd,
-        max_current=spec.gains.max_current,
+        rest_lower=rest_lower,
+        rest_upper=rest_upper,
         tick=spec.period,
         serial=calibration.serial,
     )

@@ -4,29 +4,26 @@
                       armed --a person's Stop--> soft_stop --after 100 ms--> damped
                                                                               any --Leave--> ... --> off
 
-Soft stop holds the last sent target. Damped sets kp to zero and keeps kd, so that the legs sink softly. A stop that
-nobody planned is latched: only an Arm with a person's consent, after a second of healthy telemetry, ends it.
+Soft stop holds the last sent target. Damped makes the joints yield: legs sink softly; an arm, which would fall, is led
+to its rest pose (`Config.retreat`) with the torque that its codec then allows. A stop that nobody planned is latched:
+only an Arm with a person's consent, after a second of healthy telemetry, ends it.
 Off is only reached by a frame that was written: while the port is away, the gate waits for it to return.
 Times are monotonic [s]; angles are the firmware's [rad].
 """
 
 import math
+from typing import Literal
 
 from msgspec.structs import replace
 
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
-from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Config, Phase, Stop
+from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Config, Phase, Stop, Telemetry
 from leash_robot.robot.safety.refusals import why_not_send
 from leash_robot.robot.safety.state import Event, Fault, Leave, Output, State, Write, Writes
 
-FLUSH = 30
-"""Idle frames before anything else: they complete whatever truncated frame the firmware still waits for."""
 STILL = 1.0
 """How long the joints must rest before the first frame may go out [s]."""
 STILL_SPEED, STILL_ANGLE = 0.3, 0.03
 """What still counts as rest [rad/s], [rad]."""
-BOOT = 20_000.0
-"""A Teensy younger than this has just homed, so the robot must lie in its rest pose [ms]."""
 HEALTHY = 1.0
 """How much unbroken telemetry an Arm needs [s]."""
 OUTSIDE = 0.3
@@ -45,7 +42,7 @@ SINK = 1.0
 
 UNHOMED = "a person stopped its homing, so that its zeros are wrong until it is power-cycled"
 
-DAMP, IDLE, GAINS = Write("damp"), Write("idle"), Write("gains")
+CLEAR, CUT, RELEASE = Write("clear"), Write("cut"), Write("release")
 
 
 def step(state: State, event: Event, now: float, config: Config) -> Output:
@@ -66,7 +63,7 @@ def deadline(state: State, config: Config) -> float:
     if state.phase == "armed" and state.frame is not None:
         return min(state.frame.time + config.stale, _patience(state, config))
     if state.phase in {"soft_stop", "damped"}:
-        return min(state.damp_at, state.off_at if state.ready else math.inf)
+        return min(state.damp_at, state.off_at if state.ready and _lies(state, config) else math.inf)
     return math.inf
 
 
@@ -123,17 +120,17 @@ def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Wri
     if frame.ts < state.unhomed:
         state = replace(state, unhomed=math.inf)
     if state.cut:
-        homing = not state.ready and frame.ts < BOOT
+        homing = not state.ready and frame.ts < config.boot
         state = replace(state, cut=False, unhomed=frame.ts if homing else state.unhomed)
-        return state, (IDLE,) * FLUSH if homing else ()
+        return state, (CUT,) if homing else ()
     if state.ready or not _homed(state, frame, config):
         return state, ()
     state = replace(state, ready=True)
     if state.phase != "damped":
         return state, ()
-    # Note: after a reconnection, many damping frames do what the idle frames do on arming, without dropping the body
+    # Note: after a reconnection the receiver may wait for the rest of a frame; the body must not drop meanwhile
     off_at = frame.time + SINK if state.off_at < math.inf else math.inf
-    return replace(state, damp_at=frame.time + DAMP_EVERY, off_at=off_at), (DAMP,) * FLUSH
+    return replace(state, damp_at=frame.time + DAMP_EVERY, off_at=off_at), (_damp("redamp", state, config),)
 
 
 def _homed(state: State, frame: Telemetry, config: Config) -> bool:
@@ -143,9 +140,9 @@ def _homed(state: State, frame: Telemetry, config: Config) -> bool:
     """
     if state.unhomed < math.inf:
         return False
-    if state.phase == "damped" and frame.ts >= BOOT:
+    if state.phase == "damped" and frame.ts >= config.boot:
         return True
-    rests = frame.ts >= BOOT or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
+    rests = frame.ts >= config.boot or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
     return rests and frame.time - state.still_since >= STILL
 
 
@@ -178,12 +175,35 @@ def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
         state, writes = _watch(state, now, config)
     if state.phase in {"soft_stop", "damped"} and now >= state.damp_at:
         # Note: the first damping frame goes out even when telemetry is silent; repeating it could disturb a homing
-        due = state.phase == "soft_stop" or _fresh(state, now, config)
-        state = replace(state, phase="damped", damp_at=now + DAMP_EVERY)
-        writes += (DAMP,) if due else ()
-    if state.phase == "damped" and state.ready and now >= state.off_at:
-        state, writes = replace(state, phase="off", ended=True), (*writes, IDLE, IDLE, IDLE)
+        due = state.phase == "soft_stop" or _fresh(state, now, config) or config.retreat > 0
+        state = replace(_retreated(state, config), phase="damped", damp_at=now + DAMP_EVERY)
+        writes += (_damp("damp", state, config),) if due else ()
+    if state.phase == "damped" and state.ready and now >= state.off_at and _lies(state, config):
+        state, writes = replace(state, phase="off", ended=True), (*writes, RELEASE)
     return state, writes if state.ready else ()
+
+
+def _damp(kind: Literal["damp", "redamp"], state: State, config: Config) -> Write:
+    return Write(kind, state.target if config.retreat else ())
+
+
+def _resting(config: Config) -> Angles:
+    """The middle of the rest pose's bounds [rad]."""
+    return tuple((low + high) / 2 for low, high in zip(config.rest_lower, config.rest_upper, strict=True))
+
+
+def _retreated(state: State, config: Config) -> State:
+    """The target one step nearer to rest, for a robot that is led there."""
+    begin, most = state.target or (state.frame.pos if state.frame else ()), config.retreat * DAMP_EVERY
+    if not most or not begin:
+        return state
+    pairs = zip(begin, _resting(config), strict=True)
+    return replace(state, target=tuple(from_ + min(max(rest - from_, -most), most) for from_, rest in pairs))
+
+
+def _lies(state: State, config: Config) -> bool:
+    """Whether the current may go off: a robot that would fall has been led to its rest pose."""
+    return not config.retreat or not state.target or state.target == _resting(config)
 
 
 def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
@@ -223,20 +243,20 @@ def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State,
         return state, ()
     state = replace(state, presses=state.presses + (stop.kind == "person"))
     if stop.kind == "person" and (state.phase == "disarmed" or not state.ready):
-        return _cut_off(state, stop)
+        return _cut_off(state, stop, config)
     state, writes = _stop(state, now, config, stop.cause, counted=False, latched=stop.kind != "planned")
     if state.phase == "soft_stop" and stop.kind == "person":
         state = replace(state, damp_at=min(state.damp_at, now + PERSON_HOLD))
     return state, writes
 
 
-def _cut_off(state: State, stop: Stop) -> tuple[State, Writes]:
+def _cut_off(state: State, stop: Stop, config: Config) -> tuple[State, Writes]:
     """Let a robot idle that lies as its homing left it, or is homing; a homing that is cut off is void."""
-    homing = state.frame is not None and not state.ready and state.frame.ts < BOOT
+    homing = state.frame is not None and not state.ready and state.frame.ts < config.boot
     unhomed = state.frame.ts if state.frame is not None and homing else state.unhomed
     cause = state.cause if state.latched else stop.cause
     cut = state.frame is None
-    return replace(state, latched=True, cause=cause, unhomed=unhomed, cut=cut), (IDLE,) * FLUSH
+    return replace(state, latched=True, cause=cause, unhomed=unhomed, cut=cut), (CUT,)
 
 
 def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
@@ -254,7 +274,7 @@ def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[Stat
     """Begin the way out: hold, damp, let the legs sink, current off. A robot that was never armed is left alone."""
     if state.phase == "disarmed":
         off: Phase = "off" if state.ready else "disarmed"
-        return replace(state, phase=off, ended=True, cause=leave.cause), (IDLE,) * 3 if state.ready else ()
+        return replace(state, phase=off, ended=True, cause=leave.cause), (RELEASE,) if state.ready else ()
     if state.phase == "off":
         return state, ()
     state, writes = _stop(state, now, config, leave.cause, counted=False)
@@ -267,7 +287,7 @@ def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[Stat
 def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
     """Begin a session. Unless armed already, the robot is first told to stay exactly where it is."""
     if refusal := _why_not_arm(state, arm, now, config):
-        cure = (IDLE,) if state.ready and refusal == _alarm(state, now) else ()
+        cure = (CLEAR,) if state.ready and refusal == _alarm(state, now) else ()
         return state, cure, Ack(arm.session, 0, refusal, state.target)
     armed = replace(state, session=arm.session, seq=0, phase="armed", armed_at=now, latched=False, cause="")
     writes: Writes = ()
@@ -275,7 +295,7 @@ def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
         pairs = zip(state.frame.pos, config.lower, config.upper, strict=True)
         here = tuple(min(max(angle, low), high) for angle, low, high in pairs)
         armed = replace(armed, target=here, malformed=(), damp_at=math.inf)
-        writes = (*(IDLE,) * FLUSH, GAINS, Write("target", here))
+        writes = (Write("arm", here),)
     return armed, writes, Ack(arm.session, 0, "", armed.target, armed=True)
 
 
@@ -302,7 +322,7 @@ def _why_not_move(state: State, now: float, config: Config) -> str:
 
 
 def _alarm(state: State, now: float) -> str:
-    """The firmware's latest alarm. One idle frame ends its ERROR, in which no current flows anyway."""
+    """The firmware's latest alarm, in which no current flows."""
     when, alarm = state.alarm
     return f"{alarm}; it is told to idle and may be armed {HEALTHY:.0f} s later" if now - when < HEALTHY else ""
 

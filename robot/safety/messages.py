@@ -8,24 +8,47 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from leash_robot.robot.bodies.pupper.protocol import JOINTS, Telemetry
 from leash_robot.robot.errors import SpecError
 
 Angles = tuple[float, ...]
 """(n,) one number a joint."""
 Finite = Annotated[float, Meta(ge=-1e3, le=1e3)]
-Bounds = Annotated[tuple[Finite, ...], Meta(min_length=JOINTS, max_length=JOINTS)]
+Bounds = Annotated[tuple[Finite, ...], Meta(min_length=1, max_length=64)]
+"""(n,) as many as there are joint names."""
 StopKind = Literal["soft", "person", "planned"]
 """A soft stop is held before it is damped, and latched. A person's is damped sooner, and stops a homing, too. A planned
 one, of a robot that lies, is not latched."""
 Phase = Literal["disarmed", "armed", "soft_stop", "damped", "off"]
 
 
+class Telemetry(msgspec.Struct, frozen=True, array_like=True):
+    """One state of the joints, as the robot's controller saw it. n joints."""
+
+    time: float
+    """Monotonic time of arrival [s]."""
+    ts: float
+    """The controller's own clock, since its boot [ms]."""
+    pos: tuple[float, ...]
+    """(n,) [rad]"""
+    vel: tuple[float, ...]
+    """(n,) [rad/s]"""
+    imu: tuple[float, ...] | None = None
+    """(6,) roll, pitch, yaw [rad], then their rates [rad/s]; None without an IMU."""
+    cur: tuple[float, ...] | None = None
+    """(n,) measured current [A], from firmware that sends it."""
+    mode: int | None = None
+    """What the firmware does, by a number of its own, from firmware that sends it."""
+    extra: dict[str, tuple[float, ...]] = {}
+    """What else this kind of robot measures, by name: supply voltage, temperatures."""
+
+
 class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """The first message: port, limits, timeouts. Timeouts can be shortened, but not raised above the caps."""
 
     port: str
-    names: Annotated[tuple[str, ...], Meta(min_length=JOINTS, max_length=JOINTS)]
+    codec: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """The class that speaks this robot's protocol, as MODULE:CLASS; it fits `leash_robot.robot.safety.codec.Codec`."""
+    names: Annotated[tuple[str, ...], Meta(min_length=1, max_length=64)]
     """Joint names, for messages to people."""
     lower: Bounds
     """Smallest targets [rad]."""
@@ -33,14 +56,18 @@ class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     step: Bounds
     """Largest change of a target from one command to the next [rad]."""
     rest_lower: Bounds
-    """Where a robot that homed itself just now must lie [rad]."""
+    """Smallest angles at rest, where a robot that homed itself just now must lie [rad]."""
     rest_upper: Bounds
-    kp: Annotated[float, Meta(gt=0, le=200)]
-    """[A/rad]"""
-    kd: Annotated[float, Meta(ge=0, le=20)]
-    """[A/(rad/s)]"""
-    max_current: Annotated[float, Meta(gt=0, le=10)]
-    """[A]; above 10 the stock firmware faults."""
+    settings: dict[str, Finite | str | tuple[Finite, ...]] = {}
+    """What the codec must know beside: gains, current limits, ids; it checks them."""
+    baud: Annotated[int, Meta(gt=0, le=10_000_000)] = 500_000
+    """Of the serial port [bit/s]."""
+    boot: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """A controller younger than this may be homing, so the robot must come to lie in its rest pose; 0 for a robot
+    that does not home [ms]."""
+    retreat: Annotated[float, Meta(ge=0, le=2)] = 0.0
+    """Speed at which a robot that falls without current is led to its rest pose, before current goes off; 0 for one
+    whose joints sink softly where they are [rad/s]."""
     tick: Annotated[float, Meta(gt=0, le=1)] = 0.05
     """Length of a tick [s]."""
     hold_after: Annotated[float, Meta(gt=0, le=0.2)] = 0.15
@@ -59,6 +86,9 @@ class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 def check(config: Config) -> Config:
     """Return a config that came over the wire once its parts fit each other. Raises SpecError."""
+    counts = {len(part) for part in (config.names, config.lower, config.upper, config.step)}
+    if len(counts | {len(config.rest_lower), len(config.rest_upper)}) != 1:
+        raise SpecError(f"the gate was given bounds of other sizes than its {len(config.names)} joints")
     if any(low > high for low, high in zip(config.lower, config.upper, strict=True)) or min(config.step) <= 0:
         raise SpecError("the gate was given a range that is empty or a step that is not positive")
     if config.damp_after < config.hold_after:

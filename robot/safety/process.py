@@ -1,7 +1,7 @@
 """The gate: a small process that alone owns the serial port, and stops the robot when the driver does not.
 
-Started by robot/gate_link.py, with one end of a packet socket pair. Decisions are made in
-robot/gate_core.py, bytes are read and made in robot/gate_engine.py; this file moves them. Measured on a 2-core machine,
+Started by robot/safety/client.py, with one end of a packet socket pair. Decisions are made in robot/safety/core.py,
+bytes are read and made by the codec of the body; this file moves them. Measured on a 2-core machine,
 alternatives beside it: acknowledgement round trip through the socket pair 8 us (shared memory with eventfd 6 us, but
 without packets or end-of-file); clamp on plain floats 1.4 us (numpy 7.1 us); start without numpy 40 ms and 14 MB (with
 it 140 ms and 28 MB).
@@ -16,17 +16,17 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 import msgspec
 
-from leash_robot.robot.bodies.pupper.protocol import IDLE
 from leash_robot.robot.errors import SpecError
-from leash_robot.robot.safety.core import DAMP
-from leash_robot.robot.safety.engine import Engine, frame_of
+from leash_robot.robot.safety.codec import load_codec
+from leash_robot.robot.safety.core import RELEASE
+from leash_robot.robot.safety.engine import Engine
 from leash_robot.robot.safety.messages import Arm, Command, Config, FromGate, Stop, Unopened, check
-from leash_robot.robot.safety.state import Event, Fault, Leave
+from leash_robot.robot.safety.state import Event, Fault, Leave, Write
 from leash_robot.robot.serial.line import SerialLine
 
 REPORT_EVERY = 0.05
@@ -69,6 +69,7 @@ class Gate:
             while not self.engine.state.ended and time.monotonic() < self._linger_until:
                 self._wait()
                 self._reopen()
+                self._poll()
                 self._read_port()
                 self._read_driver()
                 self._step(None)
@@ -78,12 +79,17 @@ class Gate:
 
     def _wait(self) -> None:
         """Sleep until something arrives or is due. Note: select counts microseconds where poll rounds up to 1 ms."""
-        due = min(self.engine.due, self._report_at, math.inf if self._line else self._reopen_at)
+        due = min(self.engine.due, self._report_at, self.engine.poll_due if self._line else self._reopen_at)
         fds = [] if self.leaving else [self._driver.fileno()]
         fds += [self._line.fd] if self._line else []
         select.select(fds, [], [], max(0.0, due - time.monotonic()))
         if os.getppid() != self._parent:
             self.leaving = "the driver is gone"
+
+    def _poll(self) -> None:
+        """Ask a robot that sends nothing by itself for its state, when that is due."""
+        if self._line and time.monotonic() >= self.engine.poll_due:
+            self._write(self._line, self.engine.poll(time.monotonic()))
 
     def _read_port(self) -> None:
         """Take in what the firmware sent; a burst is judged frame by frame."""
@@ -95,7 +101,7 @@ class Gate:
         except OSError as error:
             self._lose(line, error)
             return
-        for event in self.engine.heard(data, time.monotonic()):
+        for event in self.engine.heard(data, time.monotonic()) if data else ():
             self._step(event)
 
     def _read_driver(self) -> None:
@@ -125,7 +131,7 @@ class Gate:
         if ack:
             self._send(ack)
 
-    def _write(self, line: SerialLine, frames: list[bytes]) -> bool:
+    def _write(self, line: SerialLine, frames: Sequence[bytes]) -> bool:
         try:
             for frame in frames:
                 line.write(frame)
@@ -147,7 +153,7 @@ class Gate:
         if self._line or time.monotonic() < self._reopen_at:
             return
         try:
-            self._line = SerialLine(self.engine.config.port)
+            self._line = SerialLine(self.engine.config.port, self.engine.config.baud)
             self._backoff = BACKOFF[0]
             self.engine.forget()
         except OSError as error:
@@ -172,15 +178,20 @@ class Gate:
             self._driver.send(_encoder.encode(message))
 
     def _cut(self) -> None:
-        """The last resort: whatever happened, damp, then idle. Nothing to a robot that may be homing."""
+        """The last resort: whatever happened, damp, then release. Nothing to a robot that may be homing.
+
+        Note: a robot that falls without current keeps what damping leaves it.
+        """
         if self._line is None:
             return
         with contextlib.suppress(OSError):
             state, config = self.engine.state, self.engine.config
             if state.ready and state.phase != "off":
-                self._line.write(frame_of(DAMP, config))
+                for frame in self.engine.codec.encode(Write("damp", state.target)):
+                    self._line.write(frame)
                 time.sleep(config.damp_after)
-                self._line.write(IDLE)
+                for frame in () if config.retreat else self.engine.codec.encode(RELEASE):
+                    self._line.write(frame)
         self._line.close()
 
 
@@ -200,12 +211,12 @@ def _decode(packet: bytes) -> Event:
     return event
 
 
-def open_line(path: str) -> SerialLine:
+def open_line(path: str, baud: int = 500_000) -> SerialLine:
     """Open the port; when another gate still has it, wait for that to end. Raises OSError."""
     until = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
-            return SerialLine(path)
+            return SerialLine(path, baud)
         except OSError as error:
             if error.errno != errno.EAGAIN or time.monotonic() > until:
                 raise
@@ -229,7 +240,8 @@ def main(fd: int) -> int:
     with socket.socket(fileno=fd) as driver:
         try:
             config = check(msgspec.msgpack.decode(driver.recv(65536), type=Config))
-            line = None if config.inherited else open_line(config.port)
+            load_codec(config)
+            line = None if config.inherited else open_line(config.port, config.baud)
         except (msgspec.DecodeError, SpecError) as error:
             driver.send(_encoder.encode(Unopened(errno.EINVAL, str(error))))
             return 1

@@ -5,8 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
-from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Phase, Stop
+from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Phase, Stop, Telemetry
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -26,9 +25,15 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Write(msgspec.Struct, frozen=True):
-    """One frame for the port."""
+    """One decision for the port.
 
-    kind: Literal["idle", "gains", "damp", "target"]
+    "arm" switches the current on, to hold `target`, after whatever a protocol needs before anything else. "target" is
+    where to go next. "damp" makes the robot yield: joints sink softly, or follow `target` with reduced torque; "redamp"
+    does so after a reconnection, when the receiver may have lost step. "release" switches the current off for good.
+    "clear" ends an alarm of the firmware's. "cut" ends its homing.
+    """
+
+    kind: Literal["arm", "target", "damp", "redamp", "release", "clear", "cut"]
     target: Angles = ()
 
 
@@ -62,7 +67,7 @@ class State(msgspec.Struct, frozen=True):
     ready: bool = False
     """Homing is over: only now may anything be written, unless a person stops the robot."""
     unhomed: float = math.inf
-    """The Teensy's clock when a person stopped its homing: its zeros are wrong until it reboots [ms]."""
+    """The controller's clock when a person stopped its homing: its zeros are wrong until it reboots [ms]."""
     ended: bool = False
     """Nothing is left to do."""
     presses: int = 0

@@ -14,12 +14,12 @@ PATIENCE = 0.02
 class SerialLine:
     """An open port, locked against every other program that asks (pyserial's `exclusive` does). Raises OSError."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, baud: int = 500_000) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
             # Note: flock and not TIOCEXCL, which would outlive a killed gate on a pseudo-terminal
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _make_raw(self.fd)
+            _make_raw(self.fd, baud)
         except OSError:
             os.close(self.fd)
             raise
@@ -49,12 +49,15 @@ class SerialLine:
         os.close(self.fd)
 
 
-def _make_raw(fd: int) -> None:
-    """No echo, no line editing, 500 kbaud; raises OSError when this is no terminal."""
+def _make_raw(fd: int, baud: int) -> None:
+    """No echo, no line editing, this speed [bit/s]; raises OSError when this is no terminal or has no such speed."""
+    speed = getattr(termios, f"B{baud}", None)
+    if speed is None:
+        raise OSError(errno.EINVAL, f"a serial port does not run at {baud} baud")
     try:
         tty.setraw(fd, termios.TCSANOW)
         settings = termios.tcgetattr(fd)
-        settings[4] = settings[5] = termios.B500000
+        settings[4] = settings[5] = speed
         termios.tcsetattr(fd, termios.TCSANOW, settings)
     except termios.error as error:
         raise OSError(*error.args) from None

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from leash_robot.robot.bodies.pupper.kinematics import forward
+from leash_robot.robot.bodies.registry import Simulated
 from leash_robot.robot.clock import Grid, MonotonicClock, VirtualClock
 from leash_robot.robot.errors import RobotError, SpecError
 from leash_robot.robot.limits import admitted, timely
@@ -15,7 +16,7 @@ from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, unknown
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.world import TOP_SPEED, World
-from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics
+from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, load_dynamics
 from leash_robot.sim.rendering.shutter import Eye, Shutter
 from leash_robot.sim.sensors import Sensors
 from leash_robot.sim.unstable_dynamics import impossible
@@ -219,3 +220,9 @@ def steps_per_tick(spec: Spec, physics_rate: int) -> int:
     if steps < 1 or abs(steps * spec.rate - physics_rate) > 1e-6:
         raise SpecError(f"a physics rate of {physics_rate} Hz is no whole multiple of the tick rate, {spec.rate} Hz")
     return steps
+
+
+def open_sim(how: Simulated) -> SimPupper:
+    """Pupper as the registry of bodies opens it. Raises SpecError for dynamics that cannot be read."""
+    dynamics = load_dynamics(how.dynamics) if how.dynamics else Dynamics()
+    return SimPupper(how.spec, dynamics, seed=how.seed, camera=how.camera, realtime=how.realtime)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leash_robot.robot.bodies.pupper.protocol import Telemetry, TelemetryParser, encode_gains, encode_target
+from leash_robot.robot.bodies.pupper.protocol import TelemetryParser, encode_gains, encode_target
+from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.twin.dynamics import Dynamics

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from leash_robot.robot.bodies.registry import Simulated
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.types import Array
@@ -131,3 +132,8 @@ class TwinProcess:
     def set_dynamics(self, dynamics: Dynamics) -> None:
         """Become another machine in the same pose."""
         self._body.ask(Change(dynamics))
+
+
+def open_twin(how: Simulated) -> TwinProcess:
+    """The twin as the registry of bodies opens it."""
+    return TwinProcess(TwinConfig(dynamics=how.dynamics, camera=how.camera, seed=how.seed, boot=how.boot))

@@ -7,12 +7,11 @@ only when somebody waits for it. So a run depends on its seed alone, not on how 
 import math
 
 from leash_robot.robot.bodies.pupper.driver import Pupper
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.safety.client import KEPT_FRAMES
 from leash_robot.robot.safety.engine import Engine
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Report, Stop, StopKind, check
+from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Report, Stop, StopKind, Telemetry, check
 from leash_robot.robot.safety.state import Event, Leave
 from leash_robot.robot.spec import Spec
 from leash_robot.sim.twin.machine import Twin

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from leash_robot.launch.composition.plan import KINDS, load_plan
+from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import RobotOptions, camera_sources, open_robot
+from leash_robot.robot.bodies.registry import KINDS
 from leash_robot.robot.errors import CameraError, PortError, SpecError
 from leash_robot.robot.spec import load_spec
 from support.paths import CONFIGS

@@ -12,11 +12,12 @@ import numpy as np
 from serial.tools import list_ports
 
 from leash_robot.launch.commands.doctor.finding import Finding, Findings
-from leash_robot.robot.bodies.pupper.protocol import Telemetry, TelemetryParser
+from leash_robot.robot.bodies.pupper.codec import ALARMS, BOOT
+from leash_robot.robot.bodies.pupper.gate import rest_bounds
+from leash_robot.robot.bodies.pupper.protocol import TelemetryParser
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.clock import Grid, MonotonicClock
-from leash_robot.robot.safety.config import KNEE_REST, REST_SLACK
-from leash_robot.robot.safety.engine import ALARMS
+from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.serial.line import SerialLine
 from leash_robot.robot.serial.port_names import whereabouts
 from leash_robot.robot.spec import Spec
@@ -186,7 +187,7 @@ def homing(heard: Heard, spec: Spec, calibration: Calibration) -> Findings:
         )
     elif out:
         seen = f"still, but not in the rest pose: {', '.join(out)}"
-        young = recent[-1].ts < 20e3
+        young = recent[-1].ts < BOOT
         fix = (
             "switch it off, lay it on its belly with its legs folded, switch it on"
             if young
@@ -199,9 +200,7 @@ def homing(heard: Heard, spec: Spec, calibration: Calibration) -> Findings:
 
 def _out_of_rest(joints: Array, spec: Spec) -> list[str]:
     """Joints that are not where homing leaves them, with their angles."""
-    knees = np.array([name.endswith("knee") for name in spec.names])
-    lower = np.where(knees, KNEE_REST[0], spec.rest - REST_SLACK)
-    upper = np.where(knees, KNEE_REST[1], spec.rest + REST_SLACK)
+    lower, upper = rest_bounds(spec)
     bad = (joints < lower) | (joints > upper)
     return [f"{name} {joints[index]:.2f} rad" for index, name in enumerate(spec.names) if bad[index]]
 

@@ -2,7 +2,7 @@
 
 Neither direction has a checksum, a sequence number or an acknowledgement. So the reader here trusts nothing: it
 hunts for headers, decodes strictly, and resumes one byte later after anything that does not decode. What decodes can
-still be wrong; robot/plausible.py judges that. Joints are FR, FL, BR, BL x (abduction, hip, knee), in the firmware's
+still be wrong; telemetry_filter.py judges that. Joints are FR, FL, BR, BL x (abduction, hip, knee), in the firmware's
 own angles, before any calibration.
 """
 
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from leash_robot.robot.errors import WireError
+from leash_robot.robot.safety.messages import Telemetry
 
 JOINTS = 12
 
@@ -24,29 +25,11 @@ TAIL = b"\r\n"
 SHORTEST, LONGEST = 20, 1024
 """Payload lengths of telemetry that are worth waiting for [bytes]; the longest real one is about 549."""
 MODES = ("idle", "error", "homing", "position", "cartesian", "current")
+"""What `Telemetry.mode` counts."""
 IMU_KEYS = ("roll", "pitch", "yaw", "roll_rate", "pitch_rate", "yaw_rate")
 
 Number = Annotated[float, Meta(ge=-1e6, le=1e6)]  # Note: bounds are what makes msgspec refuse NaN and infinity
 Vector = Annotated[tuple[Number, ...], Meta(min_length=JOINTS, max_length=JOINTS)]
-
-
-class Telemetry(msgspec.Struct, frozen=True, array_like=True):
-    """One state frame, as the firmware saw it."""
-
-    time: float
-    """Monotonic time of arrival [s]."""
-    ts: float
-    """The Teensy's own clock, since its boot [ms]."""
-    pos: tuple[float, ...]
-    """(12,) [rad]"""
-    vel: tuple[float, ...]
-    """(12,) [rad/s]"""
-    imu: tuple[float, ...] | None = None
-    """(6,) roll, pitch, yaw [rad], then their rates [rad/s]; None without an IMU, which stock HEAD sends as zeros."""
-    cur: tuple[float, ...] | None = None
-    """(12,) measured current [A], from firmware that sends it."""
-    mode: int | None = None
-    """Index into `MODES`, from firmware that sends it."""
 
 
 class _Payload(msgspec.Struct):

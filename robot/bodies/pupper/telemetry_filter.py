@@ -15,7 +15,8 @@ new reference once the next frame follows from it (after a gap or a blow) or two
 
 import math
 
-from leash_robot.robot.bodies.pupper.protocol import IMU_KEYS, Telemetry
+from leash_robot.robot.bodies.pupper.protocol import IMU_KEYS
+from leash_robot.robot.safety.messages import Telemetry
 
 LARGEST_ANGLE = 2 * math.pi + 0.5
 """The firmware itself faults beyond two pi [rad]."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from leash_robot.robot.bodies.pupper.gate import pupper_gate
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.camera import open_camera
 from leash_robot.robot.errors import PortError, RobotError
 from leash_robot.robot.host import child
 from leash_robot.robot.host.child import LONGEST, python_command, socket_folder
 from leash_robot.robot.safety.client import GateLink
-from leash_robot.robot.safety.config import gate_config
 from leash_robot.robot.spec import CameraSpec, load_spec
 from support.paths import ROOT
 
@@ -83,7 +83,7 @@ def test_what_the_user_makes_of_warnings_does_not_reach_a_child() -> None:
 
 def test_gate_and_camera_start_in_a_folder_with_the_same_names(foreign: Path) -> None:
     spec = load_spec()
-    gate = GateLink(gate_config(spec, str(foreign / "port"), Calibration.identity(spec)))
+    gate = GateLink(pupper_gate(spec, str(foreign / "port"), Calibration.identity(spec)))
     try:
         with pytest.raises(PortError, match="there is no port"):
             for _ in range(100):

@@ -17,12 +17,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from leash_robot.robot.bodies.pupper.gate import pupper_gate
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.safety import core as gate_core
 from leash_robot.robot.safety import process as gate_module
 from leash_robot.robot.safety.client import COMMAND
-from leash_robot.robot.safety.config import gate_config
 from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
 from leash_robot.robot.safety.process import Gate, open_line
 from leash_robot.robot.serial.line import SerialLine
@@ -36,7 +36,7 @@ DAMPED = {"kp": 0.0, "kd": SPEC.gains.kd, "max_current": SPEC.gains.max_current}
 
 
 def config(path: str | Path, **change: object) -> Config:
-    return replace(gate_config(SPEC, str(path), Calibration.identity(SPEC)), **change)
+    return replace(pupper_gate(SPEC, str(path), Calibration.identity(SPEC)), **change)
 
 
 class Driver:
@@ -343,8 +343,8 @@ def test_an_exception_in_the_gate_leaves_no_current_on(firmware: Firmware, monke
         monkeypatch.setattr(gate, "_report", lambda: 1 // 0)
         assert broken.wait(5)
         thread.join()
-    wait_for(lambda: firmware.frames[-1][1] == {"idle": True})
-    assert [fields for _, fields in firmware.frames[-2:]] == [DAMPED, {"idle": True}]
+    wait_for(lambda: [fields for _, fields in firmware.frames[-3:]] == [{"idle": True}] * 3)
+    assert firmware.frames[-4][1] == DAMPED
 
 
 def test_another_gate_is_given_time_to_end(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:

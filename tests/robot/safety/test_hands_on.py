@@ -365,7 +365,7 @@ def test_a_control_process_that_slept_does_not_take_its_gate_for_hung(firmware: 
 def test_a_refused_rearm_names_the_port_under_which_the_robot_returned(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leash_robot.robot.bodies.pupper.driver.ARMING", 1.0)
+    monkeypatch.setattr("leash_robot.robot.bodies.gated_robot.ARMING", 1.0)
     back = SimpleNamespace(device="/dev/ttyACM1", serial_number="77")
     monkeypatch.setattr(list_ports, "comports", lambda: [back])
     with Pupper(SPEC, str(firmware.path), calibration=replace(Calibration.identity(SPEC), serial="77")) as robot:
@@ -382,7 +382,7 @@ def test_a_refused_rearm_names_the_port_under_which_the_robot_returned(
 def test_a_refused_rearm_leaves_the_robot_stopped_and_the_next_one_counts(
     firmware: Firmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leash_robot.robot.bodies.pupper.driver.ARMING", 1.0)
+    monkeypatch.setattr("leash_robot.robot.bodies.gated_robot.ARMING", 1.0)
     with Pupper(SPEC, str(firmware.path)) as robot:
         robot.reset()
         firmware.unplug()

@@ -9,13 +9,13 @@ import pytest
 
 from leash_robot.robot.bodies.pupper.kinematics import forward
 from leash_robot.robot.bodies.pupper.protocol import (
-    Telemetry,
     TelemetryParser,
     encode_command,
     encode_gains,
     encode_target,
 )
 from leash_robot.robot.errors import SpecError
+from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.drive import Mode

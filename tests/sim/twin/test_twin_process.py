@@ -19,13 +19,13 @@ import serial
 
 from leash_robot.launch.commands.twin import main
 from leash_robot.robot.bodies.pupper.protocol import (
-    Telemetry,
     TelemetryParser,
     encode_command,
     encode_gains,
     encode_target,
 )
 from leash_robot.robot.errors import LeashError, PortError, RobotError, SpecError
+from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.messages import Start

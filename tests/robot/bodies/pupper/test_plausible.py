@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.bodies.pupper.protocol import (
-    Telemetry,
     TelemetryParser,
     encode_gains,
     encode_target,
     encode_telemetry,
 )
 from leash_robot.robot.bodies.pupper.telemetry_filter import LARGEST_ANGLE, LARGEST_SPEED, Plausibility
+from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Observation, unknown
 from leash_robot.sim.twin.machine import Twin

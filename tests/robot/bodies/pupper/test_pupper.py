@@ -19,10 +19,9 @@ import pytest
 from msgspec.structs import replace
 
 from leash_robot.robot import posture
-from leash_robot.robot.bodies.pupper import driver as pupper
+from leash_robot.robot.bodies import gated_robot
 from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.bodies.pupper.imu import gravity_and_gyro
-from leash_robot.robot.bodies.pupper.protocol import Telemetry
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import GateLatched, PortError, RobotError
@@ -31,7 +30,7 @@ from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.safety import client as gate_link
 from leash_robot.robot.safety.client import GateLink, Link, _why_unopened
-from leash_robot.robot.safety.messages import Arm, Command, Unopened
+from leash_robot.robot.safety.messages import Arm, Command, Telemetry, Unopened
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation
 from support.firmware import BRISK_GATE, REST, Firmware, hasten, wait_for
@@ -119,7 +118,7 @@ def test_every_reason_why_a_port_cannot_be_opened_has_its_remedy(number: int, re
 def test_a_port_without_a_robot_is_an_error_that_says_so(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     firmware.silent = True
     firmware.say("hello")
-    monkeypatch.setattr(pupper, "SILENCE", 2.0)
+    monkeypatch.setattr(gated_robot, "SILENCE", 2.0)
     with (
         pytest.raises(RobotError, match="no telemetry yet, it says 'hello'; power-cycle"),
         Pupper(SPEC, str(firmware.path)),
@@ -130,7 +129,7 @@ def test_a_port_without_a_robot_is_an_error_that_says_so(firmware: Firmware, mon
 def test_homing_that_does_not_end_is_an_error_that_says_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pupper, "HOMING", 3.0)
+    monkeypatch.setattr(gated_robot, "HOMING", 3.0)
     with (
         Firmware(tmp_path, age=0.0) as teensy,
         pytest.raises(RobotError, match=r"front_right_hip is at 0\.60 rad, not in"),
@@ -321,7 +320,7 @@ def test_a_command_whose_answer_would_come_too_late_does_not_go_out(
     with standing(firmware) as robot:
         robot.observe()
         with monkeypatch.context() as impatient:
-            impatient.setattr(pupper, "ANSWER", 0.0)
+            impatient.setattr(gated_robot, "ANSWER", 0.0)
             sent = robot.send(Action(SPEC.stand + 0.1))
         assert sent.source == "hold"
         np.testing.assert_allclose(sent.joint_pos, SPEC.stand, atol=1e-9)
@@ -396,7 +395,7 @@ def test_a_gate_that_stops_during_the_ramp_is_named(firmware: Firmware) -> None:
 
 @pytest.mark.usefixtures("brisk")
 def test_a_gate_that_does_not_arm_is_named(firmware: Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pupper, "ARMING", 0.3)
+    monkeypatch.setattr(gated_robot, "ARMING", 0.3)
     with Pupper(SPEC, str(firmware.path)) as robot:
         firmware.silent = True
         time.sleep(0.2)

@@ -12,7 +12,6 @@ from leash_robot.robot.bodies.pupper.protocol import (
     IDLE,
     LONGEST,
     CommandParser,
-    Telemetry,
     TelemetryParser,
     decode_command,
     decode_telemetry,
@@ -22,6 +21,7 @@ from leash_robot.robot.bodies.pupper.protocol import (
     encode_telemetry,
 )
 from leash_robot.robot.errors import WireError
+from leash_robot.robot.safety.messages import Telemetry
 
 POS = [0.1 * joint for joint in range(12)]
 VEL = [-0.5] * 12
