@@ -11,7 +11,7 @@ from leash_robot.robot.errors import UsageError
 def robot_named(given: str) -> str:
     """A kind of robot, or the name of a body. Raises UsageError for an unknown one."""
     if given not in KINDS and given not in names():
-        raise UsageError(f"--robot {given}: choose one of {', '.join([*KINDS, *names()])}")
+        raise UsageError(f"--robot {given}: choose one of {', '.join(map(repr, ['sim', 'twin', *names(), 'real']))}")
     return given
 
 
