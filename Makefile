@@ -26,7 +26,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 docs: .venv/installed
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/generate/build.py
 
 install: .venv/installed
 
@@ -37,4 +37,4 @@ install: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage* build dist site
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage* build dist

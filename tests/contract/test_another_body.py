@@ -15,7 +15,7 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Robot
 from support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "another_body.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "another_body.md").read_text()
 SIMPLE = [
     contract.test_it_stands_after_reset,
     contract.test_observations_have_the_shapes_and_units_that_are_promised,

@@ -39,7 +39,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_file_in_the_documentation_is_a_calibration(tmp_path: Path) -> None:
-    page = ROOT.joinpath("docs", "hardware.md").read_text()
+    page = ROOT.joinpath("docs", "how-to", "hardware.md").read_text()
     path = tmp_path / "documented.yaml"
     path.write_text(page.split("```yaml\n")[1].split("```")[0])
     assert load_calibration(path, SPEC).machine == "desk"

@@ -161,7 +161,7 @@ def telemetry(heard: Heard) -> Findings:
         "imu",
         "ok" if heard.imu else "warn",
         "reports" if heard.imu else "six zeros or absent: policies that need gravity or the gyro will be refused",
-        "" if heard.imu else "flash the firmware branch icm20948 (docs/hardware.md, Firmware variants)",
+        "" if heard.imu else "flash the firmware branch icm20948 (docs/how-to/hardware.md, Firmware variants)",
     )
 
 

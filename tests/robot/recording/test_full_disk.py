@@ -9,6 +9,8 @@ import pytest
 
 from leash_robot.robot.dataset.episode import read_episode
 
+pytest.importorskip("pybullet")  # the robots here are simulated
+
 SCRIPT = """
 import os, sys, threading, time
 from contextlib import suppress
