@@ -95,14 +95,14 @@ def operations(config: SacConfig, sizes: Sizes) -> int:
     """Multiplications and additions in the matrix products of a full update; nothing else is counted.
 
     An actor acts twice and is differentiated once. The critics judge three times (targets, fit, actor); the fit is
-    differentiated by the weights and by what is inside, the actor's judgement by what is inside and by the action.
+    differentiated by the weights and by what is inside, the actor's judgement by what is inside and by the inputs.
     """
     actor = _products_of((sizes.obs, *config.actor_hidden, 2 * sizes.actions))
     critic = _products_of((sum(sizes), *config.critic_hidden, 1))
     inside_actor, inside_critic = sum(actor[1:]), config.critics * sum(critic[1:])
-    by_action = config.critics * sizes.actions * config.critic_hidden[0]
+    by_inputs = config.critics * sum(sizes) * config.critic_hidden[0]
     acting = 3 * sum(actor) + inside_actor
-    judging = 4 * config.critics * sum(critic) + 2 * inside_critic + by_action
+    judging = 4 * config.critics * sum(critic) + 2 * inside_critic + by_inputs
     return 2 * config.batch * (acting + judging)
 
 

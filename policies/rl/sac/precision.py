@@ -34,6 +34,6 @@ def settled(config: SacConfig, before: Precision | None = None) -> SacConfig:
     return replace(config, precision=quick() if wanted == "auto" else wanted)
 
 
-def kind_of(config: SacConfig) -> torch.dtype:
+def dtype_of(config: SacConfig) -> torch.dtype:
     """The type of the factors."""
     return torch.bfloat16 if config.precision == "bfloat16" else torch.float32

@@ -14,27 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
+from torch.func import grad, grad_and_value
 
-from leash_robot.policies.rl.sac.compiled import machine_code
+from leash_robot.policies.rl.sac.compiled import compiled_or_eager
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes
-from leash_robot.policies.rl.sac.networks import (
-    Draw,
-    Params,
-    Passed,
-    act,
-    back,
-    distribution,
-    judge,
-    multiply,
-    relu_slope,
-    silu_slope,
-    values,
-)
-from leash_robot.policies.rl.sac.precision import kind_of, settled
+from leash_robot.policies.rl.sac.networks import Params, gaussian, q_values, sample
+from leash_robot.policies.rl.sac.precision import dtype_of, settled
 from leash_robot.policies.rl.sac.state import Networks, born, moved, named
 from leash_robot.robot.errors import PolicyError
 
-DECAY = (0.9, 0.999)
+BETAS = (0.9, 0.999)
 """Of Adam's first and second moments."""
 TIMED = 8
 """Updates over which the rate of this machine is measured."""
@@ -61,135 +50,120 @@ class Batch(NamedTuple):
     """(B, n) what they would have done there, which need not be what was done; elsewhere it means nothing"""
 
 
-class Luck(NamedTuple):
+class Noise(NamedTuple):
     """All randomness of one update, drawn outside, so that compiled and eager runs get the same."""
 
-    next_noise: Tensor
+    next_action: Tensor
     """(B, n) standard normal"""
-    noise: Tensor
+    action: Tensor
     """(B, n) standard normal"""
-    believed: Tensor
-    """(k,) numbers of the critics that count"""
+    critic_subset: Tensor
+    """(k,) indices of the critics that the target is the minimum of"""
 
 
-def pace_at(count: float, rate: float) -> tuple[float, float]:
-    """What Adam makes of its moments at this step, from 1: how far to go, and how far the squares are unbiased."""
-    first, second = DECAY
-    return rate / (1 - first**count), 1 / (1 - second**count)
+def critic_target(nets: Networks, batch: Batch, noise: Noise, config: SacConfig) -> Tensor:
+    """Soft n-step target (B,): r + discount * (min_i Q_i(s', a') - alpha * log pi(a'|s')) (Haarnoja et al. 2018b, 5-6).
+
+    The minimum is over a random subset of the target critics (REDQ, Chen et al. 2021, algorithm 1).
+    """
+    dtype = dtype_of(config)
+    after = sample(nets.actor, batch.next_obs, noise.next_action, dtype)
+    next_q = q_values(nets.target, torch.cat([batch.next_obs, batch.next_privileged], -1), after.action, dtype)
+    if config.believed < config.critics:
+        next_q = next_q[noise.critic_subset]
+    return batch.reward + batch.discount * (next_q.amin(0) - nets.log_temperature.exp() * after.log_prob)
 
 
-def adam(params: Params, gradients: Params, moments: tuple[Params, Params], pace: Tensor) -> None:
-    """One step of Adam (Kingma and Ba 2015) in place; `pace` (2,) is what `pace_at` says of it."""
-    first, second = DECAY
+def critic_loss(critic: Params, batch: Batch, target: Tensor, config: SacConfig) -> tuple[Tensor, Tensor]:
+    """Squared error of Q, summed over the critics; and the mean of Q."""
+    q = q_values(critic, torch.cat([batch.obs, batch.privileged], -1), batch.action, dtype_of(config))
+    return ((q - target) ** 2).mean(-1).sum(), q.mean()
+
+
+def actor_loss(
+    actor: Params, nets: Networks, batch: Batch, noise: Noise, imitation: Tensor, config: SacConfig
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Total loss of the actor; and of it alpha * log pi(a|s) - Q(s, a) alone (Haarnoja et al. 2018b, 7), and log pi.
+
+    Q is the lower of two critics, or the mean of more (REDQ).
+    """
+    drawn = sample(actor, batch.obs, noise.action, dtype_of(config))
+    q = q_values(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, dtype_of(config))
+    q_value = q.amin(0) if config.critics == 2 else q.mean(0)
+    loss = (nets.log_temperature.exp() * drawn.log_prob - q_value).mean()
+    total = loss + imitation * imitation_loss(drawn.mean, batch)
+    if config.anchor > 0:
+        total = total + config.anchor * anchor_loss(drawn.mean, nets.first, batch)
+    return total, (loss, drawn.log_prob.mean())
+
+
+def imitation_loss(mean: Tensor, batch: Batch) -> Tensor:
+    """Squared distance of the deterministic action from the demonstrated one, where there is one (TD3+BC's term)."""
+    return (batch.demonstrated[:, None] * (torch.tanh(mean) - batch.wanted) ** 2).sum(-1).mean()
+
+
+def anchor_loss(mean: Tensor, reference: Params, batch: Batch) -> Tensor:
+    """Squared distance of the deterministic action from the reference actor's."""
+    return ((torch.tanh(mean) - torch.tanh(gaussian(reference, batch.obs)[0])) ** 2).sum(-1).mean()
+
+
+def alpha_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+    """log(alpha) * (entropy - target entropy) (Haarnoja et al. 2018b, 18, by the logarithm)."""
+    return log_alpha * (-log_prob - target_entropy)
+
+
+def update_critic(nets: Networks, batch: Batch, noise: Noise, step_sizes: Tensor, config: SacConfig) -> Tensor:
+    """One step of the critics and their targets; loss and mean Q (2,). `step_sizes` (3, 2) of all Adams."""
+    target = critic_target(nets, batch, noise, config)
+    gradients, (loss, q) = grad_and_value(critic_loss, has_aux=True)(nets.critic, batch, target, config)
+    adam(nets.critic, gradients, (nets.moments["critic_mean"], nets.moments["critic_square"]), step_sizes[0])
+    soft_update(nets.target, nets.critic, config.tau)
+    return torch.stack([loss, q])
+
+
+def update_all(
+    nets: Networks, batch: Batch, noise: Noise, step_sizes: Tensor, imitation: Tensor, config: SacConfig
+) -> Tensor:
+    """One step of the critics, then of the actor and alpha; critic loss, mean Q, actor loss, entropy, alpha (5,)."""
+    critic = update_critic(nets, batch, noise, step_sizes, config)
+    alpha = nets.log_temperature.exp()
+    gradients, (_, (loss, log_prob)) = grad_and_value(actor_loss, has_aux=True)(
+        nets.actor, nets, batch, noise, imitation, config
+    )
+    adam(nets.actor, gradients, (nets.moments["actor_mean"], nets.moments["actor_square"]), step_sizes[1])
+    soft_update(nets.average, nets.actor, config.ema)
+    target_entropy = config.entropy * batch.action.shape[-1]
+    gradient = grad(alpha_loss)(nets.log_temperature, log_prob, target_entropy)
+    moments = nets.moments["temperature"]
+    adam(
+        {"log": nets.log_temperature},
+        {"log": gradient},
+        ({"log": moments["mean"]}, {"log": moments["square"]}),
+        step_sizes[2],
+    )
+    return torch.cat([critic, torch.stack([loss, -log_prob, alpha])])
+
+
+def adam(params: Params, gradients: Params, moments: tuple[Params, Params], step_size: Tensor) -> None:
+    """One step of Adam (Kingma and Ba 2015) in place; `step_size` (2,) is what `adam_step_size` says of it."""
+    beta1, beta2 = BETAS
     for name, value in params.items():
         gradient, mean, square = gradients[name], moments[0][name], moments[1][name]
-        mean.copy_(first * mean + (1 - first) * gradient)
-        square.copy_(second * square + (1 - second) * gradient * gradient)
-        value.copy_(value - pace[0] * mean / ((square * pace[1]).sqrt() + 1e-8))
+        mean.copy_(beta1 * mean + (1 - beta1) * gradient)
+        square.copy_(beta2 * square + (1 - beta2) * gradient * gradient)
+        value.copy_(value - step_size[0] * mean / ((square * step_size[1]).sqrt() + 1e-8))
 
 
-def follow(targets: Params, params: Params, rate: float) -> None:
-    """Move each target a part of the way."""
+def adam_step_size(count: float, learning_rate: float) -> tuple[float, float]:
+    """Step size and bias correction of the second moment at this step of Adam, from 1."""
+    beta1, beta2 = BETAS
+    return learning_rate / (1 - beta1**count), 1 / (1 - beta2**count)
+
+
+def soft_update(targets: Params, params: Params, tau: float) -> None:
+    """Polyak averaging: move each target by a share tau of the way."""
     for name, value in targets.items():
-        value.copy_(value + rate * (params[name] - value))
-
-
-def learn_critic(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, config: SacConfig) -> Tensor:
-    """Fit the critics to what followed; returns loss and mean value (2,). `paces` (3, 2) of all Adams."""
-    drawn, _, _ = act(nets.actor, len(config.actor_hidden), batch.next_obs, luck.next_noise, kind_of(config))
-    return fit(nets, batch, luck, drawn.action, drawn.density, paces, config)
-
-
-def learn_both(nets: Networks, batch: Batch, luck: Luck, paces: Tensor, pull: Tensor, config: SacConfig) -> Tensor:
-    """Fit the critics, then do what they like; returns what `fit` and `improve` do (5,)."""
-    count = len(batch.reward)
-    obs, noise = torch.cat([batch.obs, batch.next_obs]), torch.cat([luck.noise, luck.next_noise])
-    drawn, last, passed = act(nets.actor, len(config.actor_hidden), obs, noise, kind_of(config))
-    critic = fit(nets, batch, luck, drawn.action[count:], drawn.density[count:], paces, config)
-    now = Draw(*(part[:count] for part in drawn))
-    kept = [Passed(*(part[:, :count] for part in layer)) for layer in passed]
-    return torch.cat([critic, improve(nets, batch, luck, (now, last[:, :count], kept), paces, pull, config)])
-
-
-def fit(
-    nets: Networks, batch: Batch, luck: Luck, action: Tensor, density: Tensor, paces: Tensor, config: SacConfig
-) -> Tensor:
-    """Fit the critics to what followed, where this action (B, n) would be drawn; returns loss and mean value (2,)."""
-    layers, kind = len(config.critic_hidden), kind_of(config)
-    after = values(nets.target, layers, torch.cat([batch.next_obs, batch.next_privileged], -1), action, kind)
-    if config.believed < config.critics:
-        after = after[luck.believed]
-    target = batch.reward + batch.discount * (after.amin(0) - nets.log_temperature.exp() * density)
-    context = torch.cat([batch.obs, batch.privileged], -1)
-    guess, last, passed = judge(nets.critic, layers, context, batch.action, kind)
-    error = guess - target
-    pull = (2.0 / error.shape[1]) * error[:, :, None]
-    upstream = pull * nets.critic[f"weight_{layers}"].transpose(1, 2)
-    _, gradients = back(nets.critic, passed, relu_slope, upstream, kind, learn=True)
-    gradients[f"weight_{layers}"] = (last * pull).sum(1)[:, :, None]
-    gradients[f"bias_{layers}"] = pull.sum(1, keepdim=True)
-    adam(nets.critic, gradients, (nets.moments["critic_mean"], nets.moments["critic_square"]), paces[0])
-    follow(nets.target, nets.critic, config.tau)
-    return torch.stack([(error * error).mean(-1).sum(), guess.mean()])
-
-
-def improve(
-    nets: Networks,
-    batch: Batch,
-    luck: Luck,
-    acted: tuple[Draw, Tensor, list[Passed]],
-    paces: Tensor,
-    pull: Tensor,
-    config: SacConfig,
-) -> Tensor:
-    """Do what the critics like; returns loss, entropy and temperature (3,)."""
-    layers, count, kind = len(config.actor_hidden), len(batch.reward), kind_of(config)
-    temperature = nets.log_temperature.exp()
-    drawn, last, passed = acted
-    worth, by_action = liked(nets.critic, torch.cat([batch.obs, batch.privileged], -1), drawn.action, config)
-    # Of the mean over the batch of: temperature * density - worth + pull * (tanh(mean) - shown)^2, where what is shown
-    # is what a demonstrator wanted, and elsewhere, pulled by the anchor, what the first actor would do.
-    before = ((temperature * 2.0 * drawn.action) - by_action * (1.0 - drawn.action**2)) / count
-    apart = torch.tanh(drawn.mean)
-    away = pull * batch.demonstrated[:, None] * (apart - batch.wanted)
-    if config.anchor > 0:
-        away = away + config.anchor * (apart - torch.tanh(distribution(nets.first, layers, batch.obs)[0]))
-    shown = (2.0 / count) * away * (1.0 - apart * apart)
-    spread = (before * drawn.deviation * luck.noise - temperature / count) * drawn.bend
-    outputs = torch.cat([before + shown, spread], -1)[None]
-    upstream = torch.bmm(outputs, nets.actor[f"weight_{layers}"].transpose(1, 2))
-    _, gradients = back(nets.actor, passed, silu_slope, upstream, kind, learn=True)
-    gradients[f"weight_{layers}"] = torch.bmm(last.transpose(1, 2), outputs)
-    gradients[f"bias_{layers}"] = outputs.sum(1, keepdim=True)
-    adam(nets.actor, gradients, (nets.moments["actor_mean"], nets.moments["actor_square"]), paces[1])
-    follow(nets.average, nets.actor, config.ema)
-    density = drawn.density.mean()
-    warm(nets, density, batch.action.shape[-1], paces[2], config)
-    return torch.stack([temperature * density - worth.mean(), -density, temperature])
-
-
-def liked(critic: Params, context: Tensor, action: Tensor, config: SacConfig) -> tuple[Tensor, Tensor]:
-    """What actions (B, n) are worth (B,), and its derivative by them: of two critics the lower, else the mean."""
-    layers, kind = len(config.critic_hidden), kind_of(config)
-    every, _, passed = judge(critic, layers, context, action, kind)
-    if config.critics == 2:
-        worth = every.amin(0)
-        share = (every == worth).to(every.dtype)
-        share = share / share.sum(0)
-    else:
-        worth, share = every.mean(0), torch.full_like(every, 1.0 / config.critics)
-    upstream = share[:, :, None] * critic[f"weight_{layers}"].transpose(1, 2)
-    inner, _ = back(critic, passed, relu_slope, upstream, kind, learn=False)
-    columns = critic["weight_0"][:, context.shape[-1] :]
-    return worth, multiply(inner.to(kind), columns.to(kind).transpose(1, 2)).sum(0)
-
-
-def warm(nets: Networks, density: Tensor, actions: int, pace: Tensor, config: SacConfig) -> None:
-    """Move the temperature so that the entropy becomes what is wanted."""
-    own, moments = {"log": nets.log_temperature}, nets.moments["temperature"]
-    surprise = -density - config.entropy * actions
-    pair = {"log": moments["mean"]}, {"log": moments["square"]}
-    adam(own, {"log": surprise}, pair, pace)
+        value.copy_(value + tau * (params[name] - value))
 
 
 class Learner:
@@ -204,8 +178,8 @@ class Learner:
         """How many updates were made."""
         self._generator = Generator().manual_seed(seed)
         self.nets = moved(born(config, sizes, self._generator), self.device)
-        self._learn_critic = machine_code(learn_critic) if compiled else learn_critic
-        self._learn_both = machine_code(learn_both) if compiled else learn_both
+        self._update_critic = compiled_or_eager(update_critic) if compiled else update_critic
+        self._update_all = compiled_or_eager(update_all) if compiled else update_all
         self.figures = np.zeros(5, np.float32)
         """Latest critic loss, mean value, actor loss, entropy, temperature."""
 
@@ -220,15 +194,15 @@ class Learner:
         flat = [torch.zeros(count, device=self.device) for _ in range(3)]
         batch = Batch(rows[0], rows[1], rows[2], flat[0], flat[1], rows[3], rows[4], flat[2], rows[2])
         spare = Generator().manual_seed(0)
-        nets, luck = moved(born(self.config, sizes, spare), self.device), self._luck(count, spare)
-        paces = self._paces(nets)
+        nets, noise = moved(born(self.config, sizes, spare), self.device), self._noise(count, spare)
+        step_sizes = self._step_sizes(nets)
         pull, delay = torch.tensor(0.0, device=self.device), self.config.delay
 
         def learn(*, acts: bool) -> None:
             if acts:
-                self._learn_both(nets, batch, luck, paces, pull, self.config)
+                self._update_all(nets, batch, noise, step_sizes, pull, self.config)
             else:
-                self._learn_critic(nets, batch, luck, paces, self.config)
+                self._update_critic(nets, batch, noise, step_sizes, self.config)
 
         learn(acts=False)
         learn(acts=True)
@@ -240,31 +214,31 @@ class Learner:
     def update(self, batch: Batch) -> None:
         """Learn from one batch: the critics always, the actor when it is its turn."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
-        luck = self._luck(len(batch.reward), self._generator)
+        noise = self._noise(len(batch.reward), self._generator)
         self.updates += 1
         late = self.updates - self.config.warm_up
         acts = late > 0 and late % self.config.delay == 0
         self.nets.counts.add_(torch.tensor([1.0, float(acts)], device=self.device))
-        paces = self._paces(self.nets)
+        step_sizes = self._step_sizes(self.nets)
         if acts:
             pull = self.config.imitation * max(0.0, 1.0 - late / self.config.imitation_updates)
             weight = torch.tensor(pull, device=self.device)
-            self.figures[:] = self._learn_both(self.nets, batch, luck, paces, weight, self.config).cpu().numpy()
+            self.figures[:] = self._update_all(self.nets, batch, noise, step_sizes, weight, self.config).cpu().numpy()
         else:
-            self.figures[:2] = self._learn_critic(self.nets, batch, luck, paces, self.config).cpu().numpy()
+            self.figures[:2] = self._update_critic(self.nets, batch, noise, step_sizes, self.config).cpu().numpy()
 
     def imitate(self, obs: Tensor, action: Tensor, rate: float) -> float:
         """Move the actor's mean for these features towards these actions; returns the mean squared error."""
 
         def loss(params: Params) -> Tensor:
-            mean, _ = distribution(params, len(self.config.actor_hidden), obs)
+            mean, _ = gaussian(params, obs)
             return ((torch.tanh(mean) - action) ** 2).mean()
 
         obs, action = obs.to(self.device), action.to(self.device)
-        gradients, error = torch.func.grad_and_value(loss)(self.nets.actor)
+        gradients, error = grad_and_value(loss)(self.nets.actor)
         self.nets.counts[1].add_(1)
         moments = self.nets.moments["actor_mean"], self.nets.moments["actor_square"]
-        pace = torch.tensor(pace_at(float(self.nets.counts[1]), rate), device=self.device)
+        pace = torch.tensor(adam_step_size(float(self.nets.counts[1]), rate), device=self.device)
         adam(self.nets.actor, gradients, moments, pace)
         return float(error)
 
@@ -274,20 +248,20 @@ class Learner:
         for part in ("actor_mean", "actor_square"):
             for value in self.nets.moments[part].values():
                 value.zero_()
-        follow(self.nets.average, self.nets.actor, 1.0)
-        follow(self.nets.first, self.nets.actor, 1.0)
+        soft_update(self.nets.average, self.nets.actor, 1.0)
+        soft_update(self.nets.first, self.nets.actor, 1.0)
 
-    def _paces(self, nets: Networks) -> Tensor:
-        """(3, 2) of critics, actor and temperature; see `pace_at`. In the graph each weight would work them out."""
+    def _step_sizes(self, nets: Networks) -> Tensor:
+        """(3, 2) of critics, actor and alpha; see `adam_step_size`. In the graph each weight would work them out."""
         critic, actor = (max(1.0, count) for count in nets.counts.tolist())
         config = self.config
         rates = (critic, config.critic_rate), (actor, config.actor_rate), (actor, config.temperature_rate)
-        return torch.tensor([pace_at(count, rate) for count, rate in rates], device=self.device)
+        return torch.tensor([adam_step_size(count, rate) for count, rate in rates], device=self.device)
 
-    def _luck(self, count: int, generator: Generator) -> Luck:
+    def _noise(self, count: int, generator: Generator) -> Noise:
         noise = torch.randn((2, count, self.sizes.actions), generator=generator)
         believed = torch.randperm(self.config.critics, generator=generator)[: self.config.believed]
-        return Luck(*(part.to(self.device) for part in (noise[0], noise[1], believed)))
+        return Noise(*(part.to(self.device) for part in (noise[0], noise[1], believed)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Everything that learns, by name; see `adopt`."""

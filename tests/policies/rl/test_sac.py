@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from leash_robot.policies.rl.sac.config import Precision, SacConfig, Sizes
-from leash_robot.policies.rl.sac.networks import act, distribution, values
+from leash_robot.policies.rl.sac.networks import gaussian, q_values, sample
 from leash_robot.policies.rl.sac.numpy_actor import NumpyActor, flattened
 from leash_robot.policies.rl.sac.precision import quick, settled
 from leash_robot.policies.rl.sac.sac import Batch, Learner
@@ -76,7 +76,7 @@ def same_weights(plain: Plain, params: dict[str, Tensor], member: int) -> None:
         torch.testing.assert_close(linear.bias, params[f"bias_{layer}"][member, 0], rtol=1e-4, atol=1e-6)
 
 
-def gaussian(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+def textbook_sample(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Action and log density, straight from the textbook, in double precision."""
     mean, raw = plain(obs).chunk(2, -1)
     deviation = torch.exp(-5 + 2.5 * (torch.tanh(raw) + 1))
@@ -104,13 +104,13 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(critics)]
     before = {name: value.clone() for name, value in ours.nets.target.items()}
     twin = learner(config)
-    luck = twin._luck(32, twin._generator)  # the same that `ours` draws next
+    noise = twin._noise(32, twin._generator)  # the same that `ours` draws next
     temperature = SMALL.temperature
     optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_rate) for critic in judges]
     actors = torch.optim.Adam(actor.parameters(), SMALL.actor_rate)
 
     with torch.no_grad():
-        action, density = gaussian(actor, data.next_obs, luck.next_noise)
+        action, density = textbook_sample(actor, data.next_obs, noise.next_action)
         inputs = torch.cat([data.next_obs, data.next_privileged, action], -1)
         after = torch.stack([target(inputs)[:, 0] for target in targets]).amin(0)
         wanted = data.reward + data.discount * (after - temperature * density)
@@ -119,7 +119,7 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
         optimizer.zero_grad()
         torch.autograd.backward(functional.mse_loss(guess, wanted))
         optimizer.step()
-    action, density = gaussian(actor, data.obs, luck.noise)
+    action, density = textbook_sample(actor, data.obs, noise.action)
     inputs = torch.cat([data.obs, data.privileged, action], -1)
     worth = torch.stack([critic(inputs)[:, 0] for critic in judges])
     soft = temperature * density - (worth.amin(0) if critics == 2 else worth.mean(0))
@@ -144,10 +144,10 @@ def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
     def strayed(anchor: float) -> float:
         ours, data = learner(replace(SMALL, anchor=anchor, actor_rate=3e-3)), batch()
         ours.settle()
-        before = torch.tanh(distribution(ours.nets.actor, 2, data.obs)[0])
+        before = torch.tanh(gaussian(ours.nets.actor, data.obs)[0])
         for _ in range(100):
             ours.update(data)
-        return float(((torch.tanh(distribution(ours.nets.actor, 2, data.obs)[0]) - before) ** 2).mean())
+        return float(((torch.tanh(gaussian(ours.nets.actor, data.obs)[0]) - before) ** 2).mean())
 
     assert strayed(50.0) < 0.2 * strayed(0.0)
 
@@ -177,7 +177,7 @@ def test_imitation_pulls_towards_what_was_demonstrated_and_fades() -> None:
         ours, data = learner(config), batch(demonstrated=flag)
         for _ in range(150):
             ours.update(data)
-        mean, _ = distribution(ours.nets.actor, 2, data.obs)
+        mean, _ = gaussian(ours.nets.actor, data.obs)
         return float(((torch.tanh(mean) - data.wanted) ** 2).mean())
 
     strong = replace(SMALL, imitation=50.0, imitation_updates=10_000, actor_rate=3e-3)
@@ -276,7 +276,7 @@ def test_the_numpy_actor_acts_like_the_torch_one() -> None:
     plain = NumpyActor(np.ones(5, np.float32), SMALL.actor_hidden, 3)
     plain.adopt(flattened(ours.arrays()))
     obs = batch(7).obs
-    mean, log_std = distribution(ours.nets.actor, 2, obs)
+    mean, log_std = gaussian(ours.nets.actor, obs)
     for row in range(5):
         made, deviation = plain.distribution(obs[row].numpy())
         np.testing.assert_allclose(made, mean[row].numpy(), rtol=1e-4, atol=1e-6)
@@ -292,11 +292,11 @@ def test_densities_integrate_to_one() -> None:
     ours = Learner(replace(SMALL, actor_hidden=(8,)), sizes, compiled=False)
     ours.nets.actor["weight_1"] *= 200
     obs = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
-    mean, log_std = distribution(ours.nets.actor, 1, obs)
+    mean, log_std = gaussian(ours.nets.actor, obs)
     edges = torch.atanh(torch.linspace(-0.99999, 0.99999, 20001, dtype=torch.float64))
     noise = ((edges - mean) / log_std.exp()).float()
-    drawn, _, _ = act(ours.nets.actor, 1, obs.expand(len(edges), 4), noise.reshape(-1, 1))
-    total = torch.trapezoid(drawn.density.exp().double(), drawn.action[:, 0].double())
+    drawn = sample(ours.nets.actor, obs.expand(len(edges), 4), noise.reshape(-1, 1))
+    total = torch.trapezoid(drawn.log_prob.exp().double(), drawn.action[:, 0].double())
     assert float(total) == pytest.approx(1.0, abs=0.01)
 
 
@@ -312,9 +312,9 @@ def test_it_learns_which_action_pays() -> None:
         reward, none = -4 * ((action - obs) ** 2)[:, 0], torch.zeros(64)
         ours.update(Batch(obs, torch.zeros(64, 0), action, reward, none, obs, torch.zeros(64, 0), none, action))
     tested = torch.linspace(-0.7, 0.7, 15)[:, None]
-    mean, _ = distribution(ours.nets.average, 2, tested)
+    mean, _ = gaussian(ours.nets.average, tested)
     assert float((torch.tanh(mean) - tested).abs().max()) < 0.25
-    assert values(ours.nets.critic, 2, tested, tested).mean() > values(ours.nets.critic, 2, tested, -tested).mean()
+    assert q_values(ours.nets.critic, tested, tested).mean() > q_values(ours.nets.critic, tested, -tested).mean()
 
 
 @pytest.mark.slow
@@ -334,10 +334,10 @@ def test_entropies_of_the_bounds_are_what_the_constants_say() -> None:
     """The deviation stays within e^-5 and 1 whatever the network says."""
     ours = learner()
     ours.nets.actor["weight_2"] *= 1e6
-    _, log_std = distribution(ours.nets.actor, 2, batch().obs)
+    _, log_std = gaussian(ours.nets.actor, batch().obs)
     assert float(log_std.min()) >= -5.0 - 1e-6
     assert float(log_std.max()) <= 1e-6
-    assert math.isfinite(float(act(ours.nets.actor, 2, batch().obs, batch().action)[0].density.sum()))
+    assert math.isfinite(float(sample(ours.nets.actor, batch().obs, batch().action).log_prob.sum()))
 
 
 def test_widths_go_where_they_are_told() -> None:
