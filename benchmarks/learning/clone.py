@@ -53,7 +53,7 @@ def score(policy: str, config: BenchClone) -> dict[str, float | int]:
     from leash_robot.launch.commands.eval.command import Eval
     from leash_robot.launch.commands.eval.command import measure as evaluate
     from leash_robot.launch.composition.robots import RobotOptions
-    from leash_robot.launch.dagger.score import UNSEEN
+    from leash_robot.policies.imitation.score import HELD_OUT_TRACKS
 
-    robot = RobotOptions(robot="twin", seed=UNSEEN + config.seed)
+    robot = RobotOptions(robot="twin", seed=HELD_OUT_TRACKS.start + config.seed)
     return evaluate(Eval(policy, robot=robot, command=(config.speed, 0.0, 0.0), episodes=config.episodes))

@@ -14,7 +14,7 @@ import tyro
 from msgspec import Meta
 
 from leash_robot.launch.commands.deploy import stopped
-from leash_robot.launch.composition.policies import open_brain
+from leash_robot.launch.composition.policies import open_policy
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.options.checked import Seconds
@@ -74,10 +74,10 @@ def measure(config: BenchLoop) -> dict[str, float | int | str]:
     with (
         tempfile.TemporaryDirectory(prefix="leash-") as folder,
         open_robot(options) as opened,
-        open_brain(config.policy, opened.spec, opened.plan) as brain,
+        open_policy(config.policy, opened.spec, opened.plan) as handle,
         hogs(config.hogs * (os.cpu_count() or 1)),
     ):
-        return drive(opened, ConstantCommand(brain.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
+        return drive(opened, ConstantCommand(handle.policy, (0.15, 0.0, 0.0)), Path(folder), config.seconds)
 
 
 def drive(opened: Opened, policy: ConstantCommand, folder: Path, seconds: float) -> dict[str, float | int | str]:

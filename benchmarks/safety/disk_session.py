@@ -20,18 +20,18 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Source, Tick
 from leash_robot.teleop.intervention.takeover import TakeoverStatus
 from leash_robot.teleop.operator import Event, Intent
-from leash_robot.teleop.session.files import Noter, Relabel
-from leash_robot.teleop.session.session import Session, SessionConfig
-from leash_robot.teleop.session.states import State
-from leash_robot.teleop.session.takeover_log import Keeper, TakeoverLog
+from leash_robot.teleop.session.episodes import EpisodeStateMachine, SessionConfig
+from leash_robot.teleop.session.files import LabelWriter, NoteWriter
+from leash_robot.teleop.session.states import SessionState
+from leash_robot.teleop.session.takeover_log import TakeoverLog, TakeoverWriter
 
 PAUSE = 0.003
 """Between two ticks [s]."""
 RUNNING = "unlabelled", "interrupted"
 """What an episode is on the disk if the program is killed while it runs."""
-PRESSES: dict[State, dict[tuple[Event, ...], float]] = {
-    State.IDLE: {(Event.START,): 0.2, (Event.START, Event.SUCCESS): 0.02, (Event.SUCCESS,): 0.01},
-    State.RECORDING: {
+PRESSES: dict[SessionState, dict[tuple[Event, ...], float]] = {
+    SessionState.IDLE: {(Event.START,): 0.2, (Event.START, Event.SUCCESS): 0.02, (Event.SUCCESS,): 0.01},
+    SessionState.RECORDING: {
         (Event.STOP,): 0.02,
         (Event.SUCCESS,): 0.02,
         (Event.FAIL,): 0.02,
@@ -40,7 +40,7 @@ PRESSES: dict[State, dict[tuple[Event, ...], float]] = {
         (Event.UNDO,): 0.02,
         (Event.SUCCESS, Event.START): 0.01,
     },
-    State.STOPPED: {
+    SessionState.STOPPED: {
         (Event.START,): 0.1,
         (Event.SUCCESS,): 0.05,
         (Event.FAIL,): 0.05,
@@ -61,7 +61,7 @@ class Person:
     taken: TakeoverStatus
     notes: int = 0
 
-    def press(self, state: State, time: float) -> None:
+    def press(self, state: SessionState, time: float) -> None:
         """Choose what is asked at this tick."""
         events: list[Event] = []
         for presses, likely in PRESSES.get(state, {}).items():
@@ -133,13 +133,13 @@ def session(folder: Path, seed: int, descriptor: int) -> None:
         _finish(end)
 
 
-Run = tuple[Session, TakeoverLog]
+Run = tuple[EpisodeStateMachine, TakeoverLog]
 
 
 def _opened(stack: contextlib.ExitStack, recorder: Recorder, folder: Path, person: Person, teller: Teller) -> Run:
-    relabel = stack.enter_context(Relabel(folder, recorder.ids))
-    note = stack.enter_context(Noter(folder, recorder.ids))
-    keeper = stack.enter_context(Keeper(folder, recorder.ids))
+    relabel = stack.enter_context(LabelWriter(folder, recorder.ids))
+    note = stack.enter_context(NoteWriter(folder, recorder.ids))
+    keeper = stack.enter_context(TakeoverWriter(folder, recorder.ids))
 
     def noted(index: int | None, seconds: float, text: str) -> None:
         note(index, seconds, text)
@@ -155,7 +155,7 @@ def _opened(stack: contextlib.ExitStack, recorder: Recorder, folder: Path, perso
         teller.tell("takeover", key, asdict(stretch))
 
     config = SessionConfig(longest=2.0, undo=1.5)
-    made = Session(recorder, judged, lambda: person.intent, config, note=noted, cause=lambda: "drawn")
+    made = EpisodeStateMachine(recorder, judged, lambda: person.intent, config, note=noted, cause=lambda: "drawn")
     log = TakeoverLog(stack.enter_context(made), lambda: person.taken, kept)
     return made, stack.enter_context(log)
 
@@ -165,7 +165,7 @@ def _show(run: Run, recorder: Recorder, teller: Teller) -> None:
     status = run[0].status
     if status.index is None:
         return
-    recording = status.state is State.RECORDING
+    recording = status.state is SessionState.RECORDING
     if recording and status.index != teller.recording:
         teller.ended, teller.recording = teller.recording, status.index
     ended = teller.ended if recording else status.index
@@ -191,7 +191,7 @@ def _drive(run: Run, recorder: Recorder, person: Person, teller: Teller, count: 
         for log in run:
             log.add(tick)
         _show(run, recorder, teller)
-        if not waited and run[0].status.state is State.RECORDING:
+        if not waited and run[0].status.state is SessionState.RECORDING:
             waited = recorder.wait(30.0)  # its process is up from here on, as after a robot has stood up
         if person.random.random() < 0.004:
             with contextlib.suppress(ProcessLookupError):

@@ -11,7 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from leash_robot.benchmarks.safety.lost_page import measure_lost
-from leash_robot.launch.composition.policies import needs_imu, open_brain
+from leash_robot.launch.composition.policies import needs_imu, open_policy
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.options.checked import Count
@@ -158,11 +158,11 @@ def measure(config: BenchTakeover) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="leash-") as folder,
         open_robot(options, needs_imu=imu, realtime=True) as opened,
-        open_brain(config.policy, opened.spec, opened.plan) as brain,
+        open_policy(config.policy, opened.spec, opened.plan) as handle,
         first_in_line(opened.plan.processes.control.nice),
     ):
         found, lateness = Findings(), Lateness(opened.spec.period)
-        policy = brain.told((0.2, 0.0, 0.0))
+        policy = handle.with_command((0.2, 0.0, 0.0))
         take_over(config, opened, policy, Path(folder), found, lateness)
         lost = measure_lost(opened, policy, Trot(opened.spec), config.losses, config.seed)
         rest = {

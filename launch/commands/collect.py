@@ -7,20 +7,21 @@ from typing import Annotated
 import tyro
 
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.composition.cockpit import Panel, open_cockpit
+from leash_robot.launch.composition.cockpit import open_cockpit
 from leash_robot.launch.composition.operators import OperatorOptions, Script, make_operator
-from leash_robot.launch.composition.policies import Brain
+from leash_robot.launch.composition.policies import PolicyHandle
 from leash_robot.launch.composition.robots import Opened, RobotOptions
-from leash_robot.launch.composition.session import rigged
+from leash_robot.launch.composition.session import already_full, open_session, run_session, script_size
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import print_figures
 from leash_robot.policies.imitation.dart import Noise
 from leash_robot.robot.types import Policy
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.scripted_operator import demonstrations
-from leash_robot.teleop.session.files import full, outcomes
+from leash_robot.teleop.session.files import outcomes
+from leash_robot.teleop.session.panel import Panel
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,7 @@ class Collect:
 def main(args: list[str]) -> int:
     """Collect until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
     config = checked(parsed(Collect, "leash collect", args))
-    figures = collect(config)
-    if config.json:
-        emit(figures)
-    else:
-        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
-    return 1 if figures["losses"] else 0
-
-
-def short(value: object) -> str:
-    """A figure, for people."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return print_figures(collect(config), json=config.json)
 
 
 def collect(config: Collect, script: Script = demonstrations) -> dict[str, object]:
@@ -71,26 +62,18 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
     `script` is what a scripted operator does.
     """
     counts = outcomes(config.folder)
-    kept = counts.total() - counts["discarded"]
-    if enough := full(config.folder, kept, config.episodes):
-        console.print(enough, highlight=False, soft_wrap=True)
-        return {
-            "folder": str(config.folder),
-            "episodes": kept,
-            **{str(outcome): count for outcome, count in counts.items()},
-            "losses": [],
-        }
-    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
+    if (figures := already_full(config, counts)) is not None:
+        return figures
     with (
         terminable(),
         open_cockpit(config.who, config.folder) as cockpit,
-        make_operator(config.who, *size, cockpit, script=script) as operator,
+        make_operator(config.who, *script_size(config, counts), cockpit, script=script) as operator,
     ):
 
-        def wire(opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
-            drive = Drive(operator, brain.policy, clock=config.who.clock, lost=config.who.lost)
+        def wire(opened: Opened, handle: PolicyHandle) -> tuple[Drive, Policy]:
+            drive = Drive(operator, handle.policy, clock=config.who.clock, lost=config.who.lost)
             return drive, Noise(drive, config.disturb, seed=config.robot.noise)
 
-        with rigged(config, counts, wire, operator) as rig, Panel(rig).log(cockpit) as page:
-            rig.run(views=[page])
-        return {"folder": str(config.folder), **rig.figures()}
+        with open_session(config, counts, wire, operator) as session:
+            run_session(session, Panel(session), cockpit)
+        return {"folder": str(config.folder), **session.figures()}

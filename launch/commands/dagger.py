@@ -9,20 +9,20 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import tyro
-from rich.table import Table
 
 from leash_robot.launch.commands.deploy import terminable
+from leash_robot.launch.composition.demonstrators import PersonDemonstrator, ScriptedDemonstrator
 from leash_robot.launch.composition.operators import OperatorOptions
-from leash_robot.launch.dagger.person import Person
-from leash_robot.launch.dagger.pool import TrackPool
-from leash_robot.launch.dagger.rounds import Rounds, RoundsConfig
-from leash_robot.launch.dagger.run_log import COLUMNS, Row, cells
-from leash_robot.launch.dagger.score import attempts
-from leash_robot.launch.dagger.teacher import Scripted, Teacher
+from leash_robot.launch.composition.tracks import TrackPool
 from leash_robot.launch.options.checked import Count, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
+from leash_robot.launch.reporting.dagger_table import table
 from leash_robot.launch.reporting.output import console, emit
+from leash_robot.policies.imitation.demonstrator import Demonstrator
+from leash_robot.policies.imitation.rounds import Rounds, RoundsConfig
+from leash_robot.policies.imitation.run_log import RoundResult
+from leash_robot.policies.imitation.score import attempts
 from leash_robot.robot.dataset.episode import load_dataset
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.host.stopping import STOPPED
@@ -81,7 +81,7 @@ def learn(config: Dagger) -> dict[str, Any]:
     refuse(config)
     run = shortened(config.run) if config.quick else config.run
     figures: dict[str, Any] = {"task": config.task, "method": run.method, "plain": None, "finished": False}
-    rows: list[Row] = []
+    rows: list[RoundResult] = []
     with terminable():
         try:
             return figures | _played(config, run, rows)
@@ -90,15 +90,15 @@ def learn(config: Dagger) -> dict[str, Any]:
             return figures | {"rounds": [msgspec.structs.asdict(row) for row in rows]}
 
 
-def _played(config: Dagger, run: RoundsConfig, rows: list[Row]) -> dict[str, Any]:
+def _played(config: Dagger, run: RoundsConfig, rows: list[RoundResult]) -> dict[str, Any]:
     """Run all rounds, whose rows are added to `rows`; the figures. Raises KeyboardInterrupt."""
     with contextlib.ExitStack() as stack:
-        teacher = stack.enter_context(opened(config))
+        demonstrator = stack.enter_context(opened(config))
         pool = stack.enter_context(TrackPool(config.workers, config.gait))
-        rounds = Rounds(config.out, run, pool, note, teacher)
-        rows.extend(told(row) for row in rounds.play())
+        rounds = Rounds(config.out, run, pool, demonstrator, note)
+        rows.extend(announced(row) for row in rounds.play())
         plain = rounds.compare() if config.compare and not config.who.live else None
-        with teacher.working("writing the report"):
+        with demonstrator.working("writing the report"):
             page = reported(config, rounds, pool, rows, plain)
     console.print(table(rows, plain))
     last = rows[-1]
@@ -125,25 +125,25 @@ def refuse(config: Dagger) -> None:
 
 
 @contextlib.contextmanager
-def opened(config: Dagger) -> Iterator[Teacher]:
-    """Whoever teaches, above the gait that was asked for. Raises PolicyError and OperatorError."""
+def opened(config: Dagger) -> Iterator[Demonstrator]:
+    """The demonstrator, above the gait of the options. Raises PolicyError and OperatorError."""
     from leash_robot.policies.registry import load_gait
 
     manifest, make = load_gait(config.gait, load_spec())
-    asked: Mapping[str, str] = {"gait": manifest.weights} if manifest.weights else {}
+    options: Mapping[str, str] = {"gait": manifest.weights} if manifest.weights else {}
 
     def gait(spec: Spec) -> Policy:
         return make()
 
     if not config.who.live:
-        yield Scripted(note, gait, asked)
+        yield ScriptedDemonstrator(note, gait, options)
         return
-    with Person(config.who, config.out, gait, asked) as person:
+    with PersonDemonstrator(config.who, config.out, gait, options) as person:
         yield person
 
 
 def note(line: str) -> None:
-    """Say how it goes."""
+    """Print a line about the progress."""
     console.print(line, style="dim", highlight=False)
 
 
@@ -153,8 +153,8 @@ def shortened(run: RoundsConfig) -> RoundsConfig:
     return replace(run, rounds=2, demonstrations=5, episodes=3, tracks=6, refine=60, training=training)
 
 
-def told(row: Row) -> Row:
-    """The same row, once a person has read it."""
+def announced(row: RoundResult) -> RoundResult:
+    """The same result, printed in one line."""
     console.print(
         f"round {row.round}: {row.success:.0%} of unseen tracks ({row.success_low:.0%} to {row.success_high:.0%}), "
         f"the person drove {row.intervention_rate:.1%} of the time, {row.human_s:.0f} s",
@@ -163,20 +163,12 @@ def told(row: Row) -> Row:
     return row
 
 
-def table(rows: Sequence[Row], plain: Row | None) -> Table:
-    """All rounds, for people."""
-    made = Table(title="track: follow the line")
-    for column in COLUMNS:
-        made.add_column(column, justify="right", no_wrap=True)
-    for row in (*rows, *([plain] if plain else [])):
-        made.add_row(*cells(row))
-    return made
-
-
-def reported(config: Dagger, rounds: Rounds, pool: TrackPool, rows: Sequence[Row], plain: Row | None) -> Path:
+def reported(
+    config: Dagger, rounds: Rounds, pool: TrackPool, rows: Sequence[RoundResult], plain: RoundResult | None
+) -> Path:
     """Drive some unseen tracks with the first and the last policy again, and write the report; return the page."""
-    from leash_robot.launch.dagger.report import Story, write_report
+    from leash_robot.launch.reporting.dagger_report import DaggerReport, write_report
 
     before, after = (attempts(pool, rounds.policy(row.round), DRAWN) for row in (rows[0], rows[-1]))
     seen = load_dataset(rounds.data(rows[-1].round))[0]
-    return write_report(config.out, Story(rows, plain, before, after, seen))
+    return write_report(config.out, DaggerReport(rows, plain, before, after, seen))

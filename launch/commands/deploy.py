@@ -10,23 +10,24 @@ from typing import Annotated
 import tyro
 
 from leash_robot.launch.composition.attended import attended
-from leash_robot.launch.composition.policies import Brain, name_slow_cameras, needs_imu, open_brain
-from leash_robot.launch.composition.recording import one_episode, recorder_of, taped
+from leash_robot.launch.composition.policies import PolicyHandle, name_slow_cameras, needs_imu, open_policy
+from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
 from leash_robot.launch.options.checked import Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.options.startup import interrupt
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, warn
 from leash_robot.robot.dataset.metadata import Reason, reason_of
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
-from leash_robot.robot.recording.recorder import Recorder
+from leash_robot.robot.recording.monitor import one_episode, recorded_figures
 from leash_robot.robot.types import Log, Tick
 from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.brake import Brake, Stoppable
+from leash_robot.teleop.session.handles import stop_cause
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,11 @@ def main(args: list[str]) -> int:
         attended() as person,
         open_robot(config.robot, needs_imu=imu, realtime=True, watch=person.watch) as opened,
         person.brake.on(opened.stop),
-        open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
+        open_policy(config.policy, opened.spec, opened.plan, config.keys, config.gait) as handle,
     ):
         console.print(f"{config.policy} drives {opened.spec.name} on {config.robot.robot}")
-        name_slow_cameras(brain, opened)
-        figures = drive(opened, brain, config, person.brake)
+        name_slow_cameras(handle, opened)
+        figures = drive(opened, handle, config, person.brake)
     if config.json:
         emit(figures)
     else:
@@ -73,19 +74,24 @@ def main(args: list[str]) -> int:
     return 1 if figures["stopped"] or figures.get("dropped") or figures.get("cut_short") else 0
 
 
-def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = None) -> dict[str, float | int | str]:
+def drive(
+    opened: Opened, handle: PolicyHandle, config: Deploy, brake: Brake | None = None
+) -> dict[str, float | int | str]:
     """Stand up, drive, lie down, and return the figures of the run; `stopped` says why it was stopped, if it was, by a
     person who pulled the brake among others.
 
-    With a recording, also what `taped` says of it.
+    With a recording, also `recorded_figures`.
     """
     brake = brake or Brake()
-    policy = Stoppable(brain.told(config.command), brake.watch)
+    policy = Stoppable(handle.with_command(config.command), brake.watch)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     with contextlib.ExitStack() as stack:
-        tape = stack.enter_context(one_episode(_recorder(opened, config, config.record))) if config.record else None
-        log: Log = Logs(lateness, tape.recorder, tape) if tape else lateness
+        monitor = None
+        if config.record:
+            recorder = recorder_of(opened, config.record, {"task": "deploy", "policy": config.policy})
+            monitor = stack.enter_context(one_episode(recorder, warn))
+        log: Log = Logs(lateness, monitor.recorder, monitor) if monitor else lateness
         stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         try:
             opened.robot.reset()
@@ -93,36 +99,20 @@ def drive(opened: Opened, brain: Brain, config: Deploy, brake: Brake | None = No
         except KeyboardInterrupt as signal:
             ending = reason_of(signal)
         else:
-            ending = _ending(cause(opened, brain), in_time=count == ticks)
-        if tape:
-            tape.why = ("stopped", brake.cause) if brake.cause else ending
+            ending = _ending(stop_cause(opened, handle), in_time=count == ticks)
+        if monitor:
+            monitor.why = ("stopped", brake.cause) if brake.cause else ending
         # Note: before the recorder closes, since without commands the gate soon stops, as it must
         opened.robot.rest()
-        stops, why = opened.gate_stops(), cause(opened, brain)
-    kept = taped(tape.recorder) if tape else {}
+        stops, why = opened.gate_stops(), stop_cause(opened, handle)
+    kept = recorded_figures(monitor.recorder) if monitor else {}
     timing = lateness.figures() if len(lateness.late) else {}
     return {**timing, "gate_stops": stops, "stopped": why, **kept}
-
-
-def _recorder(opened: Opened, config: Deploy, folder: Path) -> Recorder:
-    return recorder_of(opened, folder, {"task": "deploy", "policy": config.policy})
 
 
 def _ending(why: str, *, in_time: bool) -> tuple[Reason, str]:
     """Why a recording ended that nobody ended: its time was up, or something stopped the robot."""
     return ("timeout", "time limit") if in_time and not why else ("fault", why or "the robot was stopped")
-
-
-def cause(opened: Opened, brain: Brain) -> str:
-    """Why the policy or the gate stopped the robot, in one line; empty when neither did."""
-    return blamed(opened.stopped(), brain.trouble, given_up=brain.given_up)
-
-
-def blamed(gate: str, trouble: str, *, given_up: bool) -> str:
-    """Why it ended, of what the gate says and what kept the policy from deciding, which may be given up on."""
-    if given_up:
-        return trouble
-    return f"{gate}; {trouble}" if gate and trouble else gate
 
 
 def stopped(tick: Tick) -> bool:

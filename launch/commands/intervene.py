@@ -11,19 +11,17 @@ from typing import Annotated, Self
 import tyro
 from msgspec import Meta
 
-from leash_robot.launch.commands.collect import short
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.composition.cockpit import Panel, open_cockpit
+from leash_robot.launch.composition.cockpit import open_cockpit
 from leash_robot.launch.composition.operators import OperatorOptions, make_operator
-from leash_robot.launch.composition.policies import Brain, open_brain
+from leash_robot.launch.composition.policies import PolicyHandle, open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions
-from leash_robot.launch.composition.session import rigged
+from leash_robot.launch.composition.session import already_full, open_session, run_session, script_size
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import print_figures
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.types import Policy, Tick
 from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.call_for_help import FITTED, Limits
@@ -31,10 +29,9 @@ from leash_robot.teleop.intervention.scripted_expert import Answer, Answering
 from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig, TakeoverStatus
 from leash_robot.teleop.operator import Operator
 from leash_robot.teleop.scripted_operator import demonstrations, interventions
-from leash_robot.teleop.session.files import full, outcomes
-from leash_robot.teleop.session.session import Session
-from leash_robot.teleop.session.states import State
-from leash_robot.teleop.session.takeover_log import Keeper, TakeoverLog
+from leash_robot.teleop.session.files import outcomes
+from leash_robot.teleop.session.panel import Panel
+from leash_robot.teleop.session.supervision import supervised
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Degrees = Annotated[float, Meta(gt=0, le=180)]
@@ -85,7 +82,7 @@ class Intervene:
     """Print one JSON object on the last line."""
 
 
-class Supervised:
+class TakeoverWiring:
     """The policy, and the person who watches it; what they share is known once the robot is open."""
 
     def __init__(self, config: Intervene) -> None:
@@ -107,47 +104,26 @@ class Supervised:
         """Why help is asked for, or nothing."""
         return self.status().request
 
-    def wire(self, operator: Operator, opened: Opened, brain: Brain) -> tuple[Drive, Policy]:
-        """The person at the reins of a gait of their own, and whoever decides."""
-        config = self._config
-        gait = self._opened.enter_context(open_brain(config.gait, opened.spec, opened.plan))
-        drive = Drive(operator, gait.policy, clock=config.who.clock, lost=config.who.lost)
-        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(brain)))
-        self._takeover = Takeover(brain.told(config.command), drive, opened.spec, how)
-        return drive, self._takeover
-
-    def between(self, session: Session) -> "Between":
-        """What keeps the policy from driving between episodes."""
-        return Between(session, self._takeover)
-
-
-class Between:
-    """Fits `Log`, to stand behind the session's: a policy drives only while it is recorded.
-
-    It also lets the takeover know what really went out.
-    """
-
-    def __init__(self, session: Session, takeover: Takeover | None) -> None:
-        self._session, self._takeover = session, takeover
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        return None
-
-    def add(self, tick: Tick) -> None:
-        """See to it after one tick."""
+    @property
+    def takeover(self) -> Takeover:
+        """What they share. Raises RuntimeError before the robot is open."""
         if self._takeover is None:
-            return
-        self._takeover.add(tick)
-        if self._session.status.state is not State.RECORDING:
-            self._takeover.hold()
+            raise RuntimeError("the robot is not open yet")
+        return self._takeover
+
+    def wire(self, operator: Operator, opened: Opened, handle: PolicyHandle) -> tuple[Drive, Takeover]:
+        """The person, who drives a gait of their own, and whoever decides."""
+        config = self._config
+        gait = self._opened.enter_context(open_policy(config.gait, opened.spec, opened.plan))
+        drive = Drive(operator, gait.policy, clock=config.who.clock, lost=config.who.lost)
+        how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(handle)))
+        takeover = self._takeover = Takeover(handle.with_command(config.command), drive, opened.spec, how)
+        return drive, takeover
 
 
-def notes_of(brain: Brain) -> Mapping[str, str | int | float]:
+def notes_of(handle: PolicyHandle) -> Mapping[str, str | int | float]:
     """What the training of a served policy noted; nothing for a scripted one."""
-    return brain.remote.manifest.training if brain.remote is not None else {}
+    return handle.remote.manifest.training if handle.remote is not None else {}
 
 
 def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:
@@ -160,12 +136,7 @@ def limits(calls: Calls, notes: Mapping[str, str | int | float]) -> Limits:
 def main(args: list[str]) -> int:
     """Go on until there are enough episodes, the operator quits, or somebody presses Ctrl-C; 1 when any was lost."""
     config = checked(parsed(Intervene, "leash intervene", args))
-    figures = intervene(config)
-    if config.json:
-        emit(figures)
-    else:
-        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
-    return 1 if figures["losses"] else 0
+    return print_figures(intervene(config), json=config.json)
 
 
 def intervene(config: Intervene) -> dict[str, object]:
@@ -173,38 +144,28 @@ def intervene(config: Intervene) -> dict[str, object]:
     if config.calls.answer and config.who.live:
         raise UsageError("--answer is for --operator scripted alone; a person answers by themselves")
     counts = outcomes(config.folder)
-    kept = counts.total() - counts["discarded"]
-    if enough := full(config.folder, kept, config.episodes):
-        console.print(enough, highlight=False, soft_wrap=True)
-        return {
-            "folder": str(config.folder),
-            "episodes": kept,
-            **{str(outcome): count for outcome, count in counts.items()},
-            "losses": [],
-        }
-    size = (max(0, config.episodes - kept), config.seconds, config.robot.noise + kept)
+    if (full := already_full(config, counts)) is not None:
+        return full
     script = demonstrations if config.calls.answer else interventions
     with (
         terminable(),
-        Supervised(config) as pair,
+        TakeoverWiring(config) as wiring,
         open_cockpit(config.who, config.folder) as cockpit,
-        make_operator(config.who, *size, cockpit, script=script) as person,
+        make_operator(config.who, *script_size(config, counts), cockpit, script=script) as person,
     ):
-        operator = _answering(person, pair, config)
+        operator = _answering(person, wiring, config)
         with (
-            rigged(config, counts, partial(pair.wire, operator), operator, config.gait) as rig,
-            Keeper(config.folder, rig.ids) as keeper,
-            TakeoverLog(rig.session, pair.status, keeper) as log,
-            Panel(rig, pair.status).log(cockpit) as page,
+            open_session(config, counts, partial(wiring.wire, operator), operator, config.gait) as session,
+            supervised(session, wiring.takeover, config.folder, wiring.status) as supervision,
         ):
-            rig.request = pair.request
-            rig.run(log, pair.between(rig.session), views=[page])
-    figures = {"folder": str(config.folder), **rig.figures(), **log.figures(rig.opened.spec.period)}
-    return figures | {"losses": [*rig.losses(), *keeper.lost]}
+            run_session(session, Panel(session, wiring.status), cockpit, *supervision.logs)
+    takeovers = supervision.takeovers.figures(session.opened.spec.period)
+    losses = [*session.losses, *supervision.writer.lost]
+    return {"folder": str(config.folder), **session.figures(), **takeovers, "losses": losses}
 
 
-def _answering(person: Operator, pair: Supervised, config: Intervene) -> Operator:
+def _answering(person: Operator, wiring: TakeoverWiring, config: Intervene) -> Operator:
     """The person, or a script that waits to be called."""
     if not config.calls.answer:
         return person
-    return Answering(person, pair.request, Answer(reaction=max(config.who.reaction, 0.3)))
+    return Answering(person, wiring.request, Answer(reaction=max(config.who.reaction, 0.3)))

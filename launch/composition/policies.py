@@ -1,6 +1,7 @@
 """Opens the policy that a command names: a scripted gait in this process, a learned one behind its own server."""
 
 import contextlib
+import math
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ SERVE = "from leash_robot.launch.cli import main; sys.exit(main())"
 
 
 @dataclass(frozen=True)
-class Brain:
+class PolicyHandle:
     """A policy, opened."""
 
     policy: Policy
@@ -58,7 +59,15 @@ class Brain:
         deciding = self.remote or self.local
         return deciding is not None and deciding.stopped
 
-    def told(self, command: Command) -> Policy:
+    @property
+    def answering(self) -> tuple[float, float]:
+        """Time that the server's last answer took [s], and the share that came too late; NaN without a server."""
+        if self.remote is None or not self.remote.stats.round_trip:
+            return math.nan, math.nan
+        stats = self.remote.stats
+        return stats.round_trip[-1], stats.late / max(1, stats.asked)
+
+    def with_command(self, command: Command) -> Policy:
         """The policy with a body velocity to follow; one that steers by a camera knows its own.
 
         Raises UsageError for a command beyond those that it states.
@@ -146,7 +155,9 @@ def _check_there(name: str) -> None:
 
 
 @contextlib.contextmanager
-def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "trot") -> Iterator[Brain]:
+def open_policy(
+    name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "trot"
+) -> Iterator[PolicyHandle]:
     """Open `trot`, `stand`, a policy file, or a server's endpoint (tcp://..., ipc://...).
 
     A policy file is served by a process of its own, with the gait below it where it has one, so that torch never
@@ -154,16 +165,16 @@ def open_brain(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait
     """
     if name in SCRIPTED:
         local = Fresh(SCRIPTED[name](spec), describe(name, spec).bounds, MonotonicClock())
-        yield Brain(local, local=local, commands=stated(name))
+        yield PolicyHandle(local, local=local, commands=stated(name))
     elif "://" in name:
         with RemotePolicy(name, spec, keys=keys) as remote:
-            yield Brain(remote, remote, commands=remote.manifest.commands)
+            yield PolicyHandle(remote, remote, commands=remote.manifest.commands)
     else:
         with (
             served(name, plan, gait) as (endpoint, gone),
             RemotePolicy(endpoint, spec, patience=STARTING, gone=gone) as remote,
         ):
-            yield Brain(remote, remote, commands=remote.manifest.commands)
+            yield PolicyHandle(remote, remote, commands=remote.manifest.commands)
 
 
 @contextlib.contextmanager
@@ -204,9 +215,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def name_slow_cameras(brain: Brain, opened: Opened) -> None:
+def name_slow_cameras(handle: PolicyHandle, opened: Opened) -> None:
     """Say which cameras are too slow for the policy, a line each."""
-    bounds = {} if brain.remote is None else brain.remote.manifest.bounds
+    bounds = {} if handle.remote is None else handle.remote.manifest.bounds
     for line in too_slow(bounds, opened.camera_rates()):
         console.print(
             f"{line}; give it more light or a port of its own", style="yellow", highlight=False, soft_wrap=True

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from leash_robot.launch.composition.plan import Plan
-from leash_robot.launch.composition.policies import open_brain
+from leash_robot.launch.composition.policies import open_policy
 from leash_robot.robot.clock import Grid, MonotonicClock
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Observation
@@ -18,8 +18,8 @@ COMMAND = (0.2, 0.0, 0.0)
 def policy_trips(name: str, spec: Spec, plan: Plan, seen: Iterable[Observation]) -> Array:
     """Seconds from each question to its answer, a tick apart; an answer that is late counts with the deadline."""
     took = []
-    with open_brain(name, spec, plan) as brain:
-        policy = brain.told(COMMAND)
+    with open_policy(name, spec, plan) as handle:
+        policy = handle.with_command(COMMAND)
         policy.reset()
         grid = Grid(spec.period, MonotonicClock())
         for obs in seen:

@@ -1,5 +1,7 @@
 """Which random draws serve which purpose: training, choosing, tuning and reporting never share a seed.
 
+Tracks on which image policies are scored are `leash_robot.policies.imitation.score.HELD_OUT_TRACKS`.
+
 Episodes of the environment (`PupperEnv.reset(seed=...)`), tracks (`draw_track(seed)`) and grids (`leash eval --grid`,
 whose draws come from a stream of their own) are numbered separately.
 """
@@ -10,9 +12,6 @@ SELECTION = range(2**31, 2**31 + 2**24)
 """Episodes on which snapshots of a training are compared."""
 FINAL = range(2**32, 2**32 + 2**24)
 """Episodes on which a chosen policy is scored at the end of its training."""
-
-TRACKS_FINAL = range(900_000, 1_000_000)
-"""Tracks on which image policies are scored; those that are learned from step over them."""
 
 GRID_TUNING = range(1000)
 """Grids that plans and simulators were, and may be, tuned on; 0, the default of `--seed`, chose the shipped plan."""

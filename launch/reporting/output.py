@@ -61,3 +61,17 @@ def plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def print_figures(figures: Mapping[str, object], *, json: bool) -> int:
+    """Print the figures of a session; the command's exit code, 1 when anything was lost."""
+    if json:
+        emit(figures)
+    else:
+        console.print(" · ".join(f"{key} {short(value)}" for key, value in figures.items() if key != "losses"))
+    return 1 if figures["losses"] else 0
+
+
+def short(value: object) -> str:
+    """A figure, for people."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -10,17 +10,17 @@ from rich.text import Text
 
 from leash_robot.launch.reporting.output import console
 from leash_robot.robot.types import Source, Tick
-from leash_robot.teleop.session.session import SessionStatus
-from leash_robot.teleop.session.states import State
+from leash_robot.teleop.session.episodes import SessionStatus
+from leash_robot.teleop.session.states import SessionState
 
 EVERY = 4
 """The lines are drawn again after so many ticks."""
 
-STATES: dict[State, tuple[str, str]] = {
-    State.IDLE: ("ready", "bold"),
-    State.RECORDING: ("● REC", "bold red"),
-    State.STOPPED: ("ended", "bold yellow"),
-    State.DONE: ("done", "bold"),
+STATES: dict[SessionState, tuple[str, str]] = {
+    SessionState.IDLE: ("ready", "bold"),
+    SessionState.RECORDING: ("● REC", "bold red"),
+    SessionState.STOPPED: ("ended", "bold yellow"),
+    SessionState.DONE: ("done", "bold"),
 }
 """What each state is called on the screen, and its style."""
 
@@ -61,14 +61,14 @@ class Screen:
 def lines(status: SessionStatus, tick: Tick, episodes: int, late: float, width: int) -> Text:
     """Two lines: state, episode, who drives where; lateness [s], age of each camera, label, and what is wrong."""
     vx, vy, wz = (0.0 if math.isnan(value) else value for value in tick.wanted.command)
-    number = status.kept + (status.state is State.RECORDING)
+    number = status.kept + (status.state is SessionState.RECORDING)
     top = Text.assemble(STATES[status.state], f"  episode {number}/{episodes} {status.seconds:5.1f} s  ")
     top.append_text(Text.assemble(DRIVERS[tick.sent.source], f"  {vx:+.2f} {vy:+.2f} m/s {wz:+.2f} rad/s"))
     below = Text.assemble((f"late {late * 1e3:.1f} ms  ", "red" if late > 0.025 else "default"))
     for name, image in tick.obs.images.items():
         age = tick.obs.time + tick.obs.age - image.time
         below.append(f"{name} {age * 1e3:.0f} ms  ", style="red" if age > 0.2 else "default")
-    if status.state is State.STOPPED:
+    if status.state is SessionState.STOPPED:
         below.append(f"{status.outcome}, {status.undo_left:.0f} s to change  ")
     below.append("; ".join(status.warnings), style="yellow")
     for text in (top, below):

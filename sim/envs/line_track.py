@@ -77,7 +77,7 @@ def draw_track(seed: int, ranges: TrackRanges | None = None) -> Track:
     )
 
 
-class TrackEye:
+class TrackCamera:
     """Fits `Eye`: a head camera with its lens over the floor of a track."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class TrackEye:
         return seen if self._lens is None else self._lens.through(seen)
 
 
-def set_out(robot: SimPupper, eye: TrackEye, track: Track) -> None:
+def place_at_start(robot: SimPupper, eye: TrackCamera, track: Track) -> None:
     """Become the track's machine and stand at its start."""
     eye.look_at(track)
     robot.become(track.dynamics, track.seed)
@@ -103,7 +103,7 @@ def set_out(robot: SimPupper, eye: TrackEye, track: Track) -> None:
     robot.place(0.0, aside, askew)
 
 
-def whereabouts(robot: SimPupper) -> tuple[float, float, float]:
+def planar_pose(robot: SimPupper) -> tuple[float, float, float]:
     """The body's true place x, y [m] and heading [rad]."""
     position, rotation = robot.world.pose()
     return float(position[0]), float(position[1]), math.atan2(rotation[1, 0], rotation[0, 0])
@@ -119,7 +119,7 @@ class Rules:
     """Mean speed along the line that the time limit allows [m/s]."""
 
 
-class TrackReferee:
+class TrackScorer:
     """Fits `Log`: follows the true body along the course and says how it went. Policies never see this."""
 
     def __init__(self, robot: SimPupper, course: Course, rules: Rules | None = None) -> None:
@@ -142,7 +142,7 @@ class TrackReferee:
 
     def add(self, tick: Tick) -> None:
         """Look where the robot is after this tick."""
-        x, y, _ = whereabouts(self._robot)
+        x, y, _ = planar_pose(self._robot)
         self.arc, error = self._course.nearest(np.array([x, y]), self.arc)
         self.path.append((x, y))
         self.errors.append(error)

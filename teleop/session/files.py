@@ -25,7 +25,7 @@ def outcomes(folder: Path) -> Counter[Outcome]:
     return counts
 
 
-class Beside:
+class BackgroundWriter:
     """Writes in a thread of its own, in order, what must not make the loop wait for the disk; and at once, so that a
     kill of the program costs nothing that is older than the disk is slow.
     """
@@ -58,7 +58,7 @@ class Beside:
             writer.shutdown()
 
 
-class Relabel(Beside):
+class LabelWriter(BackgroundWriter):
     """Writes second thoughts."""
 
     def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
@@ -73,7 +73,7 @@ class Relabel(Beside):
         self.write(lost, add_label, path, outcome, id=self._ids.get(path.name, ""))
 
 
-class Noter(Beside):
+class NoteWriter(BackgroundWriter):
     """Writes notes."""
 
     def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:

@@ -65,7 +65,7 @@ class Quality:
         return tuple(found)
 
 
-class Watch:
+class QualityMonitor:
     """Takes ticks and keeps their figures."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from leash_robot.robot.dataset.metadata import Outcome, Reason
 from leash_robot.teleop.operator import Event
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Where a session is."""
 
     IDLE = "idle"
@@ -59,25 +59,25 @@ REASONS: Mapping[Event | Timer, tuple[Reason, str]] = {
 }
 """Why an episode ended, and what exactly ended it, by what led out of recording."""
 
-TRANSITIONS: Mapping[tuple[State, Event | Timer], tuple[State, Effect | None]] = {
-    (State.IDLE, Event.START): (State.RECORDING, Effect.BEGIN),
-    (State.IDLE, Event.QUIT): (State.DONE, None),
-    (State.RECORDING, Event.STOP): (State.STOPPED, Effect.END),
-    (State.RECORDING, Event.SUCCESS): (State.STOPPED, Effect.END),
-    (State.RECORDING, Event.FAIL): (State.STOPPED, Effect.END),
-    (State.RECORDING, Event.DISCARD): (State.STOPPED, Effect.END),
-    (State.RECORDING, Event.ESTOP): (State.STOPPED, Effect.END),
-    (State.RECORDING, Event.UNDO): (State.RECORDING, Effect.UNDO),
-    (State.RECORDING, Event.QUIT): (State.DONE, Effect.END),
-    (State.RECORDING, Timer.LIMIT): (State.STOPPED, Effect.END),
-    (State.RECORDING, Timer.CUT): (State.STOPPED, Effect.END),
-    (State.RECORDING, Timer.FAULT): (State.STOPPED, Effect.END),
-    (State.STOPPED, Event.START): (State.RECORDING, Effect.BEGIN),
-    (State.STOPPED, Event.SUCCESS): (State.STOPPED, Effect.LABEL),
-    (State.STOPPED, Event.FAIL): (State.STOPPED, Effect.LABEL),
-    (State.STOPPED, Event.DISCARD): (State.STOPPED, Effect.LABEL),
-    (State.STOPPED, Event.UNDO): (State.STOPPED, Effect.UNDO),
-    (State.STOPPED, Event.QUIT): (State.DONE, None),
-    (State.STOPPED, Timer.EXPIRED): (State.IDLE, None),
+TRANSITIONS: Mapping[tuple[SessionState, Event | Timer], tuple[SessionState, Effect | None]] = {
+    (SessionState.IDLE, Event.START): (SessionState.RECORDING, Effect.BEGIN),
+    (SessionState.IDLE, Event.QUIT): (SessionState.DONE, None),
+    (SessionState.RECORDING, Event.STOP): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Event.SUCCESS): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Event.FAIL): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Event.DISCARD): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Event.ESTOP): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Event.UNDO): (SessionState.RECORDING, Effect.UNDO),
+    (SessionState.RECORDING, Event.QUIT): (SessionState.DONE, Effect.END),
+    (SessionState.RECORDING, Timer.LIMIT): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Timer.CUT): (SessionState.STOPPED, Effect.END),
+    (SessionState.RECORDING, Timer.FAULT): (SessionState.STOPPED, Effect.END),
+    (SessionState.STOPPED, Event.START): (SessionState.RECORDING, Effect.BEGIN),
+    (SessionState.STOPPED, Event.SUCCESS): (SessionState.STOPPED, Effect.LABEL),
+    (SessionState.STOPPED, Event.FAIL): (SessionState.STOPPED, Effect.LABEL),
+    (SessionState.STOPPED, Event.DISCARD): (SessionState.STOPPED, Effect.LABEL),
+    (SessionState.STOPPED, Event.UNDO): (SessionState.STOPPED, Effect.UNDO),
+    (SessionState.STOPPED, Event.QUIT): (SessionState.DONE, None),
+    (SessionState.STOPPED, Timer.EXPIRED): (SessionState.IDLE, None),
 }
 """Everything else changes nothing. An episode that nobody judged is unlabelled."""

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from leash_robot.robot.dataset.takeovers import Stretch, add_takeover
 from leash_robot.robot.types import Tick
 from leash_robot.teleop.intervention.takeover import TakeoverStatus
-from leash_robot.teleop.session.files import Beside
-from leash_robot.teleop.session.session import Session
-from leash_robot.teleop.session.states import State
+from leash_robot.teleop.session.episodes import EpisodeStateMachine
+from leash_robot.teleop.session.files import BackgroundWriter
+from leash_robot.teleop.session.states import SessionState
 
 EVERY = 10
 """A stretch that lasts is kept anew after so many ticks, so that a kill costs no more of it."""
@@ -22,8 +22,10 @@ class TakeoverLog:
     over.
     """
 
-    def __init__(self, session: Session, status: Callable[[], TakeoverStatus], keep: Callable[[Stretch], None]) -> None:
-        self._session, self._status, self._keep = session, status, keep
+    def __init__(
+        self, episodes: EpisodeStateMachine, status: Callable[[], TakeoverStatus], keep: Callable[[Stretch], None]
+    ) -> None:
+        self._episodes, self._status, self._keep = episodes, status, keep
         self._running: Stretch | None = None
         self._seen: tuple[int | None, int] = (None, 0)
         self.ticks = 0
@@ -41,7 +43,7 @@ class TakeoverLog:
 
     def add(self, tick: Tick) -> None:
         """Note one tick, which the session has recorded or not."""
-        now, index, ticks = self._status(), self._session.status.index, self._session.quality.ticks
+        now, index, ticks = self._status(), self._episodes.status.index, self._episodes.quality.ticks
         recorded = (index, ticks) != self._seen and ticks > 0
         self._seen = (index, ticks)
         self.ticks += recorded
@@ -49,7 +51,7 @@ class TakeoverLog:
             self._grow(f"episode_{index:06d}.mcap", ticks - 1, now)
         elif not now.taken:
             self._end(now.ended)
-        if self._session.status.state is not State.RECORDING:
+        if self._episodes.status.state is not SessionState.RECORDING:
             self._end("episode")
 
     def figures(self, period: float) -> dict[str, float | int]:
@@ -74,7 +76,7 @@ class TakeoverLog:
         self._running = None
 
 
-class Keeper(Beside):
+class TakeoverWriter(BackgroundWriter):
     """Writes stretches beside the loop, for each waits on the disk."""
 
     def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:

@@ -135,14 +135,14 @@ from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.teleop.session.states import State
-from leash_robot.teleop.session.session import SessionStatus
+from leash_robot.teleop.session.states import SessionState
+from leash_robot.teleop.session.episodes import SessionStatus
 spec, late = load_spec(), []
 class Log:
     def add(self, tick):
         late.append(tick.obs.late)
         screen.add(tick)
-with Screen(lambda: SessionStatus(State.RECORDING, 1, 1.0, "unlabelled", {}, warnings=("w" * 60,)), 3) as screen:
+with Screen(lambda: SessionStatus(SessionState.RECORDING, 1, 1.0, "unlabelled", {}, warnings=("w" * 60,)), 3) as screen:
     with FakeRobot(spec, MonotonicClock()) as robot:
         run(robot, Trot(spec), Log(), ticks=60)
 sys.stdout.write(f"{max(late):.3f}")

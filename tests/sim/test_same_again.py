@@ -13,7 +13,7 @@ from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation
-from leash_robot.sim.envs.line_track import TrackEye, draw_track, set_out
+from leash_robot.sim.envs.line_track import TrackCamera, draw_track, place_at_start
 from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import Dynamics
@@ -122,11 +122,11 @@ def test_a_reset_without_a_seed_puts_the_body_down_the_same_way() -> None:
 
 
 def test_a_track_is_driven_the_same_way_whatever_was_driven_before() -> None:
-    eye = TrackEye()
+    eye = TrackCamera()
     with SimPupper(SPEC, camera={"head": eye}) as robot:
 
         def drive(seed: int) -> Array:
-            set_out(robot, eye, draw_track(seed))
+            place_at_start(robot, eye, draw_track(seed))
             return walk(robot, 4)
 
         first = drive(3)

@@ -9,10 +9,10 @@ from leash_robot.launch.commands.collect import Collect, collect
 from leash_robot.launch.commands.demo.report import Walk
 from leash_robot.launch.commands.intervene import Intervene, intervene
 from leash_robot.launch.composition.operators import OperatorOptions
-from leash_robot.launch.composition.policies import needs_imu, open_brain
+from leash_robot.launch.composition.policies import needs_imu, open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
-from leash_robot.launch.dagger.score import UNSEEN
 from leash_robot.launch.reporting.output import console, note
+from leash_robot.policies.imitation.score import HELD_OUT_TRACKS
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.types import Array, Tick
 from leash_robot.robot.velocity_command import ConstantCommand
@@ -58,21 +58,21 @@ def correct(policy: Path, folder: Path, episodes: int, seconds: float, seed: int
 
 def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int) -> Walk:
     """Let a policy walk straight ahead on a fresh twin, several times, with noise that no demonstration had."""
-    result, options = Walk(name, color), RobotOptions(robot="twin", seed=UNSEEN + seed)
+    result, options = Walk(name, color), RobotOptions(robot="twin", seed=HELD_OUT_TRACKS.start + seed)
     with (
         open_robot(options, needs_imu=needs_imu(policy, options)) as opened,
-        open_brain(policy, opened.spec, opened.plan) as brain,
+        open_policy(policy, opened.spec, opened.plan) as handle,
         first_in_line(opened.plan.processes.control.nice),
         progress() as bar,
     ):
         scores = [
-            one_walk(opened, ConstantCommand(brain.policy, (speed, 0.0, 0.0)), result)
+            one_walk(opened, ConstantCommand(handle.policy, (speed, 0.0, 0.0)), result)
             for _ in bar.track(range(walks), description=name)
         ]
         result.figures = dict(summary(scores, opened.gate_stops()))
-        if brain.remote is not None:
-            result.round_trip.extend(brain.remote.stats.round_trip)
-            result.model_time.extend(brain.remote.stats.model)
+        if handle.remote is not None:
+            result.round_trip.extend(handle.remote.stats.round_trip)
+            result.model_time.extend(handle.remote.stats.model)
     return result
 
 

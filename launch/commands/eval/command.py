@@ -14,7 +14,7 @@ from rich.table import Table
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.composition.attended import attended
-from leash_robot.launch.composition.policies import name_slow_cameras, needs_imu, open_brain, steers
+from leash_robot.launch.composition.policies import name_slow_cameras, needs_imu, open_policy, steers
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
@@ -131,7 +131,7 @@ def _refuse_foreign(config: Eval) -> None:
 
 
 def measure(config: Eval) -> dict[str, float | int]:
-    """Run the episodes and return their figures; see `sim.evaluation.episode.summary` and `dagger.score.Score`."""
+    """Run the episodes and return their figures: `sim.evaluation.episode.summary` or `imitation.score.RolloutScore`."""
     if config.task == "track":
         return _tracks(config)
     length = EpisodeLength(config.length, config.settle)
@@ -141,11 +141,11 @@ def measure(config: Eval) -> dict[str, float | int]:
         attended() as person,
         open_robot(config.robot, needs_imu=imu, watch=person.watch) as opened,
         person.brake.on(opened.stop),
-        open_brain(config.policy, opened.spec, opened.plan, config.keys, config.gait) as brain,
+        open_policy(config.policy, opened.spec, opened.plan, config.keys, config.gait) as handle,
         first_in_line(opened.plan.processes.control.nice),
     ):
-        name_slow_cameras(brain, opened)
-        policy = Stoppable(brain.told(config.asked), person.watch)
+        name_slow_cameras(handle, opened)
+        policy = Stoppable(handle.with_command(config.asked), person.watch)
         scores = evaluate(opened, policy, length, config.episodes, check=person.brake.check, report=note)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=config.episodes, console=console, auto_refresh=False))
@@ -155,8 +155,8 @@ def measure(config: Eval) -> dict[str, float | int]:
 
 def _tracks(config: Eval) -> dict[str, float | int]:
     """Note: in PyBullet alone, whose floor can have a line."""
-    from leash_robot.launch.dagger.pool import TrackPool
-    from leash_robot.launch.dagger.score import attempts, score
+    from leash_robot.launch.composition.tracks import TrackPool
+    from leash_robot.policies.imitation.score import attempts, score
 
     if config.robot.robot != "sim":
         raise UsageError(f"--task track has its lines in PyBullet; use --robot sim, not {config.robot.robot}")

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.composition.command_bounds import stated, within
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.policies import SCRIPTED, local_policy, open_brain
+from leash_robot.launch.composition.policies import SCRIPTED, local_policy, open_policy
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.evaluation_plot import plot
@@ -123,8 +123,8 @@ def _rolled_out(
 def _in_realtime(job: HeldOut, indices: Sequence[int]) -> Iterator[EpisodeResult]:
     task, plan = job.task, load_plan("twin")
     needs_imu = task.policy(job.spec).needs_imu
-    with open_brain(job.policy, job.spec, plan) as brain, first_in_line(plan.processes.control.nice):
-        evaluated = EvaluatedPolicy(brain.policy, needs_imu, task.policy(job.spec).action_scale)
+    with open_policy(job.policy, job.spec, plan) as handle, first_in_line(plan.processes.control.nice):
+        evaluated = EvaluatedPolicy(handle.policy, needs_imu, task.policy(job.spec).action_scale)
         for index in indices:
             sample = task.sample(index)
             yield roll_out(task, "realtime", sample, evaluated, _open_processes(sample, needs_imu=needs_imu))

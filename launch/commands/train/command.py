@@ -14,12 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from leash_robot.launch.commands.collect import short
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.commands.train.demos import recordings
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed, subcommand
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, short
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, train
 from leash_robot.policies.imitation.checkpoint import Interrupted, checkpoint_of, load_interrupted, save_interrupted
 from leash_robot.policies.imitation.dagger import Weighting, weigh

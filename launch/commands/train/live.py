@@ -17,7 +17,6 @@ from msgspec import Meta
 from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn
 
-from leash_robot.launch.commands.collect import short
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.commands.train.demos import OUTSIDE, imitable
 from leash_robot.launch.composition.attended import attended
@@ -25,7 +24,7 @@ from leash_robot.launch.composition.cockpit import open_cockpit
 from leash_robot.launch.composition.learned_with import check_calibration
 from leash_robot.launch.composition.operators import OperatorOptions, make_operator
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.policies import open_brain
+from leash_robot.launch.composition.policies import open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
 from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, action_filter_of
 from leash_robot.launch.live.job import Job, actor_for, columns_of, shown_columns_of
@@ -38,7 +37,7 @@ from leash_robot.launch.live.tally import Tally
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, short
 from leash_robot.policies.freshness import Fresh
 from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
@@ -278,7 +277,7 @@ def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> 
 
         manifest, make = load_policy(Path(name))
         return Fresh(make(), manifest.bounds)
-    return stack.enter_context(open_brain(name, opened.spec, opened.plan)).policy
+    return stack.enter_context(open_policy(name, opened.spec, opened.plan)).policy
 
 
 def _supervised(

@@ -19,7 +19,6 @@ from leash_robot.launch.commands.collect import Collect, main
 from leash_robot.launch.composition.operators import OperatorOptions, make_operator
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import Opened
-from leash_robot.launch.composition.session import REFUSED, Rig
 from leash_robot.launch.reporting.screen import keys, lines
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.calibration import Calibration
@@ -35,9 +34,10 @@ from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.teleop.attention import Attention
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.scripted_operator import Scripted, Segment
+from leash_robot.teleop.session.episodes import EpisodeStateMachine, SessionStatus
 from leash_robot.teleop.session.files import outcomes
-from leash_robot.teleop.session.session import Session, SessionStatus
-from leash_robot.teleop.session.states import State
+from leash_robot.teleop.session.recording_session import REFUSED, RecordingSession
+from leash_robot.teleop.session.states import SessionState
 from support.recordings import record
 
 SPEC = load_spec()
@@ -198,11 +198,13 @@ class Nowhere:
         return None
 
 
-def rig(*, live: bool, simulator: Umpire | None = None, enough: int = 3, script: Sequence[Segment] = ()) -> Rig:
+def session_of(
+    *, live: bool, simulator: Umpire | None = None, enough: int = 3, script: Sequence[Segment] = ()
+) -> RecordingSession:
     opened = Opened(FakeRobot(SPEC), SPEC, load_plan("sim"), Calibration.identity(SPEC), simulator)
     drive = Drive(Scripted(script), Stand(SPEC))
-    session = Session(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
-    return Rig(opened, drive, drive, session, Lateness(SPEC.period), enough, live)
+    episodes = EpisodeStateMachine(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
+    return RecordingSession(opened, drive, drive, episodes, Lateness(SPEC.period), enough, live)
 
 
 def tick_of(wanted: Source, sent: Source) -> Tick:
@@ -211,7 +213,7 @@ def tick_of(wanted: Source, sent: Source) -> Tick:
 
 
 def test_a_late_answer_of_the_gate_is_forgiven_but_not_a_refusal() -> None:
-    made = rig(live=True)
+    made = session_of(live=True)
     late, good = tick_of("human", "safety"), tick_of("human", "human")
     for tick in [late] * (REFUSED - 1) + [good] + [late] * (REFUSED - 1):
         assert not made.over(tick)
@@ -221,14 +223,14 @@ def test_a_late_answer_of_the_gate_is_forgiven_but_not_a_refusal() -> None:
 
 
 def test_a_policy_that_asks_for_a_stop_is_stopped_at_once() -> None:
-    made = rig(live=True)
+    made = session_of(live=True)
     made.over(tick_of("safety", "safety"))
     assert made.drive.stopped
 
 
 def test_a_robot_that_fell_waits_for_a_person_if_there_is_one() -> None:
     umpire = Umpire()
-    made = rig(live=True, simulator=umpire)
+    made = session_of(live=True, simulator=umpire)
     umpire.fallen = True
     assert made.cause() == "the robot fell over"
     assert not made.over(tick_of("human", "human"))
@@ -241,7 +243,7 @@ def test_a_robot_that_fell_waits_for_a_person_if_there_is_one() -> None:
 
 def test_a_simulated_robot_that_a_script_drives_is_stood_up_at_once() -> None:
     umpire = Umpire()
-    made = rig(live=False, simulator=umpire)
+    made = session_of(live=False, simulator=umpire)
     umpire.fallen = True
     assert made.over(tick_of("human", "human"))
     made.ready()
@@ -250,7 +252,8 @@ def test_a_simulated_robot_that_a_script_drives_is_stood_up_at_once() -> None:
 
 def test_re_arming_gives_the_gate_a_persons_consent() -> None:
     consents: list[int] = []
-    made = rig(live=True)
+    made = session_of(live=True)
+    assert isinstance(made.opened, Opened)
     made.opened = replace(made.opened, rearm=lambda: consents.append(1))
     made.ready()
     assert consents == []
@@ -277,14 +280,14 @@ def test_without_a_terminal_the_keyboard_is_refused_before_the_robot_moves(tmp_p
 @pytest.mark.parametrize(
     ("state", "sent", "word"),
     [
-        (State.RECORDING, "human", "● REC  episode 5/10"),
-        (State.IDLE, "hold", "ready  episode 4/10"),
-        (State.IDLE, "safety", "ROBOT STOPPED"),
-        (State.STOPPED, "hold", "success, 12 s to change"),
-        (State.DONE, "policy", "policy"),
+        (SessionState.RECORDING, "human", "● REC  episode 5/10"),
+        (SessionState.IDLE, "hold", "ready  episode 4/10"),
+        (SessionState.IDLE, "safety", "ROBOT STOPPED"),
+        (SessionState.STOPPED, "hold", "success, 12 s to change"),
+        (SessionState.DONE, "policy", "policy"),
     ],
 )
-def test_the_lines_say_what_matters(state: State, sent: Source, word: str) -> None:
+def test_the_lines_say_what_matters(state: SessionState, sent: Source, word: str) -> None:
     status = SessionStatus(state, 4, 2.5, "success", {"success": 4, "discarded": 2}, 12.0, ("a gap of 300 ms",))
     tick = tick_of("human", sent)
     tick = replace(tick, obs=replace(tick.obs, images={"head": Image.blank(tick.obs.time - 0.05, 16, 16)}))

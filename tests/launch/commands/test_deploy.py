@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from leash_robot.launch.commands.deploy import _ending, blamed
+from leash_robot.launch.commands.deploy import _ending
+from leash_robot.teleop.session.handles import combined_cause
 
 LEASH = str(Path(sys.executable).with_name("leash"))
 
@@ -46,7 +47,7 @@ def test_a_server_that_dies_stops_the_robot_with_its_reason(tmp_path: Path) -> N
 def test_a_gate_that_was_quicker_does_not_hide_that_the_server_failed(
     gate: str, trouble: str, given_up: bool, said: str
 ) -> None:
-    assert blamed(gate, trouble, given_up=given_up) == said
+    assert combined_cause(gate, trouble, given_up=given_up) == said
 
 
 @pytest.mark.parametrize(

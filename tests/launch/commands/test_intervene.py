@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 
 from leash_robot.launch.commands.intervene import (
-    Between,
     Calls,
     Intervene,
-    Supervised,
+    TakeoverWiring,
     intervene,
     limits,
     main,
     notes_of,
 )
 from leash_robot.launch.composition.operators import OperatorOptions
-from leash_robot.launch.composition.policies import Brain
+from leash_robot.launch.composition.policies import PolicyHandle
 from leash_robot.launch.composition.robots import RobotOptions
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.dataset.episode import read_episode
@@ -37,8 +36,9 @@ from leash_robot.teleop.intervention.scripted_expert import Answer, Answering
 from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig, TakeoverStatus
 from leash_robot.teleop.operator import ARMING, LOST, Event, Intent
 from leash_robot.teleop.scripted_operator import Scripted, Segment, interventions
-from leash_robot.teleop.session.session import Session
-from leash_robot.teleop.session.takeover_log import Keeper, TakeoverLog
+from leash_robot.teleop.session.episodes import EpisodeStateMachine
+from leash_robot.teleop.session.supervision import PolicyHold
+from leash_robot.teleop.session.takeover_log import TakeoverLog, TakeoverWriter
 
 SPEC = load_spec()
 HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")
@@ -106,7 +106,7 @@ def test_bounds_are_checked(tmp_path: Path) -> None:
 
 
 def test_the_limit_of_risk_is_the_one_asked_for_or_the_fitted_one_or_the_default() -> None:
-    assert limits(Calls(), notes_of(Brain(Stand(SPEC)))) == Limits()
+    assert limits(Calls(), notes_of(PolicyHandle(Stand(SPEC)))) == Limits()
     assert limits(Calls(), {FITTED: 0.6}).risk == 0.6
     assert limits(Calls(), {FITTED: "much"}).risk == Limits().risk
     assert limits(Calls(risk=0.7, tilt=45.0), {FITTED: 0.6}) == Limits(risk=0.7, tilt=np.pi / 4)
@@ -137,7 +137,7 @@ def kept(
     """The stretches, and the ticks, of a session on a robot without a body."""
     drive = Drive(Scripted(script), Stand(SPEC))
     takeover = Takeover(Stand(SPEC), drive, SPEC, config or TakeoverConfig(begin="nobody"))
-    session = Session(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
+    session = EpisodeStateMachine(Nowhere(), lambda index, outcome: None, lambda: drive.intent)
     stretches: dict[tuple[str, int, int], Stretch] = {}
     ticks: list[Tick] = []
 
@@ -157,7 +157,7 @@ def kept(
             ticks.append(tick)
             session.add(tick)
             log.add(tick)
-            Between(session, takeover).add(tick)
+            PolicyHold(session, takeover).add(tick)
 
     with FakeRobot(SPEC) as robot, TakeoverLog(session, lambda: takeover.status, keep) as log:
         robot.reset()
@@ -207,7 +207,7 @@ def test_a_takeover_that_goes_on_into_the_next_episode_has_a_stretch_in_each() -
 
 def test_a_takeover_that_lasts_is_kept_twice_a_second() -> None:
     lines: list[Stretch] = []
-    session = Session(Nowhere(), lambda index, outcome: None, lambda: Intent(0.0, events=(Event.START,)))
+    session = EpisodeStateMachine(Nowhere(), lambda index, outcome: None, lambda: Intent(0.0, events=(Event.START,)))
     taken = TakeoverStatus("human", takeover_id=1, taken=True, reason="person")
     with TakeoverLog(session, lambda: taken, lines.append) as log, FakeRobot(SPEC) as robot:
         robot.reset()
@@ -230,7 +230,7 @@ def test_the_policy_drives_only_while_it_is_recorded() -> None:
 
 
 def test_before_the_robot_is_open_nothing_is_asked() -> None:
-    pair = Supervised(Intervene("trot", Path("nowhere")))
+    pair = TakeoverWiring(Intervene("trot", Path("nowhere")))
     assert (pair.status(), pair.request()) == (TakeoverStatus(), "")
 
 
@@ -256,7 +256,7 @@ def test_what_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
         read_takeovers(tmp_path)
     with pytest.raises(LabelError, match="cannot write"):
         add_takeover(tmp_path, ROW)
-    with Keeper(tmp_path, {}) as keeper:
+    with TakeoverWriter(tmp_path, {}) as keeper:
         keeper(ROW)
     assert "takeover 7 of episode_000003.mcap was for risk" in keeper.lost[0]
 

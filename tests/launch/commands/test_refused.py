@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.policies import open_brain
+from leash_robot.launch.composition.policies import open_policy
 from leash_robot.policies.serving.client import RemotePolicy
 from leash_robot.policies.serving.keys import ClientKeys, client_keys, new_keys, server_keys
 from leash_robot.robot.errors import ServerError
@@ -70,7 +70,7 @@ def test_a_server_process_that_dies_at_once_is_not_waited_for(tmp_path: Path) ->
     started = time.monotonic()
     with (
         pytest.raises(ServerError, match=r"the policy server failed to start: .*broken\.safetensors"),
-        open_brain(str(file), SPEC, load_plan("twin")),
+        open_policy(str(file), SPEC, load_plan("twin")),
     ):
         pass
     assert time.monotonic() - started < 40.0

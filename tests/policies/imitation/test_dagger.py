@@ -1,6 +1,6 @@
 """DAgger: whose tick counts how much, when it is over, and a whole run that can be interrupted."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leash_robot.launch.commands.dagger import Dagger, learn, main, shortened, table
+from leash_robot.launch.commands.dagger import Dagger, learn, main, shortened
 from leash_robot.launch.commands.train.command import TrainBc, asking, weights
-from leash_robot.launch.dagger.collection import collect
-from leash_robot.launch.dagger.pool import TrackPool
-from leash_robot.launch.dagger.progress import recorded
-from leash_robot.launch.dagger.rounds import PLAIN, Rounds, RoundsConfig
-from leash_robot.launch.dagger.run_log import Ledger, Row
-from leash_robot.launch.dagger.score import KEPT, UNSEEN
-from leash_robot.launch.dagger.teacher import Lesson, Method
-from leash_robot.launch.dagger.track import Arena
+from leash_robot.launch.composition.demonstrators import ScriptedDemonstrator
+from leash_robot.launch.composition.tracks import TrackArena, TrackPool
+from leash_robot.launch.reporting.dagger_table import table
 from leash_robot.policies.freshness import Input
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.policies.imitation.bc import BcConfig
 from leash_robot.policies.imitation.checkpoint import checkpoint_of
+from leash_robot.policies.imitation.collection import collect
 from leash_robot.policies.imitation.dagger import (
     Role,
     StopRule,
@@ -36,15 +32,21 @@ from leash_robot.policies.imitation.dagger import (
     takeovers,
     weigh,
 )
+from leash_robot.policies.imitation.demonstrator import CollectionRequest, Method
 from leash_robot.policies.imitation.image_bc import PixelsTraining
+from leash_robot.policies.imitation.rounds import PLAIN, Rounds, RoundsConfig
+from leash_robot.policies.imitation.run_log import RoundLog, RoundResult
+from leash_robot.policies.imitation.score import HELD_OUT_TRACKS
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.robot.dataset.episode import Episode, load_dataset, read_episode
 from leash_robot.robot.dataset.labels import add_label
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
+from leash_robot.robot.dataset.tracks import recorded_tracks
 from leash_robot.robot.errors import EpisodeError, UsageError
+from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Action, Observation, Policy, Source
-from leash_robot.sim.envs.line_track import Track
+from leash_robot.sim.envs.line_track import Track, draw_track
 from leash_robot.teleop.intervention.call_for_help import FITTED
 from support.pixels import record
 from support.recordings import blind_spec, fill, start, ticks
@@ -158,20 +160,20 @@ def test_the_expert_drives_ever_less() -> None:
     assert [beta(number) for number in range(4)] == [1.0, 0.5, 0.25, 0.125]
 
 
-ROW = Row(1, "hg", 0.9, 0.8, 0.95, 0.97, 0.03, 0.05, 3.0, 40.0, 340.0, 7000, 60.0)
+ROW = RoundResult(1, "hg", 0.9, 0.8, 0.95, 0.97, 0.03, 0.05, 3.0, 40.0, 340.0, 7000, 60.0)
 
 
 def test_a_ledger_goes_on_and_refuses_another_run(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path, {"seed": 0, "rounds": 3})
-    ledger.add(ROW)
-    ledger.compare(ROW)
-    again = Ledger(tmp_path, {"seed": 0, "rounds": 3})
-    assert (again.book.rounds, again.book.plain) == ((ROW,), ROW)
+    log = RoundLog(tmp_path, {"seed": 0, "rounds": 3})
+    log.add(ROW)
+    log.compare(ROW)
+    again = RoundLog(tmp_path, {"seed": 0, "rounds": 3})
+    assert (again.state.rounds, again.state.plain) == ((ROW,), ROW)
     with pytest.raises(EpisodeError, match=r"seed 0, not 1.*--out"):
-        Ledger(tmp_path, {"seed": 1, "rounds": 3})
+        RoundLog(tmp_path, {"seed": 1, "rounds": 3})
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(EpisodeError, match="--out"):
-        Ledger(tmp_path, {"seed": 0, "rounds": 3})
+        RoundLog(tmp_path, {"seed": 0, "rounds": 3})
 
 
 def test_the_table_has_a_line_for_every_round_and_the_comparison() -> None:
@@ -190,14 +192,27 @@ class Wanderer:
         return Action(blind_spec().stand.copy(), np.array([0.2, 0.0, 0.25]), "policy", risk=0.1)
 
 
+def supervised(
+    folder: Path, seeds: Sequence[int], supervise: Callable[[TrackArena, Track], Policy], note: Callable[[str], None]
+) -> list[Episode]:
+    """Record tracks on which somebody supervises."""
+    with TrackArena() as arena:
+
+        def drive(seed: int, recorder: Recorder) -> str:
+            track = draw_track(seed)
+            return arena.drive(track, supervise(arena, track), recorder).verdict
+
+        return collect(folder, arena.spec, seeds, drive, note)
+
+
 def test_a_supervised_run_is_recorded_with_both_proposals_and_goes_on(tmp_path: Path) -> None:
     notes: list[str] = []
 
-    def supervise(arena: Arena, track: Track) -> Policy:
+    def supervise(arena: TrackArena, track: Track) -> Policy:
         return arena.watched(track, Wanderer())
 
     for count in (1, 2, 2):
-        data = collect(tmp_path / "data", range(40, 40 + count), supervise, notes.append)
+        data = supervised(tmp_path / "data", range(40, 40 + count), supervise, notes.append)
         assert len(data) == count
     assert len(notes) == 2, "what was there is not driven again"
     first = data[0]
@@ -211,10 +226,10 @@ def test_a_supervised_run_is_recorded_with_both_proposals_and_goes_on(tmp_path: 
 
 
 def test_an_alternating_person_speaks_at_every_tick(tmp_path: Path) -> None:
-    def supervise(arena: Arena, track: Track) -> Policy:
+    def supervise(arena: TrackArena, track: Track) -> Policy:
         return arena.alternated(track, Wanderer(), 0.5)
 
-    data = collect(tmp_path / "data", [60], supervise, lambda line: None)
+    data = supervised(tmp_path / "data", [60], supervise, lambda line: None)
     assert (data[0].human.source == 1).all() and np.isfinite(data[0].human.command).all()
     assert set(roles(data[0]).tolist()) == {Role.CORRECTION}
 
@@ -228,12 +243,12 @@ TINY = RoundsConfig(
 def test_a_run_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
     notes: list[str] = []
     with TrackPool(1) as pool:
-        first = next(iter(Rounds(tmp_path, TINY, pool, notes.append).play()))
+        first = next(iter(Rounds(tmp_path, TINY, pool, ScriptedDemonstrator(notes.append), notes.append).play()))
         driven = len(notes)
-        rounds = Rounds(tmp_path, TINY, pool, notes.append)
+        rounds = Rounds(tmp_path, TINY, pool, ScriptedDemonstrator(notes.append), notes.append)
         rows = list(rounds.play())
         plain = rounds.compare()
-        again = Rounds(tmp_path, TINY, pool, notes.append)
+        again = Rounds(tmp_path, TINY, pool, ScriptedDemonstrator(notes.append), notes.append)
         assert (list(again.play()), again.compare()) == (rows, plain)
     assert rows[0] == first and len(rows) == 2
     assert read_manifest(rounds.policy(1)).bounds["head"] == Input(max_age=0.3)
@@ -244,12 +259,12 @@ def test_a_run_resumes_where_it_was_interrupted(tmp_path: Path) -> None:
     assert [len(load_dataset(rounds.data(number))) for number in (0, 1)] == [2, 1]
     assert len(load_dataset(rounds.data(PLAIN))) >= 1
     seeds = {episode.start.info["track"] for number in (0, 1, PLAIN) for episode in load_dataset(rounds.data(number))}
-    assert len(seeds) >= 4 and all(int(seed) < UNSEEN for seed in seeds)
+    assert len(seeds) >= 4 and all(int(seed) < HELD_OUT_TRACKS.start for seed in seeds)
 
 
 def rounds_of(config: RoundsConfig, folder: Path) -> Rounds:
     """Rounds that are asked for their parts, and play none."""
-    return Rounds(folder, config, pool=None, note=lambda line: None)  # type: ignore[arg-type]
+    return Rounds(folder, config, None, ScriptedDemonstrator(print), lambda line: None)  # type: ignore[arg-type]
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -267,7 +282,7 @@ def test_no_run_learns_from_a_track_that_it_is_tried_on(
     driven = [*rounds._seeds(0, demonstrations), *rounds._seeds(1, episodes), *rounds._seeds(98, episodes)]
     driven += rounds._seeds(PLAIN, more)
     assert len(set(driven)) == demonstrations + 2 * episodes + more
-    assert not any(UNSEEN <= track < UNSEEN + KEPT for track in driven)
+    assert not any(track in HELD_OUT_TRACKS for track in driven)
 
 
 def test_the_usual_seeds_are_what_they_were(tmp_path: Path) -> None:
@@ -276,16 +291,16 @@ def test_the_usual_seeds_are_what_they_were(tmp_path: Path) -> None:
 
 def test_a_run_of_an_earlier_version_opens_with_what_it_did_not_know(tmp_path: Path) -> None:
     asked = {"seed": 0}
-    Ledger(tmp_path, asked).add(ROW)
-    assert Ledger(tmp_path, {**asked, "outcomes": ("success", "unlabelled")}).book.rounds == (ROW,)
+    RoundLog(tmp_path, asked).add(ROW)
+    assert RoundLog(tmp_path, {**asked, "outcomes": ("success", "unlabelled")}).state.rounds == (ROW,)
     with pytest.raises(EpisodeError, match="outcomes"):
-        Ledger(tmp_path, {**asked, "outcomes": ("success", "failure")})
+        RoundLog(tmp_path, {**asked, "outcomes": ("success", "failure")})
 
 
 def test_a_run_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EpisodeError, match="cannot write to .*file/run: Not a directory; choose another --out"):
-        Ledger(tmp_path / "file" / "run", {})
+        RoundLog(tmp_path / "file" / "run", {})
 
 
 def test_failures_are_learned_from_where_an_expert_advised(tmp_path: Path) -> None:
@@ -314,21 +329,21 @@ def test_an_interrupted_track_is_discarded_and_driven_again(tmp_path: Path) -> N
             return super().act(obs)
 
     with pytest.raises(KeyboardInterrupt):
-        collect(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
-    assert recorded(tmp_path) == {0: (50, "discarded")}
-    collect(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
-    assert recorded(tmp_path)[1][0] == 50
+        supervised(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
+    assert recorded_tracks(tmp_path) == {0: (50, "discarded")}
+    supervised(tmp_path, [50], lambda arena, track: Interrupting(), lambda line: None)
+    assert recorded_tracks(tmp_path)[1][0] == 50
 
 
 class Ending:
-    """Fits `Teacher`: somebody who asks for the end at a step of the training."""
+    """Fits `Demonstrator`: somebody who asks for the end at a step of the training."""
 
-    asked: Mapping[str, str] = {}
+    options: Mapping[str, str] = {}
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def teach(self, lesson: Lesson) -> list[Episode]:
+    def collect(self, request: CollectionRequest) -> list[Episode]:
         raise NotImplementedError
 
     @contextmanager
@@ -346,11 +361,11 @@ def test_the_training_of_a_round_goes_on_where_it_was_interrupted(tmp_path: Path
     for folder, stops in (("whole", ()), ("cut", (2,))):
         rounds = rounds_of(TINY, tmp_path / folder)
         for step in stops:
-            rounds._teacher = Ending(step)
+            rounds._demonstrator = Ending(step)
             with pytest.raises(KeyboardInterrupt):
                 rounds._train(0, data, TINY.training.steps, None)
             assert not rounds.policy(0).exists() and checkpoint_of(rounds.policy(0)).exists()
-        rounds._teacher = Ending(10**6)
+        rounds._demonstrator = Ending(10**6)
         rounds._train(0, data, TINY.training.steps, None)
         assert not checkpoint_of(rounds.policy(0)).exists()
         made.append(read_manifest(rounds.policy(0)))

@@ -10,7 +10,7 @@ import pytest
 
 from leash_robot.launch.commands.doctor import robot as doctor_robot
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.policies import Brain, name_slow_cameras
+from leash_robot.launch.composition.policies import PolicyHandle, name_slow_cameras
 from leash_robot.launch.composition.robots import Opened, delivered, told_camera
 from leash_robot.policies.manifest import describe
 from leash_robot.policies.serving.client import RemotePolicy
@@ -57,6 +57,6 @@ def test_a_camera_that_is_too_slow_for_the_policy_is_one_line_at_opening(
     looking = msgspec.structs.replace(describe("puppet", SPEC), cameras=("head",))
     remote = cast(RemotePolicy, SimpleNamespace(manifest=looking))
     opened = Opened(FakeRobot(SPEC), SPEC, load_plan("twin"), Calibration.identity(SPEC))
-    name_slow_cameras(Brain(remote, remote), replace(opened, camera_rates=lambda: {"head": rate}))
+    name_slow_cameras(PolicyHandle(remote, remote), replace(opened, camera_rates=lambda: {"head": rate}))
     lines = capsys.readouterr().err
     assert lines.startswith(said) and lines.count("\n") == (1 if said else 0)

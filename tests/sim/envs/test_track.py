@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leash_robot.launch.dagger.track import Arena
+from leash_robot.launch.composition.tracks import TrackArena
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick
 from leash_robot.sim.envs.course import BEHIND, RUN_OUT, STEP, Course, CourseShape, draw_course
@@ -17,12 +17,12 @@ from leash_robot.sim.envs.floor import EXTENT, SCALE, SIDE, draw_floor
 from leash_robot.sim.envs.line_track import (
     PICTURE,
     Rules,
-    TrackEye,
-    TrackReferee,
+    TrackCamera,
+    TrackScorer,
     draw_track,
     from_above,
-    set_out,
-    whereabouts,
+    place_at_start,
+    planar_pose,
 )
 from leash_robot.sim.pybullet.camera import HeadCamera
 from leash_robot.sim.pybullet.robot import SimPupper
@@ -90,12 +90,12 @@ def test_the_same_seed_is_the_same_track_and_another_is_another() -> None:
 
 
 @pytest.fixture(scope="module")
-def eye() -> TrackEye:
-    return TrackEye()
+def eye() -> TrackCamera:
+    return TrackCamera()
 
 
 @pytest.fixture(scope="module")
-def robot(eye: TrackEye) -> Iterator[SimPupper]:
+def robot(eye: TrackCamera) -> Iterator[SimPupper]:
     with SimPupper(SPEC, camera={"head": eye}) as made:
         yield made
 
@@ -113,11 +113,11 @@ def test_the_camera_sees_the_line_ahead_of_the_robot(robot: SimPupper) -> None:
     assert columns[rows > PICTURE.height - 20].mean() == pytest.approx(PICTURE.width / 2, abs=4)
 
 
-def test_a_robot_at_the_start_of_a_track_sees_it_through_its_lens(robot: SimPupper, eye: TrackEye) -> None:
-    set_out(robot, eye, draw_track(3))
+def test_a_robot_at_the_start_of_a_track_sees_it_through_its_lens(robot: SimPupper, eye: TrackCamera) -> None:
+    place_at_start(robot, eye, draw_track(3))
     first = robot.observe().images["head"].rgb
     assert first.shape == (PICTURE.height, PICTURE.width, 3)
-    set_out(robot, eye, draw_track(4))
+    place_at_start(robot, eye, draw_track(4))
     assert np.abs(robot.observe().images["head"].rgb.astype(int) - first).mean() > 10
 
 
@@ -142,7 +142,7 @@ def tick(robot: SimPupper) -> Tick:
 )
 def test_the_referee_notes_where_the_robot_is(robot: SimPupper, aside: float, arc: float, verdict: str) -> None:
     robot.place(arc, aside)
-    referee = TrackReferee(robot, straight())
+    referee = TrackScorer(robot, straight())
     with referee:
         referee.add(tick(robot))
     assert referee.verdict == verdict
@@ -151,7 +151,7 @@ def test_the_referee_notes_where_the_robot_is(robot: SimPupper, aside: float, ar
 
 
 def test_the_referee_wants_the_whole_course_in_time(robot: SimPupper) -> None:
-    referee = TrackReferee(robot, straight(0.25), Rules(slowest=5.0))
+    referee = TrackScorer(robot, straight(0.25), Rules(slowest=5.0))
     robot.place(0.1, 0.0)
     referee.add(tick(robot))
     assert referee.progress == pytest.approx(0.4, abs=0.05)
@@ -165,14 +165,14 @@ def test_the_referee_wants_the_whole_course_in_time(robot: SimPupper) -> None:
 
 def test_the_referee_sees_a_fall(robot: SimPupper) -> None:
     robot.place(0.0, 0.0, joint_pos=SPEC.rest)
-    referee = TrackReferee(robot, straight())
+    referee = TrackScorer(robot, straight())
     referee.add(tick(robot))
     assert referee.verdict == "fell"
 
 
 def test_where_the_robot_is_includes_its_heading(robot: SimPupper) -> None:
     robot.place(0.3, -0.2, 0.7)
-    assert whereabouts(robot) == pytest.approx((0.3, -0.2, 0.7), abs=0.02)
+    assert planar_pose(robot) == pytest.approx((0.3, -0.2, 0.7), abs=0.02)
 
 
 def test_a_course_seen_from_above_shows_the_driven_path() -> None:
@@ -254,7 +254,7 @@ def test_one_who_alternates_drives_their_share() -> None:
 
 
 def test_a_scripted_person_completes_tracks() -> None:
-    with Arena() as arena:
+    with TrackArena() as arena:
         for seed in (0, 1):
             track = draw_track(seed)
             ran = arena.drive(track, arena.demonstrator(track))
@@ -274,7 +274,7 @@ class Blind:
 
 def test_a_blind_robot_strays_alone_and_arrives_under_supervision() -> None:
     track = draw_track(7)
-    with Arena() as arena:
+    with TrackArena() as arena:
         alone = arena.drive(track, Blind())
         watched = arena.drive(track, arena.watched(track, Blind()))
     assert alone.verdict == "strayed"

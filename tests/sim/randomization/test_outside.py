@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.launch.dagger.score import UNSEEN, training_seeds
 from leash_robot.launch.options import seeds
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.launch.rl.score import FRESH
+from leash_robot.policies.imitation.score import HELD_OUT_TRACKS, training_seeds
 from leash_robot.robot.errors import SpecError
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import AMOUNTS, FIXED, SCALARS, Ranges, draw, load_ranges, randomized
@@ -118,8 +118,8 @@ def test_seeds_of_different_purposes_never_meet() -> None:
             assert one.stop <= other.start or other.stop <= one.start
     judging = SacPlan().judging
     assert judging.seed in seeds.SELECTION and judging.seed + judging.episodes in seeds.SELECTION
-    assert FRESH in seeds.FINAL and UNSEEN in seeds.TRACKS_FINAL
-    assert not set(training_seeds(899_000, 3000)) & set(seeds.TRACKS_FINAL)
+    assert FRESH in seeds.FINAL
+    assert not set(training_seeds(899_000, 3000)) & set(HELD_OUT_TRACKS)
 
 
 def test_more_seeds_than_a_purpose_has_are_refused() -> None:

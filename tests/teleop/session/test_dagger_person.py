@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from leash_robot.launch.commands.dagger import Dagger, learn
+from leash_robot.launch.composition.demonstrators import PersonDemonstrator, ScriptedDemonstrator
 from leash_robot.launch.composition.operators import OperatorOptions
-from leash_robot.launch.dagger.person import Person
-from leash_robot.launch.dagger.progress import recorded
-from leash_robot.launch.dagger.rounds import RoundsConfig
-from leash_robot.launch.dagger.run_log import Ledger
-from leash_robot.launch.dagger.teacher import Lesson, Scripted
+from leash_robot.policies.imitation.demonstrator import CollectionRequest
+from leash_robot.policies.imitation.rounds import RoundsConfig
+from leash_robot.policies.imitation.run_log import RoundLog
+from leash_robot.robot.dataset.tracks import recorded_tracks
 from leash_robot.robot.errors import EpisodeError, UsageError
 from leash_robot.teleop.operator import Event
 from support.browsing import Visitor
@@ -25,7 +25,7 @@ KEY = {"name": "keyboard", "serial": 1}
 
 
 @contextmanager
-def visiting(act: Callable[[Visitor], None], person: Person) -> Iterator[None]:
+def visiting(act: Callable[[Visitor], None], person: PersonDemonstrator) -> Iterator[None]:
     """Somebody at the page, who acts in a thread."""
     failed: list[AssertionError] = []
     cockpit = person.cockpit
@@ -48,8 +48,8 @@ def visiting(act: Callable[[Visitor], None], person: Person) -> Iterator[None]:
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
-    with Person(PAGE, tmp_path) as made:
+def person(tmp_path: Path) -> Iterator[PersonDemonstrator]:
+    with PersonDemonstrator(PAGE, tmp_path) as made:
         yield made
 
 
@@ -64,7 +64,7 @@ def holds(visitor: Visitor, until: Callable[[dict[str, Any]], bool], **keys: obj
     raise AssertionError(f"never came; the last view was {visitor.views[-1]}")
 
 
-def test_a_track_is_driven_at_the_page_and_quitting_ends_it(person: Person, tmp_path: Path) -> None:
+def test_a_track_is_driven_at_the_page_and_quitting_ends_it(person: PersonDemonstrator, tmp_path: Path) -> None:
     seen: list[str] = []
 
     def act(visitor: Visitor) -> None:
@@ -77,14 +77,14 @@ def test_a_track_is_driven_at_the_page_and_quitting_ends_it(person: Person, tmp_
         visitor.asks(Event.QUIT)
         visitor.sees(lambda message: message["kind"] == "bye" or message.get("status", {}).get("state") == "done")
 
-    lesson = Lesson(tmp_path / "round_00", range(40, 42), "demonstrations")
+    request = CollectionRequest(tmp_path / "round_00", range(40, 42), "demonstrations")
     with visiting(act, person), pytest.raises(KeyboardInterrupt):
-        person.teach(lesson)
-    assert recorded(lesson.folder) == {0: (40, "failure")}
+        person.collect(request)
+    assert recorded_tracks(request.folder) == {0: (40, "failure")}
     assert seen[0].startswith("Track 1 of 2") and "Track 2 of 2" in seen[1]
 
 
-def test_between_the_rounds_the_page_says_what_is_done_and_hears_who_wants_to_end(person: Person) -> None:
+def test_between_the_rounds_the_page_says_what_is_done_and_hears_who_wants_to_end(person: PersonDemonstrator) -> None:
     def act(visitor: Visitor) -> None:
         seen = visitor.sees(lambda message: message.get("status", {}).get("hint") == "training round 2: 40%")
         assert seen["status"]["state"] == "busy"
@@ -108,8 +108,8 @@ def test_what_contradicts_is_refused_in_a_line(tmp_path: Path) -> None:
 
 
 def test_a_persons_run_is_not_gone_on_with_by_a_script(tmp_path: Path) -> None:
-    scripted = Scripted(lambda line: None)
-    assert scripted.asked == {}, "what scripted runs were asked for is as it was"
-    Ledger(tmp_path, {"seed": 0, **Person(PAGE, tmp_path).asked})
+    scripted = ScriptedDemonstrator(lambda line: None)
+    assert scripted.options == {}, "what scripted runs were asked for is as it was"
+    RoundLog(tmp_path, {"seed": 0, **PersonDemonstrator(PAGE, tmp_path).options})
     with pytest.raises(EpisodeError, match="operator person, not None"):
-        Ledger(tmp_path, {"seed": 0, **scripted.asked})
+        RoundLog(tmp_path, {"seed": 0, **scripted.options})

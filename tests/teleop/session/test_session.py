@@ -14,9 +14,9 @@ from leash_robot.robot.dataset.metadata import Outcome, Reason
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.types import Action, Observation, Source, Tick, unknown
 from leash_robot.teleop.operator import Event, Intent
-from leash_robot.teleop.session.quality import Bounds, Quality, Watch
-from leash_robot.teleop.session.session import Session, SessionConfig, SessionStatus
-from leash_robot.teleop.session.states import LABELS, TRANSITIONS, Effect, State, Timer
+from leash_robot.teleop.session.episodes import EpisodeStateMachine, SessionConfig, SessionStatus
+from leash_robot.teleop.session.quality import Bounds, Quality, QualityMonitor
+from leash_robot.teleop.session.states import LABELS, TRANSITIONS, Effect, SessionState, Timer
 
 PERIOD = 0.05
 
@@ -78,7 +78,7 @@ class Desk:
         self.folder = Folder()
         self.now = 100.0
         self.intent = Intent(0.0)
-        self.session = Session(
+        self.session = EpisodeStateMachine(
             self.folder, self.folder.relabel, lambda: self.intent, config, counts, cause=lambda: "the gate stopped it"
         )
 
@@ -103,7 +103,7 @@ def test_ticks_between_start_and_stop_make_an_episode() -> None:
     status = desk.press(Event.STOP)
     desk.wait(1.0)
     assert [len(times) for times, _ in desk.folder.episodes] == [41]
-    assert (status.state, status.outcome, status.index, status.kept) == (State.STOPPED, "unlabelled", 0, 1)
+    assert (status.state, status.outcome, status.index, status.kept) == (SessionState.STOPPED, "unlabelled", 0, 1)
     assert status.seconds == pytest.approx(2.0)
 
 
@@ -152,7 +152,7 @@ def test_undo_reaches_the_last_episode_while_the_next_is_recorded() -> None:
     desk.press(Event.SUCCESS)
     desk.press(Event.START)
     status = desk.press(Event.UNDO)
-    assert (status.state, desk.folder.outcomes) == (State.RECORDING, ["unlabelled", None])
+    assert (status.state, desk.folder.outcomes) == (SessionState.RECORDING, ["unlabelled", None])
 
 
 def test_a_label_is_final_after_half_a_minute() -> None:
@@ -160,9 +160,9 @@ def test_a_label_is_final_after_half_a_minute() -> None:
     desk.press(Event.START)
     assert desk.press(Event.SUCCESS).undo_left == pytest.approx(30.0)
     assert desk.wait(29.0).undo_left == pytest.approx(1.0)
-    assert desk.wait(1.5).state is State.IDLE
+    assert desk.wait(1.5).state is SessionState.IDLE
     desk.press(Event.UNDO)
-    assert desk.press(Event.FAIL).state is State.IDLE
+    assert desk.press(Event.FAIL).state is SessionState.IDLE
     assert desk.folder.outcomes == ["success"]
 
 
@@ -180,7 +180,7 @@ def test_an_episode_ends_by_itself_when_it_is_as_long_as_it_may_be() -> None:
     desk = Desk(SessionConfig(longest=1.99))
     desk.press(Event.START)
     status = desk.wait(3.0)
-    assert (status.state, len(desk.folder.episodes[0][0])) == (State.STOPPED, 41)
+    assert (status.state, len(desk.folder.episodes[0][0])) == (SessionState.STOPPED, 41)
     assert desk.folder.outcomes == ["unlabelled"]
 
 
@@ -188,14 +188,14 @@ def test_a_robot_that_was_stopped_ends_the_episode_with_the_tick_that_says_so() 
     desk = Desk()
     desk.press(Event.START)
     desk.wait(1.0)
-    assert desk.press(source="safety").state is State.STOPPED
+    assert desk.press(source="safety").state is SessionState.STOPPED
     assert len(desk.folder.episodes[0][0]) == 22
 
 
 def test_no_episode_begins_on_a_stopped_robot() -> None:
     desk = Desk()
     status = desk.press(Event.START, source="safety")
-    assert (status.state, desk.folder.episodes) == (State.IDLE, [])
+    assert (status.state, desk.folder.episodes) == (SessionState.IDLE, [])
     assert "re-arm" in status.warnings[0]
 
 
@@ -203,7 +203,7 @@ def test_a_full_disk_begins_no_episode_and_says_why() -> None:
     desk = Desk()
     desk.folder.full = True
     status = desk.press(Event.START)
-    assert status.state is State.IDLE
+    assert status.state is SessionState.IDLE
     assert "make room" in status.warnings[0]
     assert desk.session.refusals == list(status.warnings)
     desk.folder.full = False
@@ -220,7 +220,7 @@ def test_an_episode_that_the_disk_cuts_short_ends_at_once_and_is_neither_success
     desk.wait(2.0)
     desk.folder.cut_short[0] = CUT
     status = desk.press()
-    assert (status.state, status.warnings) == (State.STOPPED, (CUT,))
+    assert (status.state, status.warnings) == (SessionState.STOPPED, (CUT,))
     assert desk.press(event).outcome == "unlabelled"
     assert desk.folder.outcomes == ["unlabelled"]
     assert desk.press(Event.DISCARD).outcome == "discarded"
@@ -279,14 +279,14 @@ def test_leaving_the_session_closes_the_running_episode() -> None:
         desk.wait(1.0)
         raise KeyboardInterrupt
     assert desk.folder.outcomes == ["unlabelled"]
-    assert desk.session.status.state is State.DONE
+    assert desk.session.status.state is SessionState.DONE
 
 
 def test_nothing_happens_after_the_end() -> None:
     desk = Desk()
     desk.press(Event.QUIT)
     desk.press(Event.START)
-    assert (desk.session.status.state, desk.folder.episodes) == (State.DONE, [])
+    assert (desk.session.status.state, desk.folder.episodes) == (SessionState.DONE, [])
 
 
 def test_a_session_goes_on_counting_where_the_last_left_off() -> None:
@@ -318,7 +318,7 @@ def test_an_episode_that_ends_before_its_first_tick_is_none(event: Event) -> Non
     desk = Desk(counts={"success": 2})
     status = desk.press(Event.START, event)
     assert (desk.folder.episodes, dict(status.counts), status.index) == ([], {"success": 2}, None)
-    assert status.state is (State.DONE if event is Event.QUIT else State.IDLE)
+    assert status.state is (SessionState.DONE if event is Event.QUIT else SessionState.IDLE)
     assert status.warnings == ("nothing was recorded: the episode ended before its first tick",)
 
 
@@ -425,7 +425,7 @@ def test_a_poor_episode_is_kept_with_a_warning() -> None:
 
 
 def test_quality_counts_what_was_stale_and_what_hit_a_limit() -> None:
-    watch = Watch()
+    watch = QualityMonitor()
     assert watch.quality == Quality()
     watch.add(tick_at(10.0, taken=9.9))
     watch.add(tick_at(10.05, taken=9.8))
@@ -438,7 +438,7 @@ def test_quality_counts_what_was_stale_and_what_hit_a_limit() -> None:
 
 
 def test_one_tick_has_no_rate() -> None:
-    watch = Watch()
+    watch = QualityMonitor()
     watch.add(tick_at(10.0))
     assert (watch.quality.ticks, watch.quality.rate) == (1, 0.0)
 
@@ -466,11 +466,11 @@ def test_a_good_episode_has_no_warning_and_bounds_can_be_changed() -> None:
 
 def test_the_table_only_leads_to_recording_by_beginning_and_out_of_it_by_ending() -> None:
     for (state, trigger), (after, effect) in TRANSITIONS.items():
-        if state is not State.RECORDING and after is State.RECORDING:
+        if state is not SessionState.RECORDING and after is SessionState.RECORDING:
             assert effect is Effect.BEGIN, (state, trigger)
-        if state is State.RECORDING and after is not State.RECORDING:
+        if state is SessionState.RECORDING and after is not SessionState.RECORDING:
             assert effect is Effect.END, (state, trigger)
-    assert not any(state is State.DONE for state, _ in TRANSITIONS)
+    assert not any(state is SessionState.DONE for state, _ in TRANSITIONS)
     assert {trigger for _, trigger in TRANSITIONS if isinstance(trigger, Timer)} == set(Timer)
 
 
@@ -484,13 +484,13 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(event=st.sampled_from(Event), source=st.sampled_from(["human", "human", "hold", "safety"]))
     def press(self, event: Event, source: Source) -> None:
-        recording = self.desk.session.status.state is State.RECORDING
+        recording = self.desk.session.status.state is SessionState.RECORDING
         before, full = len(self.desk.folder.episodes), self.desk.folder.full
         status = self.desk.press(event, source=source)
         if event is Event.START and not recording and not self.done and source != "safety" and not full:
             assert len(self.desk.folder.episodes) == before + 1
         if recording and source == "safety":
-            assert status.state in {State.STOPPED, State.DONE}
+            assert status.state in {SessionState.STOPPED, SessionState.DONE}
         self.done = self.done or event is Event.QUIT
 
     @rule(seconds=st.floats(0.1, 4.0))
@@ -509,7 +509,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_recorder_runs_exactly_while_recording(self) -> None:
-        assert self.desk.folder.running == (self.desk.session.status.state is State.RECORDING)
+        assert self.desk.folder.running == (self.desk.session.status.state is SessionState.RECORDING)
 
     @invariant()
     def counts_agree_with_what_is_in_the_folder(self) -> None:
@@ -524,7 +524,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_recorded_after_the_end(self) -> None:
-        assert self.done == (self.desk.session.status.state is State.DONE)
+        assert self.done == (self.desk.session.status.state is SessionState.DONE)
 
 
 SessionMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,26 +1,22 @@
-"""What the people around see of a long piece of work: a bar at the terminal, and a line on the page."""
+"""Keeps a person's page alive during long work between the rounds, while no loop runs."""
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
 from leash_robot.robot.types import Log, Tick
 from leash_robot.teleop.operator import Event, Operator
 
-Report = Callable[[float], None]
-"""Takes the part that is done, 0..1."""
-
 EVERY = 0.25
-"""So often the page is told [s]."""
+"""Time between two updates of the page [s]."""
 
 
 @dataclass
-class Meanwhile:
-    """Keeps a page alive and listens to the person while the loop stands still; use inside `with`.
+class Standby:
+    """Shows a standing robot and listens to the person; use inside `with`.
 
-    Nobody else may read the operator or show ticks there in the meantime.
+    Nothing else may read the operator or show ticks there in the meantime.
     """
 
     operator: Operator
@@ -40,7 +36,7 @@ class Meanwhile:
         self._over.set()
         self._thread.join()
 
-    def heed(self) -> None:
+    def check(self) -> None:
         """Raise KeyboardInterrupt, as Ctrl-C does, once the person asked for the end."""
         if self.ended.is_set():
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""What a run of DAgger has come to, on disk: what it was asked to do, and the row of every finished round."""
+"""The run log of DAgger, on disk: the options that the results depend on, and the result of every finished round."""
 
 import os
 from collections.abc import Iterator
@@ -10,12 +10,11 @@ import msgspec
 from leash_robot.robot.errors import EpisodeError
 
 NAME = "run.json"
-LATER: dict[str, Any] = {"outcomes": ["success", "unlabelled"], "camera_age": 0.2}
-"""Options that runs of earlier versions did not have, and what they amount to."""
-COLUMNS = ("round", "success", "interval", "progress", "driven", "switches/min", "person s", "in all s", "ticks")
+DEFAULTS: dict[str, Any] = {"outcomes": ["success", "unlabelled"], "camera_age": 0.2}
+"""Options that runs of earlier versions did not have, with the values that these used."""
 
 
-class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RoundResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One round: what the person did with the policy before it, and how well the policy that came of it drives."""
 
     round: int
@@ -23,7 +22,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     method: str
     """How its data came about: `demonstrations`, a method of DAgger, or `plain` for the comparison."""
     success: float
-    """Part of the unseen tracks that were completed without anybody's help."""
+    """Part of the unseen tracks that were completed without help."""
     success_low: float
     """Wilson's 95 % interval."""
     success_high: float
@@ -45,60 +44,45 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long the round took."""
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row of the table."""
-    return (
-        "plain" if row.method == "plain" else str(row.round),
-        f"{row.success:.0%}",
-        f"{row.success_low:.0%} to {row.success_high:.0%}",
-        f"{row.progress:.0%}",
-        f"{row.intervention_rate:.1%}",
-        f"{row.switches_per_min:.1f}",
-        f"{row.human_s:.0f}",
-        f"{row.human_total_s:.0f}",
-        str(row.ticks),
-    )
-
-
-class Book(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of the file."""
 
-    asked: dict[str, Any]
+    options: dict[str, Any] = msgspec.field(name="asked")
     """The options of the run that its results depend on."""
-    rounds: tuple[Row, ...] = ()
-    plain: Row | None = None
+    rounds: tuple[RoundResult, ...] = ()
+    plain: RoundResult | None = None
     """As many demonstrated ticks and no corrections, for comparison."""
 
 
-class Ledger:
-    """A run's file; each change replaces it as a whole."""
+class RoundLog:
+    """The file of a run; each change replaces it as a whole."""
 
-    def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
-        """Go on with the run in this folder. Raises EpisodeError when it was asked for something else."""
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        """Continue the run in this folder, or begin one. Raises EpisodeError when its options were others."""
         self._path = folder / NAME
-        asked = msgspec.json.decode(msgspec.json.encode(asked))
+        options = msgspec.json.decode(msgspec.json.encode(options))
         self._make(folder)
         found = self._read()
-        self.book = found or Book(asked)
+        self.state = found or RunState(options)
         if found is None:
-            self._write(self.book)
-        theirs = {**LATER, **self.book.asked}
-        if theirs != {**LATER, **asked}:
-            raise EpisodeError(f"{folder} holds another run ({_difference(theirs, asked)}); choose another --out")
+            self._write(self.state)
+        before = {**DEFAULTS, **self.state.options}
+        if before != {**DEFAULTS, **options}:
+            raise EpisodeError(f"{folder} holds another run ({_difference(before, options)}); choose another --out")
 
-    def add(self, row: Row) -> None:
-        """Keep a finished round."""
-        self._write(msgspec.structs.replace(self.book, rounds=(*self.book.rounds, row)))
+    def add(self, result: RoundResult) -> None:
+        """Keep the result of a finished round."""
+        self._write(msgspec.structs.replace(self.state, rounds=(*self.state.rounds, result)))
 
-    def compare(self, row: Row) -> None:
-        """Keep the comparison."""
-        self._write(msgspec.structs.replace(self.book, plain=row))
+    def compare(self, result: RoundResult) -> None:
+        """Keep the result of the comparison."""
+        self._write(msgspec.structs.replace(self.state, plain=result))
 
-    def _read(self) -> Book | None:
+    def _read(self) -> RunState | None:
         if not self._path.exists():
             return None
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Book)
+            return msgspec.json.decode(self._path.read_bytes(), type=RunState)
         except (OSError, msgspec.MsgspecError) as error:
             raise EpisodeError(f"cannot go on from {self._path}: {error}; choose another --out") from None
 
@@ -108,11 +92,11 @@ class Ledger:
         except OSError as error:
             raise EpisodeError(f"cannot write to {folder}: {error.strerror}; choose another --out") from None
 
-    def _write(self, book: Book) -> None:
+    def _write(self, state: RunState) -> None:
         part = self._path.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(book)))
+                file.write(msgspec.json.format(msgspec.json.encode(state)))
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._path)
@@ -120,13 +104,13 @@ class Ledger:
             raise EpisodeError(
                 f"cannot write {self._path}: {error.strerror}; make room, or choose another --out"
             ) from None
-        self.book = book
+        self.state = state
 
 
-def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    before, now = dict(_leaves(theirs)), dict(_leaves(ours))
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} {before.get(name)}, not {now.get(name)}" for name in names[:3])
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    was, is_ = dict(_leaves(before)), dict(_leaves(now))
+    names = [name for name in {**was, **is_} if was.get(name) != is_.get(name)]
+    return ", ".join(f"{name} {was.get(name)}, not {is_.get(name)}" for name in names[:3])
 
 
 def _leaves(options: dict[str, Any], place: str = "") -> Iterator[tuple[str, object]]:

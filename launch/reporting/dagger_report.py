@@ -8,31 +8,32 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from leash_robot.launch.dagger.run_log import COLUMNS, Row, cells
-from leash_robot.launch.dagger.track import Ran
+from leash_robot.launch.reporting.dagger_table import COLUMNS, cells
 from leash_robot.launch.reporting.report import BLUE, GREY, INK, ORANGE, Report
+from leash_robot.policies.imitation.run_log import RoundResult
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.sim.envs.line_track import draw_track, from_above
+from leash_robot.sim.envs.track_robot import TrackResult
 
 
 @dataclass(frozen=True)
-class Story:
+class DaggerReport:
     """Everything that the report tells."""
 
-    rows: Sequence[Row]
-    plain: Row | None
-    before: Sequence[Ran]
+    rows: Sequence[RoundResult]
+    plain: RoundResult | None
+    before: Sequence[TrackResult]
     """How the clone of the demonstrations drove some unseen tracks."""
-    after: Sequence[Ran]
+    after: Sequence[TrackResult]
     """How the last policy drove the same ones."""
     seen: Episode
     """A recording whose frames are shown."""
 
 
-def write_report(folder: Path, story: Story) -> Path:
+def write_report(folder: Path, shown: DaggerReport) -> Path:
     """Write `rounds.png` and `report.html` into the folder; return the page."""
-    drawn = rounds_plot(story.rows, story.plain)
+    drawn = rounds_plot(shown.rows, shown.plain)
     drawn.savefig(folder / "rounds.png", dpi=110, bbox_inches="tight")
     report = Report(
         "leash dagger: following a line by camera",
@@ -40,17 +41,17 @@ def write_report(folder: Path, story: Story) -> Path:
         "corrections. Success is completion of unseen tracks without help.",
     )
     report.plot(drawn, "Success on unseen tracks with 95 % Wilson intervals, and what each round asked of the person.")
-    report.table(COLUMNS, [cells(row) for row in (*story.rows, *([story.plain] if story.plain else []))])
+    report.table(COLUMNS, [cells(row) for row in (*shown.rows, *([shown.plain] if shown.plain else []))])
     report.section("Where it went", "Unseen tracks: the clone of the demonstrations, and the policy of the last round.")
-    report.plot(paths_plot(story.before, story.after), "Orange: the clone. Blue: the last round.")
+    report.plot(paths_plot(shown.before, shown.after), "Orange: the clone. Blue: the last round.")
     report.section("What it sees", "Frames of the head camera under supervision.")
-    report.plot(frames_plot(story.seen), f"{story.seen.path.parent.name}/{story.seen.path.name}")
+    report.plot(frames_plot(shown.seen), f"{shown.seen.path.parent.name}/{shown.seen.path.name}")
     page = folder / "report.html"
     report.write(page)
     return page
 
 
-def rounds_plot(rows: Sequence[Row], plain: Row | None) -> Figure:
+def rounds_plot(rows: Sequence[RoundResult], plain: RoundResult | None) -> Figure:
     """Success by the person's time, and the person's part by round."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -77,7 +78,7 @@ def rounds_plot(rows: Sequence[Row], plain: Row | None) -> Figure:
     return figure
 
 
-def paths_plot(before: Sequence[Ran], after: Sequence[Ran]) -> Figure:
+def paths_plot(before: Sequence[TrackResult], after: Sequence[TrackResult]) -> Figure:
     """Both policies' ways over some tracks, from above."""
     figure = Figure(figsize=(9, 6), layout="constrained")
     for axis, one, other in zip(figure.subplots(2, 3).flat, before, after, strict=False):
@@ -103,6 +104,6 @@ def _enlarged(picture: Pixels) -> Pixels:
     return np.asarray(cv2.resize(picture, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def _bars(rows: Sequence[Row]) -> list[list[float]]:
+def _bars(rows: Sequence[RoundResult]) -> list[list[float]]:
     """Lengths of the error bars below and above."""
     return [[row.success - row.success_low for row in rows], [row.success_high - row.success for row in rows]]

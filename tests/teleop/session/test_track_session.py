@@ -8,20 +8,21 @@ from typing import Self
 import numpy as np
 import pytest
 
-from leash_robot.launch.dagger.progress import TrackBook, full, recorded
-from leash_robot.launch.dagger.session import Seat, seated
-from leash_robot.launch.dagger.teacher import Lesson
-from leash_robot.launch.dagger.track import Arena
+from leash_robot.launch.composition.tracks import TrackArena
 from leash_robot.policies.imitation.dagger import Role, roles, supervision
 from leash_robot.robot.dataset.episode import load_dataset
 from leash_robot.robot.dataset.takeovers import read_takeovers
+from leash_robot.robot.dataset.tracks import all_recorded, recorded_tracks
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick
-from leash_robot.sim.envs.line_track import draw_track, whereabouts
+from leash_robot.sim.envs.line_track import TrackScorer, draw_track, planar_pose
+from leash_robot.teleop.intervention.call_for_help import Limits
 from leash_robot.teleop.intervention.line_expert import Tracker
 from leash_robot.teleop.operator import Event, Intent
+from leash_robot.teleop.session.track_progress import TrackProgress
+from leash_robot.teleop.session.track_session import TrackSession, TrackTask, track_session
 
 SPEC = load_spec()
 Move = tuple[bool, tuple[Event, ...]]
@@ -49,14 +50,14 @@ class Hand(Logs):
     Fits `Log`, too: keeps what it saw.
     """
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: TrackArena) -> None:
         super().__init__()
         self.arena = arena
         self.alive = True
         self.ticks: list[Tick] = []
         self.said: list[str] = []
         self.judged: list[int] = []
-        """How many ticks of its track the referee had seen, at every tick of driving."""
+        """How many ticks of its track the scorer had seen, at every tick of driving."""
         self._guides: dict[int, Tracker] = {}
         self._time = 0.0
         self.away = 0.0
@@ -65,12 +66,12 @@ class Hand(Logs):
     def __enter__(self) -> Self:
         return self
 
-    def sit(self, lesson: Lesson, *plan: Iterable[Move]) -> Seat:
-        """Go through a lesson until the plan or the lesson is over."""
+    def sit(self, task: TrackTask, *plan: Iterable[Move]) -> TrackSession:
+        """Go through a task until the plan or the task is over."""
         self._plan = itertools.chain(*plan)
-        with seated(self.arena, self, lesson) as self.seat:
-            self.went_on = self.seat.run(self)
-        return self.seat
+        with track_session(self.arena, self, task) as self.tracks:
+            self.went_on = self.tracks.run(self)
+        return self.tracks
 
     def read(self, now: float) -> Intent:
         engaged, events = next(self._plan, (False, (Event.QUIT,)))
@@ -79,17 +80,23 @@ class Hand(Logs):
 
     def add(self, tick: Tick) -> None:
         self.ticks.append(tick)
-        self.said.append(self.seat.rig.hint())
+        self.said.append(self.tracks.session.hint())
 
     def _steer(self) -> np.ndarray:
-        seed = self.seat.stage.seed
+        seed = self.tracks.robot.seed
         if seed not in self._guides:
-            self._guides = {seed: Tracker(draw_track(seed).course, lambda: whereabouts(self.arena.robot))}
+            self._guides = {seed: Tracker(draw_track(seed).course, lambda: planar_pose(self.arena.robot))}
         return self._guides[seed].advice() if not self.away else np.array([0.2, 0.0, self.away])
 
     @property
+    def scorer(self) -> TrackScorer:
+        scorer = self.tracks.robot.scorer
+        assert isinstance(scorer, TrackScorer)
+        return scorer
+
+    @property
     def recording(self) -> bool:
-        return self.seat.book.recording
+        return self.tracks.progress.recording
 
     def strays(self) -> Iterator[Move]:
         """Drive away from the line until the track is over, and a moment longer."""
@@ -101,7 +108,7 @@ class Hand(Logs):
         """Hold until the track is over, and a moment longer."""
         yield True, ()
         while self.recording:
-            self.judged.append(len(self.seat.stage.referee.path))
+            self.judged.append(len(self.scorer.path))
             yield True, ()
         yield from [(True, ())] * 30
 
@@ -109,7 +116,7 @@ class Hand(Logs):
         """Start the policy, take over when it strays, hand back when all is well, until the track is over."""
         yield False, (Event.START,)
         while self.recording:
-            errors = self.seat.stage.referee.errors
+            errors = self.scorer.errors
             if errors and abs(errors[-1]) > 0.08:
                 yield from [(True, ())] * 50
                 yield False, (Event.HANDBACK,)
@@ -117,19 +124,19 @@ class Hand(Logs):
 
 
 @pytest.fixture(scope="module")
-def arena() -> Iterator[Arena]:
-    with Arena(SPEC) as made:
+def arena() -> Iterator[TrackArena]:
+    with TrackArena(SPEC) as made:
         yield made
 
 
 def test_demonstrations_begin_when_the_person_is_ready_and_what_is_taken_back_comes_again(
-    arena: Arena, tmp_path: Path
+    arena: TrackArena, tmp_path: Path
 ) -> None:
-    lesson, hand = Lesson(tmp_path, range(40, 42), "demonstrations"), Hand(arena)
+    task, hand = TrackTask(tmp_path, range(40, 42), "demonstrations"), Hand(arena)
     late, discard, partly = [(False, ())] * 200, [(False, (Event.DISCARD,))], [(True, ())] * 30
-    seat = hand.sit(lesson, late, hand.strays(), REST, discard, REST, hand.drives(), REST, partly)
-    assert recorded(tmp_path) == {0: (40, "discarded"), 1: (40, "success"), 2: (41, "discarded")}
-    assert (seat.book.full, full(tmp_path, lesson.seeds), hand.went_on) == (False, False, False)
+    tracks = hand.sit(task, late, hand.strays(), REST, discard, REST, hand.drives(), REST, partly)
+    assert recorded_tracks(tmp_path) == {0: (40, "discarded"), 1: (40, "success"), 2: (41, "discarded")}
+    assert (tracks.progress.full, all_recorded(tmp_path, task.seeds), hand.went_on) == (False, False, False)
     assert hand.said[0].startswith("Track 1 of 2: hold to drive")
     assert any("ended too far from the line at" in said for said in hand.said)
     assert any("was completed at 100%. Track 2 of 2" in said for said in hand.said)
@@ -137,20 +144,20 @@ def test_demonstrations_begin_when_the_person_is_ready_and_what_is_taken_back_co
     (kept,) = load_dataset(tmp_path)
     assert kept.human.source[0] == 1 and set(roles(kept).tolist()) == {Role.DEMONSTRATION}
     assert hand.judged[0] == 1, "waiting is not judged"
-    assert hand.judged[-1] == len(kept), "and not recorded"
+    assert hand.judged[-1] == len(kept), "and not recorded_tracks"
 
     again = Hand(arena)
-    seat = again.sit(lesson, REST, again.strays(), REST, [(False, (Event.START,))])
-    assert (seat.book.full, full(tmp_path, lesson.seeds), again.went_on) == (True, True, True)
+    tracks = again.sit(task, REST, again.strays(), REST, [(False, (Event.START,))])
+    assert (tracks.progress.full, all_recorded(tmp_path, task.seeds), again.went_on) == (True, True, True)
     assert "All 2 tracks are driven" in again.said[-1]
     assert [episode.start.info["track"] for episode in load_dataset(tmp_path)] == ["40", "41"]
 
 
-def test_a_person_watches_takes_over_and_hands_back(arena: Arena, tmp_path: Path) -> None:
+def test_a_person_watches_takes_over_and_hands_back(arena: TrackArena, tmp_path: Path) -> None:
     hand = Hand(arena)
-    lesson = Lesson(tmp_path, range(7, 8), "round_00", make=lambda: Blind(risk=0.9))
-    hand.sit(lesson, REST, hand.watches(), REST)
-    assert hand.seat.book.full and not hand.went_on, "who quits at the end of the tracks quits"
+    task = TrackTask(tmp_path, range(7, 8), "round_00", Blind(risk=0.9))
+    hand.sit(task, REST, hand.watches(), REST)
+    assert hand.tracks.progress.full and not hand.went_on, "who quits at the end of the tracks quits"
     (episode,) = load_dataset(tmp_path)
     assert episode.outcome == "success" and {Role.OWN, Role.CORRECTION} <= set(roles(episode).tolist())
     assert 0.05 < supervision([episode]).intervention_rate < 0.95
@@ -158,25 +165,25 @@ def test_a_person_watches_takes_over_and_hands_back(arena: Arena, tmp_path: Path
     assert stretches and {stretch.reason for stretch in stretches} == {"person"}, "nobody calls who is watched"
 
 
-def test_a_policy_calls_only_while_it_drives(arena: Arena, tmp_path: Path) -> None:
+def test_a_policy_calls_only_while_it_drives(arena: TrackArena, tmp_path: Path) -> None:
     hand = Hand(arena)
     calls: list[tuple[bool, bool]] = []
 
     def waits() -> Iterator[Move]:
         for _ in range(20):
-            calls.append((hand.recording, bool(hand.seat.rig.request())))
+            calls.append((hand.recording, bool(hand.tracks.session.request())))
             yield False, ()
 
     start, driving, away = [(False, (Event.START,))], [(True, ())] * 20, [(False, (Event.DISCARD,))]
-    lesson = Lesson(tmp_path, range(7, 8), "round_00", "thrifty", lambda: Blind(risk=0.9))
-    hand.sit(lesson, REST, waits(), start, waits(), driving, away, waits())
+    task = TrackTask(tmp_path, range(7, 8), "round_00", Blind(risk=0.9), Limits())
+    hand.sit(task, REST, waits(), start, waits(), driving, away, waits())
     assert sorted(set(calls)) == [(False, False), (True, True)]
     assert read_takeovers(tmp_path)[0].reason == "risk"
 
 
 @pytest.mark.parametrize("how", ["estop", "lost"])
 def test_a_stopped_robot_waits_for_the_person_and_begins_the_track_again(
-    arena: Arena, tmp_path: Path, how: str
+    arena: TrackArena, tmp_path: Path, how: str
 ) -> None:
     hand, places = Hand(arena), []
 
@@ -184,7 +191,7 @@ def test_a_stopped_robot_waits_for_the_person_and_begins_the_track_again(
         yield from REST
         yield False, (Event.HANDBACK,)
         yield from REST
-        places.append((whereabouts(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
+        places.append((planar_pose(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
         yield False, (Event.START,)
         yield from [(False, ())] * 20
         yield from [(True, ())] * 20
@@ -195,22 +202,22 @@ def test_a_stopped_robot_waits_for_the_person_and_begins_the_track_again(
         yield from REST
         yield False, (Event.START,)
         yield False, ()
-        places.append((whereabouts(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
+        places.append((planar_pose(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
         yield False, (Event.REARM,)
         yield from REST
-        places.append((whereabouts(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
+        places.append((planar_pose(arena.robot)[0], hand.ticks[-1].sent.source, hand.recording))
 
-    hand.sit(Lesson(tmp_path, range(7, 8), "round_00", make=Blind), stopped())
+    hand.sit(TrackTask(tmp_path, range(7, 8), "round_00", Blind()), stopped())
     assert places[1][0] > 0.15 and places[1][1:] == ("safety", False), "nobody goes on by themselves"
     for x, source, recording in (places[0], places[2]):
         assert abs(x) < 0.03 and source == "hold" and not recording
-    assert recorded(tmp_path) == {0: (7, "discarded")}
+    assert recorded_tracks(tmp_path) == {0: (7, "discarded")}
     assert read_takeovers(tmp_path)[0].ended in {"stopped", "operator_lost", "episode"}
 
 
 def test_a_track_whose_recording_has_no_file_after_all_is_to_be_driven_again(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, SPEC)
-    book = TrackBook(recorder, lambda index, outcome: None, [4, 5], {0: (4, "success"), 1: (5, "success")})
-    assert book.full
-    recorder.missing[0] = "episode 0 has no file: none of its ticks could be recorded"
-    assert (book.kept, book.full, book.seed) == (1, False, 4)
+    progress = TrackProgress(recorder, lambda index, outcome: None, [4, 5], {0: (4, "success"), 1: (5, "success")})
+    assert progress.full
+    recorder.missing[0] = "episode 0 has no file: none of its ticks could be recorded_tracks"
+    assert (progress.kept, progress.full, progress.seed) == (1, False, 4)

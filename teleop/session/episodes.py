@@ -10,11 +10,11 @@ from leash_robot.robot.dataset.metadata import Outcome, Reason, reason_of
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.types import Tick
 from leash_robot.teleop.operator import Event, Intent
-from leash_robot.teleop.session.quality import Bounds, Quality, Watch
-from leash_robot.teleop.session.states import LABELS, REASONS, TRANSITIONS, Effect, State, Timer
+from leash_robot.teleop.session.quality import Bounds, Quality, QualityMonitor
+from leash_robot.teleop.session.states import LABELS, REASONS, TRANSITIONS, Effect, SessionState, Timer
 
 
-class Recorder(Protocol):
+class EpisodeRecorder(Protocol):
     """Where episodes are written."""
 
     @property
@@ -59,7 +59,7 @@ class SessionConfig:
 class SessionStatus:
     """What the person needs to see."""
 
-    state: State
+    state: SessionState
     index: int | None
     """Number of the current or last episode."""
     seconds: float
@@ -83,7 +83,7 @@ class SessionStatus:
         return sum(count for outcome, count in self.counts.items() if outcome != "discarded")
 
 
-class Session:
+class EpisodeStateMachine:
     """Fits `Log`. Hands the ticks of episodes to the recorder, as the operator's events say.
 
     An episode is complete on its end, whatever follows; a label given or undone later is a second thought, and goes to
@@ -93,7 +93,7 @@ class Session:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: EpisodeRecorder,
         relabel: Callable[[int, Outcome], None],
         intent: Callable[[], Intent],
         config: SessionConfig | None = None,
@@ -110,8 +110,8 @@ class Session:
         self._intent = intent
         self._config = config or SessionConfig()
         self._counts: Counter[Outcome] = Counter(counts or {})
-        self._watch = Watch()
-        self._state = State.IDLE
+        self._watch = QualityMonitor()
+        self._state = SessionState.IDLE
         self._index: int | None = None
         self._now = 0.0
         self._note, self._cause = note, cause
@@ -169,7 +169,7 @@ class Session:
             self._hear(event, intent, tick)
         if self._now >= self._judged.until:
             self._on(Timer.EXPIRED)
-        if self._state is State.RECORDING:
+        if self._state is SessionState.RECORDING:
             self._record(tick)
 
     def _hear(self, event: Event, intent: Intent, tick: Tick) -> None:
@@ -215,10 +215,10 @@ class Session:
         try:
             self._index = self._recorder.begin()
         except EpisodeError as error:
-            self._state, self._warnings = State.IDLE, (str(error),)
+            self._state, self._warnings = SessionState.IDLE, (str(error),)
             self.refusals.append(str(error))
             return
-        self._watch, self._warnings = Watch(), ()
+        self._watch, self._warnings = QualityMonitor(), ()
 
     def _end(self, outcome: Outcome, reason: Reason, detail: str) -> None:
         cut = self._recorder.cut_short.get(self._index or 0, "")
@@ -238,7 +238,7 @@ class Session:
     def _end_empty(self, reason: Reason, detail: str) -> None:
         """An episode without a tick leaves no file, so it has no outcome and does not count."""
         self._recorder.end("unlabelled", reason, detail)
-        self._state = State.DONE if self._state is State.DONE else State.IDLE
+        self._state = SessionState.DONE if self._state is SessionState.DONE else SessionState.IDLE
         self._index = self._judged.index if self._ended else None
         self._warnings = ("nothing was recorded: the episode ended before its first tick",)
 

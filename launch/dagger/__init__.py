@@ -1,1 +1,0 @@
-"""DAgger on the line-following task."""
