@@ -1,23 +1,23 @@
 """A robot under measurement whose ticks are kept, pictures included."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from leash_robot.calibration.measurement import Instrument
+from leash_robot.calibration.session import Opener
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.safety.messages import Report, Telemetry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Observation
 
-Opener = Callable[[Spec, Calibration], AbstractContextManager[Instrument]]
 KEPT = 200
-"""So many of the newest ticks."""
+"""This many of the newest ticks."""
 
 
-class Film:
+class FrameLog:
     """What was seen through the cameras."""
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class Film:
             self.ages.setdefault(name, []).append(obs.time + obs.age - image.time)
 
 
-class Filmed:
-    """Fits `Instrument`: another one, with a film of what it sees."""
+class LoggedRobot:
+    """Fits `Instrument`: another one, with a log of what its cameras see."""
 
-    def __init__(self, robot: Instrument, film: Film) -> None:
-        self._robot, self._film = robot, film
+    def __init__(self, robot: Instrument, log: FrameLog) -> None:
+        self._robot, self._log = robot, log
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +70,7 @@ class Filmed:
     def observe(self) -> Observation:
         """Wait for the next tick."""
         obs = self._robot.observe()
-        self._film.add(obs)
+        self._log.add(obs)
         return obs
 
     def send(self, action: Action) -> Action:
@@ -82,12 +82,12 @@ class Filmed:
         return self._robot.frames()
 
 
-def filming(opened: Opener, film: Film) -> Opener:
-    """Opens the same robot, with a film of what it sees."""
+def logging_frames(opened: Opener, log: FrameLog) -> Opener:
+    """Opens the same robot, with a log of what its cameras see."""
 
     @contextmanager
     def both(spec: Spec, calibration: Calibration) -> Iterator[Instrument]:
         with opened(spec, calibration) as robot:
-            yield Filmed(robot, film)
+            yield LoggedRobot(robot, log)
 
     return both

@@ -1,7 +1,7 @@
 """A robot under measurement: slow moves, stillness, and every state that came meanwhile."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,19 +34,19 @@ class Instrument(Robot, Protocol):
         ...
 
 
-class Log:
+class StateLog:
     """States as arrays; joint angles are those of the calibration that the robot was opened with."""
 
-    def __init__(self, frames: list[Telemetry], given: Calibration) -> None:
-        self.frames = frames
+    def __init__(self, frames: Sequence[Telemetry], given: Calibration) -> None:
+        self.frames, joints = frames, len(given.joint_offset)
         self.arrived: Array = np.array([frame.time for frame in frames])
         """(k,) when each state arrived [s]."""
         self.clock: Array = np.array([frame.ts for frame in frames]) * 1e-3
         """(k,) the machine's own clock [s]."""
-        self.pos: Array = given.to_joints(np.array([frame.pos for frame in frames]).reshape(-1, 12))
-        """(k, 12) [rad]"""
-        self.vel: Array = given.turned(np.array([frame.vel for frame in frames]).reshape(-1, 12))
-        """(k, 12) [rad/s]"""
+        self.pos: Array = given.to_joints(np.array([frame.pos for frame in frames]).reshape(-1, joints))
+        """(k, n) [rad]"""
+        self.vel: Array = given.turned(np.array([frame.vel for frame in frames]).reshape(-1, joints))
+        """(k, n) [rad/s]"""
         imu = np.array([frame.imu or (math.nan,) * 6 for frame in frames]).reshape(-1, 6)
         roll, pitch = imu[:, 0], imu[:, 1]
         self.down: Array = np.stack([np.sin(pitch), -np.sin(roll) * np.cos(pitch), -np.cos(roll) * np.cos(pitch)], 1)
@@ -68,9 +68,9 @@ class Bench:
         self.say = say
         """Tells a person what happens."""
         self.target: Array = robot.spec.stand.copy()
-        """(12,) what was last sent [rad]."""
+        """(n,) what was last sent [rad]."""
         self.sent: list[tuple[float, Array]] = []
-        """Every target (12,), and when it was sent."""
+        """Every target (n,), and when it was sent."""
         self._frames: list[Telemetry] = []
 
     def stand_by(self) -> None:
@@ -84,13 +84,13 @@ class Bench:
         """How many states came so far."""
         return len(self._frames)
 
-    def log(self, begin: int = 0, end: int | None = None) -> Log:
+    def log(self, begin: int = 0, end: int | None = None) -> StateLog:
         """The states from number `begin` on, up to but without `end`."""
-        return Log(self._frames[begin:end], self.given)
+        return StateLog(self._frames[begin:end], self.given)
 
     @property
     def angles(self) -> Array:
-        """(12,) where the joints are now [rad]."""
+        """(n,) where the joints are now [rad]."""
         now: Array = self.given.to_joints(np.array(self._frames[-1].pos))
         return now
 
@@ -105,7 +105,7 @@ class Bench:
         self.sent.append((obs.time + obs.age, self.target))
 
     def move(self, pose: Array, seconds: float) -> None:
-        """Go to a pose (12,) smoothly. Raises CalibrationError when a joint does not follow."""
+        """Go to a pose (n,) smoothly. Raises CalibrationError when a joint does not follow."""
         begin, ticks = self.target, max(1, round(seconds * self.robot.spec.rate))
         for tick in range(1, ticks + 1):
             share = 0.5 - 0.5 * math.cos(math.pi * tick / ticks)
@@ -117,7 +117,7 @@ class Bench:
         for _ in range(round(seconds * self.robot.spec.rate)):
             self.tick(self.target)
 
-    def rest(self, seconds: float) -> Log:
+    def rest(self, seconds: float) -> StateLog:
         """What comes while the robot should be still. Raises CalibrationError when it is not."""
         begin = self.seen
         self.hold(seconds)

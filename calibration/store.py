@@ -24,7 +24,7 @@ class Store:
     def __init__(self, folder: Path, machine: str, spec: Spec) -> None:
         self.folder = folder / machine
         self.machine = machine
-        self._spec = spec
+        self.spec = spec
 
     @property
     def paths(self) -> list[Path]:
@@ -33,17 +33,17 @@ class Store:
 
     def newest(self) -> Calibration | None:
         """The newest version, or None before the first. Raises CalibrationError."""
-        return load_calibration(self.paths[-1], self._spec) if self.paths else None
+        return load_calibration(self.paths[-1], self.spec) if self.paths else None
 
     def history(self) -> list[Calibration]:
         """Every version, oldest first. Raises CalibrationError."""
-        return [load_calibration(path, self._spec) for path in self.paths]
+        return [load_calibration(path, self.spec) for path in self.paths]
 
     def version(self, number: int) -> Calibration:
         """One version. Raises CalibrationError naming those that exist."""
         for path in self.paths:
             if path.name.startswith(f"{number:04d}-"):
-                return load_calibration(path, self._spec)
+                return load_calibration(path, self.spec)
         raise CalibrationError(
             f"{self.machine} has no version {number}; there are {[int(path.name[:4]) for path in self.paths]}"
         )
@@ -70,7 +70,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             draft.write_text(dump_calibration(new), encoding="utf-8")
-            load_calibration(draft, self._spec)
+            load_calibration(draft, self.spec)
             publish(draft, path)
         except OSError as error:
             raise CalibrationError(f"cannot write {path}: {error.strerror}; name another --store") from None

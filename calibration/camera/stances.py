@@ -1,6 +1,7 @@
 """Stances that show the board from many sides while the feet stay where they are: the body leans, turns and moves."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -76,3 +77,9 @@ def way(begin: Lean, end: Lean, spec: Spec, legs: Legs) -> list[Array]:
     between = [joints_of(begin.towards(end, float(share)), spec, legs) for share in shares]
     reached = [joints for joints in between if joints is not None]
     return [*reached, *[reached[-1]] * RESTING]
+
+
+def stance_targets(spec: Spec, legs: Legs, count: int) -> list[list[Array]]:
+    """The targets (n,) of each way: from upright through `count` stances, one way into each, and upright again."""
+    leans = [UPRIGHT, *stances(spec, legs, count), UPRIGHT]
+    return [way(begin, end, spec, legs) for begin, end in pairwise(leans)]

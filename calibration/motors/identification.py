@@ -5,16 +5,15 @@ import itertools
 import numpy as np
 from msgspec.structs import replace
 
-from leash_robot.calibration.joints.procedure import Found
 from leash_robot.calibration.joints.touch import fold, unfold
-from leash_robot.calibration.latency import Lags, lags
+from leash_robot.calibration.latency.delays import Lags, lags
 from leash_robot.calibration.legs import four
 from leash_robot.calibration.measurement import Bench
 from leash_robot.calibration.motors.excitation import CENTRE, HARD, KINDS, OPPOSED, SWING, wave
 from leash_robot.calibration.motors.fit import Motors, Run, fit_motors
 from leash_robot.calibration.motors.leg_model import Course
+from leash_robot.calibration.session import CalibrationSession, Found
 from leash_robot.calibration.settings import lying
-from leash_robot.calibration.setup import Sitting
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
 from leash_robot.robot.calibration import Calibration, Estimate
 from leash_robot.robot.types import Array
@@ -27,10 +26,10 @@ BEFORE = 3
 """Targets before an excitation that may still be on their way when it begins."""
 
 
-def excite(sitting: Sitting) -> tuple[list[Run], Bench]:
+def excite(session: CalibrationSession) -> tuple[list[Run], Bench]:
     """Lie down, legs up, and move each kind of joint: about 45 s. Raises CalibrationError."""
-    with sitting.open(lying(sitting.spec, HARD), sitting.given) as robot:
-        bench = sitting.bench(robot)
+    with session.open(lying(session.spec, HARD), session.given) as robot:
+        bench = session.bench(robot)
         bench.stand_by()
         unfold(bench)
         bench.move(four(CENTRE), 1.0)
@@ -76,11 +75,11 @@ def _legs(rows: Array) -> Array:
     return np.moveaxis(rows.reshape(-1, 4, 3), 1, 2)
 
 
-def calibrate_motors(sitting: Sitting) -> Found:
+def calibrate_motors(session: CalibrationSession) -> Found:
     """Motors and delays; joints should be calibrated. Raises CalibrationError."""
-    runs, bench = excite(sitting)
-    sitting.say("fitting the motors")
-    motors = fit_motors(runs, sitting.spec.names)
+    runs, bench = excite(session)
+    session.say("fitting the motors")
+    motors = fit_motors(runs, session.spec.names)
     late = lags(runs, motors, bench)
     figures = {
         "motor_rms_before_mrad": 1e3 * motors.before,
@@ -93,7 +92,7 @@ def calibrate_motors(sitting: Sitting) -> Found:
         "state_age_p50_ms": late.age[0],
         "state_age_p95_ms": late.age[1],
     }
-    return with_motors(sitting.given, motors, late, figures), figures
+    return with_motors(session.given, motors, late, figures), figures
 
 
 def with_motors(given: Calibration, motors: Motors, late: Lags, figures: dict[str, float]) -> Calibration:

@@ -15,12 +15,11 @@ from playwright.sync_api import expect
 
 from leash_robot.benchmarks.loop.chromium import chromium, missing
 from leash_robot.calibration.camera.charuco_board import Board
+from leash_robot.calibration.camera.collection import collect
+from leash_robot.calibration.camera.frames import Frame
 from leash_robot.calibration.camera.views import Finder
-from leash_robot.calibration.joints.procedure import Found
-from leash_robot.calibration.setup import Sitting
-from leash_robot.launch.calibration.camera_frames import Frame
-from leash_robot.launch.calibration.camera_views import collect
-from leash_robot.launch.commands.calibrate.guide import Guide, GuideOptions, guided
+from leash_robot.calibration.session import CalibrationSession, Found, Procedure
+from leash_robot.launch.commands.calibrate.guide import GuideOptions, OperatorGuide, guided
 from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.robot.errors import CalibrationError
@@ -32,17 +31,17 @@ PAGE = GuideOptions(page=True, page_port=0)
 READY = "Lay the robot on its belly."
 
 
-class Procedure:
-    """Fits `Procedure`: says something and goes on as soon as it was seen."""
+class Waiting:
+    """A procedure that says something and goes on as soon as it was seen."""
 
     def __init__(self) -> None:
         self.begun, self.seen = threading.Event(), threading.Event()
 
-    def __call__(self, sitting: Sitting) -> Found:
+    def __call__(self, session: CalibrationSession) -> Found:
         self.begun.set()
-        sitting.say("moving the knees")
+        session.say("moving the knees")
         assert self.seen.wait(PATIENCE)
-        return replace(sitting.given, gyro_bias=(0.1, 0.0, 0.0)), {}
+        return replace(session.given, gyro_bias=(0.1, 0.0, 0.0)), {}
 
 
 def machine(folder: Path, *, yes: bool = False) -> MachineOptions:
@@ -77,7 +76,7 @@ def cockpit(tmp_path: Path) -> Iterator[Cockpit]:
 
 
 def test_success_at_the_page_begins_and_each_step_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    procedure = Procedure()
+    procedure = Waiting()
 
     def person() -> None:
         with Visitor(printed(capsys)) as visitor:
@@ -87,7 +86,7 @@ def test_success_at_the_page_begins_and_each_step_is_shown(tmp_path: Path, capsy
             shows(visitor, "moving the knees", "busy")
             procedure.seen.set()
 
-    beside(person, lambda: calibrate(machine(tmp_path), READY, procedure))
+    beside(person, lambda: calibrate(machine(tmp_path), Procedure(READY, procedure)))
     assert len(list((tmp_path / "desk").glob("0001-*.yaml"))) == 1
 
 
@@ -100,17 +99,17 @@ def test_stopping_at_the_page_ends_a_running_procedure_and_writes_nothing(
             visitor.asks(Event.ESTOP)
 
     with pytest.raises(CalibrationError, match="stopped at the page"):
-        beside(person, lambda: calibrate(machine(tmp_path, yes=True), READY, Procedure()))
+        beside(person, lambda: calibrate(machine(tmp_path, yes=True), Procedure(READY, Waiting())))
     assert not (tmp_path / "desk").exists()
 
 
 def test_with_yes_nothing_waits(tmp_path: Path) -> None:
-    assert calibrate(machine(tmp_path, yes=True), READY, lambda sitting: (sitting.given, {})) == 0
+    assert calibrate(machine(tmp_path, yes=True), Procedure(READY, lambda session: (session.given, {}))) == 0
 
 
 def test_the_terminal_may_answer_first(cockpit: Cockpit, monkeypatch: pytest.MonkeyPatch) -> None:
     keyboard, terminal = pty.openpty()
-    with os.fdopen(terminal) as stdin, os.fdopen(keyboard, "wb", buffering=0) as keys, Guide(cockpit) as guide:
+    with os.fdopen(terminal) as stdin, os.fdopen(keyboard, "wb", buffering=0) as keys, OperatorGuide(cockpit) as guide:
         monkeypatch.setattr("sys.stdin", stdin)
         keys.write(b"y\n")
         guide.ask(READY)
@@ -125,7 +124,7 @@ def test_the_camera_and_what_to_show_next_are_at_the_page_and_success_is_enough(
             assert visitor.frames[0][0]["camera"] == "board"
             visitor.asks(Event.START)
 
-    with Guide(cockpit) as guide:
+    with OperatorGuide(cockpit) as guide:
         beside(person, lambda: collect(dark(), Finder(Board()), 5, PATIENCE, live=True, guide=guide))
         assert not guide.aborted
 
@@ -136,7 +135,7 @@ def test_stopping_while_the_board_is_shown_does_not_go_on_with_what_there_is(coc
             shows(visitor, "0 of 5 views", "asked")
             visitor.asks(Event.QUIT)
 
-    with terminable(), Guide(cockpit) as guide, pytest.raises(KeyboardInterrupt):
+    with terminable(), OperatorGuide(cockpit) as guide, pytest.raises(KeyboardInterrupt):
         beside(person, lambda: collect(dark(), Finder(Board()), 5, PATIENCE, live=True, guide=guide))
 
 

@@ -9,12 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from leash_robot.calibration.camera.charuco_board import Board
-from leash_robot.calibration.camera.sway import film_sway, time_camera
+from leash_robot.calibration.camera.file import known_optics, with_timing
 from leash_robot.calibration.camera.views import Finder
-from leash_robot.calibration.frame_log import Film
-from leash_robot.calibration.latency import ways
-from leash_robot.calibration.setup import Sitting
-from leash_robot.launch.calibration.camera_file import kept_eye, with_timing
+from leash_robot.calibration.frame_log import FrameLog
+from leash_robot.calibration.latency.delays import ways
+from leash_robot.calibration.latency.sway import record_sway, time_camera
+from leash_robot.calibration.session import CalibrationSession
+from leash_robot.launch.commands.calibrate.latency import twin_optics
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policy_trips import policy_trips
 from leash_robot.robot.bodies.pupper.driver import Pupper
@@ -70,9 +71,9 @@ def renderer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Renderer]:
 
 def test_swaying_before_a_board_times_the_camera_and_tells_both_ways_apart(renderer: Renderer) -> None:
     twin = Twin(Dynamics(action_latency_ms=11.0, telemetry_latency_ms=1e3 * BACK), seed=4)
-    sitting = Sitting(SPEC, BARE, opener(twin, LateEye(twin, renderer)))
-    lens, mount = kept_eye(BARE, "head", nominal=True)
-    timing = time_camera(film_sway(sitting, "head"), sitting, Finder(Board()), lens, mount)
+    session = CalibrationSession(SPEC, BARE, opener(twin, LateEye(twin, renderer)))
+    lens, mount = known_optics(BARE, "head", twin_optics())
+    timing = time_camera(record_sway(session, "head"), session, Finder(Board()), lens, mount)
     assert timing.latency == pytest.approx(CAMERA - BACK, abs=0.003)
     assert timing.readout == pytest.approx(0.0, abs=0.004)
     both = ways(Estimate(35.0, 0.5), 1e3 * CAMERA, 1e3 * timing.latency, 1e3 * timing.latency_doubt)
@@ -86,15 +87,15 @@ def test_a_board_that_was_not_there_is_said() -> None:
             return Image(START + twin.ms * TICK, rgb=np.zeros((48, 64, 3), np.uint8))
 
     twin = Twin()
-    sitting = Sitting(SPEC, BARE, opener(twin, Dark()))  # type: ignore[arg-type]
-    lens, mount = kept_eye(BARE, "head", nominal=True)
+    session = CalibrationSession(SPEC, BARE, opener(twin, Dark()))  # type: ignore[arg-type]
+    lens, mount = known_optics(BARE, "head", twin_optics())
     with pytest.raises(CalibrationError, match="the board was seen 0 times at rest and 0 times swaying"):
-        time_camera(film_sway(sitting, "head"), sitting, Finder(Board()), lens, mount)
+        time_camera(record_sway(session, "head"), session, Finder(Board()), lens, mount)
 
 
 def test_a_camera_that_is_not_calibrated_says_how_to() -> None:
     with pytest.raises(CalibrationError, match="leash calibrate camera --name head --mount stances"):
-        kept_eye(BARE, "head", nominal=False)
+        known_optics(BARE, "head")
 
 
 def test_what_was_found_of_a_camera_goes_into_the_file() -> None:
@@ -112,15 +113,15 @@ def test_what_was_found_of_a_camera_goes_into_the_file() -> None:
 
 
 def test_a_policy_is_asked_as_often_as_there_are_ticks() -> None:
-    twin, film = Twin(), Film()
+    twin, frames = Twin(), FrameLog()
     with Pupper(SPEC, "the twin", clock=(gate := LockstepGate(twin)), gate=gate.open) as robot:
         robot.reset()
         for _ in range(4):
-            film.add(robot.observe())
-    took = policy_trips("trot", SPEC, load_plan("twin"), film.ticks)
+            frames.add(robot.observe())
+    took = policy_trips("trot", SPEC, load_plan("twin"), frames.ticks)
     assert took.shape == (4,)
     assert took.max() < 1.0
-    assert film.ages == {}
+    assert frames.ages == {}
 
 
 def test_options_that_need_each_other_are_asked_for() -> None:

@@ -7,16 +7,16 @@ from msgspec.structs import replace
 from leash_robot.calibration.joints.procedure import calibrate_by_stops, calibrate_imu, calibrate_joints
 from leash_robot.calibration.joints.touch import unfold
 from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.selftest import remaining_errors
+from leash_robot.calibration.session import CalibrationSession
 from leash_robot.calibration.settings import lying
-from leash_robot.calibration.setup import Sitting
-from leash_robot.launch.calibration.machines import draw_machine, errors, true_mount
-from leash_robot.launch.calibration.trial import opener
-from leash_robot.launch.commands.calibrate.selftest import summary
+from leash_robot.launch.commands.calibrate.selftest import known_errors, opener, summary
 from leash_robot.robot.calibration import Calibration, Estimate
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
 from leash_robot.sim.firmware.homing import SIGNS
+from leash_robot.sim.randomization.uncalibrated_twin import draw_machine, true_mount
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -25,15 +25,15 @@ SPEC = load_spec()
 BARE = Calibration.identity(SPEC)
 
 
-def sitting(twin: Twin, say: object = None) -> Sitting:
-    return Sitting(SPEC, BARE, opener(twin), say if callable(say) else (lambda _: None))
+def session(twin: Twin, say: object = None) -> CalibrationSession:
+    return CalibrationSession(SPEC, BARE, opener(twin), say if callable(say) else (lambda _: None))
 
 
 def test_a_machine_with_eight_degrees_of_error_finds_its_zeros_in_a_minute() -> None:
     machine = draw_machine(11)
     twin = Twin(machine, seed=1)
     begin = twin.ms
-    found, figures = calibrate_joints(sitting(twin))
+    found, figures = calibrate_joints(session(twin))
     left = np.abs(np.degrees(found.joint_offset) + machine.joint_zero_deg)
     assert left.max() < 0.8
     assert np.percentile(left, 95) < 0.5
@@ -43,7 +43,7 @@ def test_a_machine_with_eight_degrees_of_error_finds_its_zeros_in_a_minute() -> 
 
 def test_an_abduction_with_the_wrong_sign_is_turned_about() -> None:
     wrong = replace(BARE, joint_sign=(1, 1, 1, -1, *BARE.joint_sign[4:]))
-    found, figures = calibrate_joints(Sitting(SPEC, wrong, opener(Twin(seed=2))))
+    found, figures = calibrate_joints(CalibrationSession(SPEC, wrong, opener(Twin(seed=2))))
     assert found.joint_sign == BARE.joint_sign
     assert figures["joints_turned_about"] == 1
     assert np.abs(np.degrees(found.joint_offset)).max() < 0.5
@@ -55,7 +55,7 @@ def test_the_hard_stops_tell_the_zeros_of_a_robot_that_did_not_home_well() -> No
     twin.firmware.drive.zero -= SIGNS * wrong
     twin.advance(50)
     begin = twin.ms
-    found, _ = calibrate_by_stops(sitting(twin))
+    found, _ = calibrate_by_stops(session(twin))
     assert np.abs(np.degrees(found.joint_offset + wrong)).max() < 0.5
     assert twin.ms - begin < 60_000
 
@@ -64,7 +64,7 @@ def test_a_leg_that_is_blocked_before_its_stop_is_named() -> None:
     twin = Twin()
     twin.body.model.jnt_range[twin.body.model.joint("front_left_hip").id, 1] = np.radians(220.0)
     with pytest.raises(CalibrationError, match="front_left_hip stood 3. deg from its stop"):
-        calibrate_by_stops(sitting(twin))
+        calibrate_by_stops(session(twin))
 
 
 def test_lock_step_comes_out_the_same_every_time() -> None:
@@ -101,7 +101,7 @@ def test_a_leg_that_does_not_move_is_named_and_ends_it() -> None:
 
 def test_a_robot_without_an_imu_is_told_so() -> None:
     with pytest.raises(CalibrationError, match="sends zeros for its IMU"):
-        calibrate_imu(sitting(Twin(firmware="head")))
+        calibrate_imu(session(Twin(firmware="head")))
 
 
 def test_a_robot_that_is_pushed_while_it_should_be_still_is_refused() -> None:
@@ -149,7 +149,7 @@ def test_a_perfect_calibration_has_no_errors_left() -> None:
         },
         latency={"round_trip_ms": Estimate(15.0, 0.0)},
     )
-    left = errors(right, machine)
+    left = remaining_errors(right, known_errors(machine))
     assert max(max(values) for values in left.values()) < 1e-6
     one = {
         "seed": 0,

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from leash_robot.launch.calibration.trial import Tape
 from leash_robot.launch.commands.calibrate.report import main
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.calibration import Calibration, Estimate, dump_calibration
@@ -15,6 +14,7 @@ from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.velocity_command import ConstantCommand
+from leash_robot.sim.evaluation.replay import TickLog
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -33,12 +33,12 @@ DESK = replace(
 
 def recorded(folder: Path, ticks: int) -> Path:
     """A trot of the twin, as an episode."""
-    tape = Tape()
+    log = TickLog()
     with lockstep(SPEC, Twin(MACHINE, seed=2)) as robot:
         robot.reset()
-        run(robot, ConstantCommand(Trot(SPEC), (0.2, 0.0, 0.0)), tape, ticks=ticks)
+        run(robot, ConstantCommand(Trot(SPEC), (0.2, 0.0, 0.0)), log, ticks=ticks)
     writer = EpisodeWriter(folder / "episode_000000.mcap", start(SPEC))
-    fill(writer, tape.ticks)
+    fill(writer, log.ticks)
     return writer.finish(End("success"))
 
 

@@ -1,14 +1,14 @@
 """Whatever goes wrong in a procedure, the last good calibration stays what it was."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from leash_robot.calibration.joints.procedure import Found
 from leash_robot.calibration.motors.fit import fit_motors
-from leash_robot.calibration.setup import Sitting
+from leash_robot.calibration.session import CalibrationSession, Found, Procedure
 from leash_robot.calibration.store import Store
 from leash_robot.launch.commands.calibrate import session as calibrate_session
 from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate
@@ -36,28 +36,30 @@ def content(store: Store) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in store.folder.iterdir()}
 
 
-def still(sitting: Sitting) -> Found:
+def still(session: CalibrationSession) -> Found:
     caught = run(2, ticks=20)
     caught.pos[:] = caught.pos[0]
     fit_motors([caught], SPEC.names)
     return BARE, {}
 
 
-def blocked(sitting: Sitting) -> Found:
+def blocked(session: CalibrationSession) -> Found:
     raise CalibrationError("the leg is blocked")
 
 
 @pytest.mark.parametrize(("procedure", "why"), [(still, "a log without excitation"), (blocked, "blocked")])
-def test_a_procedure_that_fails_writes_nothing(store: Store, procedure: calibrate_session.Procedure, why: str) -> None:
+def test_a_procedure_that_fails_writes_nothing(
+    store: Store, procedure: Callable[[CalibrationSession], Found], why: str
+) -> None:
     before = content(store)
     with pytest.raises(LeashError, match=why):
-        calibrate(options(store), "", procedure)
+        calibrate(options(store), Procedure("", procedure))
     assert content(store) == before
 
 
 def test_a_procedure_that_goes_well_adds_a_version(store: Store) -> None:
     before = content(store)
-    calibrate(options(store), "", lambda sitting: (replace(sitting.given, gyro_bias=(0.1, 0.0, 0.0)), {}))
+    calibrate(options(store), Procedure("", lambda session: (replace(session.given, gyro_bias=(0.1, 0.0, 0.0)), {})))
     assert content(store).items() > before.items()
     assert len(store.paths) == 2
 
@@ -67,30 +69,30 @@ def test_the_calibration_of_another_machine_is_not_gone_on_with(store: Store, mo
     before = content(store)
     monkeypatch.setattr(calibrate_session, "serial_number", lambda port: "111")
     with pytest.raises(CalibrationError, match="belongs to the machine 222, but this is 111"):
-        calibrate(options(store), "", blocked)
+        calibrate(options(store), Procedure("", blocked))
     assert content(store) == before
 
 
 def test_a_store_that_cannot_be_written_is_refused_before_anything_moves(store: Store, tmp_path: Path) -> None:
-    moved: list[Sitting] = []
+    moved: list[CalibrationSession] = []
 
-    def moves(sitting: Sitting) -> Found:
-        moved.append(sitting)
+    def moves(session: CalibrationSession) -> Found:
+        moved.append(session)
         return BARE, {}
 
     (tmp_path / "file").write_text("")
     with pytest.raises(CalibrationError, match="name another --store"):
-        calibrate(MachineOptions("pupper", "/dev/null", "desk", tmp_path / "file", yes=True), "", moves)
+        calibrate(MachineOptions("pupper", "/dev/null", "desk", tmp_path / "file", yes=True), Procedure("", moves))
     assert moved == []
 
 
 def test_nobody_there_to_say_that_the_robot_is_ready_moves_nothing(store: Store) -> None:
     asked = MachineOptions("pupper", "/dev/null", "desk", store.folder.parent)
     with pytest.raises(UsageError, match="give --yes"):
-        calibrate(asked, "", blocked)
+        calibrate(asked, Procedure("", blocked))
 
 
 def test_a_seed_of_0_means_nothing_to_the_machine_either(store: Store) -> None:
     asked = dataclasses.replace(options(store), seed=0)
     with pytest.raises(UsageError, match="--dynamics and --seed mean nothing"):
-        calibrate(asked, "", blocked)
+        calibrate(asked, Procedure("", blocked))

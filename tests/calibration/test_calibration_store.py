@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from leash_robot.calibration.store import Store, choose, refuse_foreign
-from leash_robot.launch.calibration.dynamics import dynamics_of, ranges_of, write_dynamics
 from leash_robot.robot.calibration import Calibration, Estimate
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.randomization.dynamics import load_dynamics
+from leash_robot.sim.randomization.identified import dynamics_of, ranges_of, write_dynamics
 from leash_robot.sim.randomization.sampling import Ranges
 from support.disks import files_at_most
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from leash_robot.calibration.camera.charuco_board import Board
+from leash_robot.calibration.camera.collection import collect
 from leash_robot.calibration.camera.coverage import LEANS, fields, leans, missing
 from leash_robot.calibration.camera.intrinsics import Fit, fit_intrinsics
 from leash_robot.calibration.camera.mount import board_in_camera, fit_mount, mount_from_known_board
@@ -22,13 +23,13 @@ from leash_robot.calibration.camera.views import Finder, View, refusal
 from leash_robot.calibration.footprints import stance_poses
 from leash_robot.calibration.legs import legs_of
 from leash_robot.calibration.pose import Pose
-from leash_robot.launch.calibration.camera_selftest import camera_selftest
-from leash_robot.launch.calibration.camera_views import collect
-from leash_robot.launch.calibration.shown_board import ShownBoard, board_room
+from leash_robot.launch.commands.calibrate.selftest import rendered_cameras
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
+from leash_robot.sim.rendering.board_scene import Pattern, board_scene
 from leash_robot.sim.rendering.flawed_camera import Flaws, draw_flaws
+from leash_robot.sim.rendering.shown_board import ShownBoard
 
 LEASH = Path(sys.executable).with_name("leash")
 SPEC = load_spec()
@@ -50,7 +51,8 @@ def shot() -> Iterator[Shot]:
     rng = np.random.default_rng(11)
     board = Board()
     flaws = draw_flaws(rng)
-    with ShownBoard(flaws, board, board_room(board), rng) as shown:
+    room = board_scene(Pattern(board.modules, board.size[0]))
+    with ShownBoard(flaws, board.size, room, rng) as shown:
         pictures = list(islice(shown.held(), 30))
     finder = Finder(board)
     views: list[View] = []
@@ -69,7 +71,7 @@ def test_a_lens_is_found_by_pictures_alone(shot: Shot) -> None:
 
 
 def test_every_target_of_the_selftest_is_met_by_another_camera() -> None:
-    figures = camera_selftest(1, seed=7)
+    figures = rendered_cameras(1, seed=7)
     limits = {
         "focal_p95_percent": 0.3,
         "principal_p95_px": 1.5,

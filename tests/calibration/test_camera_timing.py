@@ -9,14 +9,14 @@ import pytest
 
 from leash_robot.calibration.camera.charuco_board import Board
 from leash_robot.calibration.camera.intrinsics import Intrinsics
-from leash_robot.calibration.camera.timing import fit_timing
 from leash_robot.calibration.camera.views import Finder, View
+from leash_robot.calibration.latency.camera_timing import fit_timing
 from leash_robot.calibration.pose import Pose
-from leash_robot.launch.calibration.shown_board import FACING, board_room
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.types import Array
-from leash_robot.sim.rendering.board_scene import place_board
+from leash_robot.sim.rendering.board_scene import Pattern, board_scene, place_board
 from leash_robot.sim.rendering.flawed_camera import FlawedCamera, Flaws, draw_flaws
+from leash_robot.sim.rendering.shown_board import FACING
 
 LATENCY, READOUT, BANDS = 0.047, 0.028, 10
 PLACE = np.array([0.55, 0.126, 1.30])
@@ -38,7 +38,7 @@ def qpos(pose: Pose) -> Array:
 @pytest.fixture(scope="module")
 def camera() -> Iterator[tuple[Flaws, FlawedCamera]]:
     board = Board()
-    room = board_room(board)
+    room = board_scene(Pattern(board.modules, board.size[0]))
     place_board(room, PLACE, FACING)
     flaws = draw_flaws(np.random.default_rng(3))
     made = FlawedCamera(flaws, room)

@@ -1,43 +1,53 @@
 """`leash calibrate camera`: lens and place of a camera, by a printed board."""
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cv2
+import msgspec
 import numpy as np
 import tyro
 from msgspec import Meta
-from msgspec.structs import replace
+from rich.progress import track
 
 from leash_robot.calibration.camera.charuco_board import Board
 from leash_robot.calibration.camera.charuco_sheet import write_sheet
-from leash_robot.calibration.camera.file import with_lens, with_mount
-from leash_robot.calibration.camera.intrinsics import ENOUGH, Fit, Intrinsics, fit_intrinsics
-from leash_robot.calibration.camera.mount import Mount, fit_mount, mount_from_known_board
+from leash_robot.calibration.camera.file import known_lens, with_lens, with_mount
+from leash_robot.calibration.camera.frames import Frame, frames
+from leash_robot.calibration.camera.intrinsics import ENOUGH, Fit, Intrinsics
+from leash_robot.calibration.camera.mount import Mount
 from leash_robot.calibration.camera.picture import coverage_picture, straightened
+from leash_robot.calibration.camera.procedure import (
+    Stance,
+    find_lens,
+    find_mount_from_floor,
+    find_mount_from_stances,
+    take_stances,
+)
+from leash_robot.calibration.camera.stances import stance_targets
 from leash_robot.calibration.camera.views import Finder
+from leash_robot.calibration.guide import Guide
 from leash_robot.calibration.legs import legs_of
-from leash_robot.calibration.pose import Pose
 from leash_robot.calibration.store import Store
-from leash_robot.launch.calibration.camera_file import lens_of
-from leash_robot.launch.calibration.camera_frames import Frame, frames
-from leash_robot.launch.calibration.camera_stands import Stood, robot_stances
-from leash_robot.launch.calibration.camera_views import Collected, collect
-from leash_robot.launch.commands.calibrate.guide import Guide, GuideOptions, guided
+from leash_robot.launch.commands.calibrate.guide import GuideOptions, OperatorGuide, guided
 from leash_robot.launch.commands.calibrate.session import Name
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.composition.robots import RobotOptions, camera_sources
+from leash_robot.launch.composition.attended import attended
+from leash_robot.launch.composition.robots import RobotOptions, camera_sources, open_robot
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
-from leash_robot.launch.reporting.output import console, emit
+from leash_robot.launch.reporting.output import console, emit, note
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError, CameraError, UsageError
+from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import Spec, load_spec
-from leash_robot.robot.standing import nobody
+from leash_robot.robot.standing import Agree, nobody, stand
+from leash_robot.teleop.brake import Brake
 
 RENDERED = "rendered"
 BEFORE = {
@@ -46,8 +56,6 @@ BEFORE = {
     "known": "Lay the board flat before the robot at the place that --board-at names, its upper edge away from it.",
 }
 """What must be done before the mount is found."""
-FLAT = np.array([[0.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
-"""Axes of a board on the floor before the robot, its upper edge away from it: right, down, into the floor."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +131,12 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
         raise CameraError(f"{spec.name} has no camera {config.name!r}; its spec names {sorted(spec.cameras)}")
     store = Store(config.store, config.machine, spec)
     store.check_writable()
-    known = store.newest() or replace(Calibration.identity(spec), machine=config.machine)
+    known = store.newest() or msgspec.structs.replace(Calibration.identity(spec), machine=config.machine)
     finder = Finder(board)
-    with guided(config.guide, config.store) as guide, _bench(config, board) as bench:
-        fit, picture = (None, None) if config.keep_lens else _lens(config, spec, finder, bench, guide)
-        lens = fit.camera if fit else _kept(config.name, known)
-        mount = _mount(config, spec, finder, lens, bench, guide)
+    with guided(config.guide, config.store) as guide, _rendered(config, board) as rendered:
+        fit, picture = (None, None) if config.keep_lens else _lens(config, spec, finder, rendered, guide)
+        lens = fit.camera if fit else known_lens(known, config.name)
+        mount = _mount(config, spec, finder, lens, rendered, guide)
     found = known if fit is None else with_lens(known, config.name, fit)
     found = found if mount is None else with_mount(found, config.name, mount)
     path = store.save(found)
@@ -137,43 +145,45 @@ def calibrate(config: CalibrateCamera, board: Board) -> dict[str, object]:
     return _figures(path, fit, lens, mount)
 
 
-class Bench:
-    """What takes the pictures when a simulator does; None when a camera or a folder does."""
+@dataclass(frozen=True)
+class Rendered:
+    """What a simulated camera sees, instead of a real one."""
 
-    def __init__(self, held: Iterator[Frame] | None = None, stood: Iterable[Stood] | None = None) -> None:
-        self.held, self.stood = held, stood
+    held: Iterator[Frame]
+    stood: Iterable[Stance]
 
 
 @contextlib.contextmanager
-def _bench(config: CalibrateCamera, board: Board) -> Iterator[Bench]:
+def _rendered(config: CalibrateCamera, board: Board) -> Iterator[Rendered | None]:
+    """A simulated camera with faults, if that was asked for."""
     if config.pictures != RENDERED:
-        yield Bench()
+        yield None
         return
-    from leash_robot.launch.calibration.shown_board import ShownBoard, board_room
+    from leash_robot.sim.rendering.board_scene import Pattern, board_scene
     from leash_robot.sim.rendering.flawed_camera import draw_flaws
+    from leash_robot.sim.rendering.shown_board import ShownBoard
 
-    rng = np.random.default_rng(config.robot.noise)
-    with ShownBoard(draw_flaws(rng), board, board_room(board), rng) as shown:
-        spec = load_spec()
+    rng, spec = np.random.default_rng(config.robot.noise), load_spec()
+    room = board_scene(Pattern(board.modules, board.size[0]))
+    with ShownBoard(draw_flaws(rng), board.size, room, rng) as shown:
         held = ((f"view {number}", pixels) for number, pixels in enumerate(shown.held()))
-        yield Bench(held, shown.stood(spec, legs_of(spec), config.stances))
+        yield Rendered(held, shown.stood(spec, stance_targets(spec, legs_of(spec), config.stances)[:-1]))
 
 
-def _lens(config: CalibrateCamera, spec: Spec, finder: Finder, bench: Bench, guide: Guide) -> tuple[Fit, Pixels]:
-    """The intrinsics, and one of the pictures they come from."""
-    with _pictures(config, spec, bench) as pictures:
+def _lens(
+    config: CalibrateCamera, spec: Spec, finder: Finder, rendered: Rendered | None, guide: Guide
+) -> tuple[Fit, Pixels]:
+    """The lens, and one of the pictures it comes from."""
+    with _pictures(config, spec, rendered) as pictures:
         endless = not Path(config.pictures or "/dev/null").is_dir()
-        wanted, live = config.views if endless else 500, bench.held is None and endless
-        collected = collect(pictures, finder, wanted, config.seconds, live=live, guide=guide)
-    _tell(collected)
-    guide.say("fitting the lens")
-    return fit_intrinsics(collected.views), collected.picture()
+        count, live = config.views if endless else 500, rendered is None and endless
+        return find_lens(pictures, finder, count, config.seconds, guide, live=live)
 
 
 @contextlib.contextmanager
-def _pictures(config: CalibrateCamera, spec: Spec, bench: Bench) -> Iterator[Iterator[Frame]]:
-    if bench.held is not None:
-        yield bench.held
+def _pictures(config: CalibrateCamera, spec: Spec, rendered: Rendered | None) -> Iterator[Iterator[Frame]]:
+    if rendered is not None:
+        yield rendered.held
         return
     with frames(config.pictures or _source(config), spec.cameras[config.name]) as pictures:
         yield pictures
@@ -190,39 +200,46 @@ def _source(config: CalibrateCamera) -> str:
 
 
 def _mount(
-    config: CalibrateCamera, spec: Spec, finder: Finder, lens: Intrinsics, bench: Bench, guide: Guide
-) -> Mount | None:
-    """Where the camera sits, if that was asked. Raises CalibrationError."""
+    config: CalibrateCamera, spec: Spec, finder: Finder, lens: Intrinsics, rendered: Rendered | None,
+    guide: OperatorGuide,
+) -> Mount | None:  # fmt: skip
+    """Where the camera sits, if that was asked for. Raises CalibrationError."""
     if config.mount == "none":
         return None
-    if config.guide.page and not config.yes and config.pictures != RENDERED:
+    if config.guide.page and not config.yes and rendered is None:
         guide.ask(BEFORE[config.mount])
     if config.mount == "known":
-        width, height = finder.board.size
-        corner = np.array(config.board_at) - FLAT @ [width / 2, height / 2, 0.0]
-        with _pictures(config, spec, bench) as pictures:
-            collected = collect(pictures, finder, 1, config.seconds, live=False, guide=guide)
-        if not collected.views:
-            raise CalibrationError(
-                f"the board was not seen: {collected.reasons()}; lay it before the robot, in the light"
-            )
-        return mount_from_known_board(collected.views[0], lens, Pose(FLAT, corner))
+        with _pictures(config, spec, rendered) as pictures:
+            return find_mount_from_floor(pictures, finder, lens, np.array(config.board_at), config.seconds, guide)
     guide.say("leaning before the board; hands off")
     agree = nobody if config.yes else guide.agrees if config.guide.page else None
-    stood = bench.stood or robot_stances(config.robot, config.name, config.stances, guide.brake, agree)
-    seen = [(joints, finder.find(picture, f"stance {number}")) for number, (joints, picture) in enumerate(stood)]
-    good = [(joints, view) for joints, view in seen if len(view) >= 12]
-    console.print(f"the board was seen from {len(good)} of {len(seen)} stances", highlight=False)
-    joints = np.array([joints for joints, _ in good]).reshape(len(good), -1)
-    return fit_mount(joints, legs_of(spec), [view for _, view in good], lens)
+    stood = rendered.stood if rendered else robot_stances(config.robot, config.name, config.stances, guide.brake, agree)
+    return find_mount_from_stances(stood, finder, lens, spec, guide)
 
 
-def _kept(name: str, known: Calibration) -> Intrinsics:
-    """A lens that was found before. Raises CalibrationError."""
-    lens = known.cameras.get(name)
-    if lens is None:
-        raise CalibrationError(f"nothing is known of the lens of {name} on {known.machine}; leave --keep-lens out")
-    return lens_of(lens)
+def robot_stances(
+    options: RobotOptions, name: str, count: int, brake: Brake | None = None, agree: Agree | None = None
+) -> list[Stance]:
+    """Open the robot, stand it up, and take the stances. Raises CalibrationError, GateLatched.
+
+    `brake` is pulled by whoever else may stop the robot, `agree` asks whether to go on after a stop; without it, the
+    terminal does.
+    """
+    options = options if options.camera else replace(options, camera=("on",))
+    with (
+        attended(brake) as person,
+        # Note: while it homes, the brake is already watched, and a stop must not come as Ctrl-C instead
+        person.brake.on(lambda cause: None),
+        open_robot(options, watch=person.watch) as opened,
+        person.brake.on(opened.stop),
+        first_in_line(opened.plan.processes.control.nice),
+    ):
+        stand(opened, agree or person.agrees, note)
+        console.print("the robot leans before the board; hands off, and do not move the board", highlight=False)
+        progress = functools.partial(track, description="stances", console=console, transient=True)
+        seen = take_stances(opened.robot, name, count, person.brake.check, opened.stopped, progress)
+    person.brake.check()
+    return seen
 
 
 def _draw(folder: Path, fit: Fit, picture: Pixels) -> None:
@@ -231,10 +248,6 @@ def _draw(folder: Path, fit: Fit, picture: Pixels) -> None:
         if not cv2.imwrite(str(path), page[..., ::-1]):
             raise CalibrationError(f"cannot write {path}; give --look a folder that exists")
         console.print(f"look at {path}", highlight=False)
-
-
-def _tell(collected: Collected) -> None:
-    console.print(f"{len(collected.views)} good views; {collected.reasons()}", highlight=False)
 
 
 def _figures(path: Path, fit: Fit | None, lens: Intrinsics, mount: Mount | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`leash calibrate`: find out what is particular about one machine. Each procedure is a module of its own."""
+"""`leash calibrate`: find out what is particular about one machine. Each procedure is imported when it is called."""
 
 import importlib
 import sys
@@ -18,6 +18,18 @@ PROCEDURES = {
     "report": "a recording's targets in the simulator, before and after, against what the robot did",
     "selftest": "how well all of this works, on simulated machines with known errors",
 }
+
+FOLDER = "leash_robot.launch.commands.calibrate"
+MODULES = {
+    "joints": "robot:joints",
+    "imu": "robot:imu",
+    "motors": "robot:motors",
+    "all": "robot:everything",
+    "show": "versions:show",
+    "diff": "versions:diff",
+    "history": "versions:history",
+}
+"""Where the procedures are; any other is the `main` of the module of its name."""
 
 
 def usage() -> str:
@@ -42,5 +54,6 @@ def main(args: list[str]) -> int:
         return 0
     if name not in PROCEDURES:
         raise UsageError(f"there is no calibration of {name!r}; known are {', '.join(PROCEDURES)}")
-    code: int = importlib.import_module(f"leash_robot.launch.commands.calibrate.{name}").main(rest)
+    module, _, function = MODULES.get(name, f"{name}:main").partition(":")
+    code: int = getattr(importlib.import_module(f"{FOLDER}.{module}"), function)(rest)
     return code

@@ -1,4 +1,4 @@
-"""Guides a person through a calibration, in the terminal and at the cockpit's page; whoever answers first goes on."""
+"""Guides a person through a calibration, in the terminal and at the cockpit's page; the first answer counts."""
 
 import contextlib
 import itertools
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from msgspec.structs import replace
+from rich.live import Live
 from rich.prompt import Confirm
 
 from leash_robot.launch.composition.operators import OperatorOptions
@@ -28,6 +29,7 @@ from leash_robot.teleop.cockpit.messages import Asked, Body, Frame, Sample, Stat
 from leash_robot.teleop.operator import Event
 
 DONE = frozenset({Event.START, Event.SUCCESS})
+ENOUGH = "Success (or Enter) goes on with these views; STOP ends it."
 ANSWER = "Press Success (or Enter) when that is done; STOP ends it, and nothing moves."
 HEARING, SHOWN = 0.02, 5
 """The page is heard this often [s], and shown a view every so many times: it takes a loop for hung that shows none for
@@ -52,8 +54,8 @@ class GuideOptions:
     """Port of the page; 8420, or another when that is in use."""
 
 
-class Guide:
-    """Tells and asks. With a cockpit, a thread of its own shows what was told last and hears the answers."""
+class OperatorGuide:
+    """Fits `Guide`: in the terminal, and at a cockpit's page, where a thread of its own shows and hears the answers."""
 
     def __init__(self, cockpit: Cockpit | None = None) -> None:
         """The cockpit is opened by its owner, who leaves it alone while this is entered."""
@@ -64,8 +66,9 @@ class Guide:
         self._pictures: deque[tuple[str, Image]] = deque(maxlen=1)
         self._done, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._serve)
+        self._screen: Live | None = None
         self.aborted = False
-        """Whether somebody stopped it at the page."""
+        """Whether a person stopped it at the page."""
 
     def __enter__(self) -> Self:
         if self._cockpit is not None:
@@ -73,16 +76,22 @@ class Guide:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._clear_screen()
         self._over.set()
         if self._cockpit is not None:
             self._thread.join()
 
     def say(self, text: str) -> None:
-        """Tell at the page what happens; the terminal is told by the procedure."""
+        """Tell at the page what happens; the terminal has a status line of its own."""
+        self._clear_screen()
         self._tell(text, "busy")
 
+    def note(self, text: str) -> None:
+        """Print what was found."""
+        console.print(text, highlight=False)
+
     def ask(self, text: str) -> None:
-        """Wait until somebody says that it is done. Raises UsageError where they do not, or nobody can."""
+        """Wait until a person says that it is done. Raises UsageError where they do not, or nobody can."""
         console.print(text)
         if self._cockpit is None:
             ready = _confirmed()
@@ -105,14 +114,24 @@ class Guide:
         return not self.brake.cause
 
     def show(self, name: str, pixels: Pixels, text: str) -> None:
-        """Show a camera's picture (h, w, 3) and what to do before it; `enough` hears the answer."""
+        """Show a camera's picture (h, w, 3) at the page and what to do before it; `enough` hears the answer."""
+        if self._screen is None:
+            self._screen = Live(console=console, refresh_per_second=8, transient=True)
+            self._screen.start()
+        self._screen.update(text)
         if self._cockpit is not None:
             self._pictures.append((name, Image(time.monotonic(), rgb=pixels)))
-            self._tell(text, "asked")
+            self._tell(f"{text}\n{ENOUGH}", "asked")
 
     def enough(self) -> bool:
         """Whether somebody at the page wants to go on with what there is."""
         return self._done.is_set()
+
+    def _clear_screen(self) -> None:
+        """End what `show` draws in the terminal."""
+        if self._screen is not None:
+            self._screen.stop()
+            self._screen = None
 
     def _tell(self, text: str, state: str) -> None:
         if self._status.state != state:
@@ -170,7 +189,7 @@ class Guide:
 
 
 @contextlib.contextmanager
-def guided(options: GuideOptions, folder: Path) -> Iterator[Guide]:
+def guided(options: GuideOptions, folder: Path) -> Iterator[OperatorGuide]:
     """Guide a person through the block, which shall be `terminable`; calibrations go into the folder.
 
     Raises OperatorError without a page, and CalibrationError once somebody stopped it there.
@@ -182,7 +201,7 @@ def guided(options: GuideOptions, folder: Path) -> Iterator[Guide]:
 
             who = OperatorOptions(("browser",), page_host=options.page_host, page_port=options.page_port)
             cockpit = stack.enter_context(open_cockpit(who, folder))
-        guide = stack.enter_context(Guide(cockpit))
+        guide = stack.enter_context(OperatorGuide(cockpit))
         try:
             yield guide
         except KeyboardInterrupt:

@@ -10,7 +10,6 @@ import tyro
 
 from leash_robot.calibration.legs import leg_name
 from leash_robot.calibration.store import choose
-from leash_robot.launch.calibration.replay import Course, Seen, before_and_after, joint_rmse, tilt_rmse, turn_rmse
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.reporting.output import console, emit
@@ -18,6 +17,15 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.dataset.episode import Episode, read_episode
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.sim.evaluation.replay import (
+    MeasuredMotion,
+    RecordedMotion,
+    Replays,
+    before_and_after,
+    joint_rmse,
+    tilt_rmse,
+    turn_rmse,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,15 +60,15 @@ def main(args: list[str]) -> int:
     spec = load_spec()
     calibration = choose(config.calibration, spec)
     episode = read_episode(config.episode)
-    course = course_of(episode, spec)
-    nominal, found = before_and_after(course, spec, calibration)
+    recorded = recorded_motion(episode, spec)
+    nominal, found = before_and_after(recorded, spec, calibration)
     figures = {
-        **_errors(course, (nominal, found)),
-        "ticks": len(course.sent),
+        **_errors(recorded, (nominal, found)),
+        "ticks": len(recorded.sent),
         "recorded_with": episode.start.calibration_hash,
         "calibration": calibration.hash,
     }
-    _write(config, calibration, episode, course, (nominal, found))
+    _write(config, calibration, episode, recorded, (nominal, found))
     for name, value in figures.items():
         console.print(f"{name:<24}{value:.4g}" if isinstance(value, float) else f"{name:<24}{value}", highlight=False)
     console.print(f"written to {config.out}", highlight=False)
@@ -69,7 +77,7 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _errors(course: Course, simulated: tuple[Seen, Seen]) -> dict[str, object]:
+def _errors(recorded: RecordedMotion, simulated: Replays) -> dict[str, object]:
     """Root mean square errors before and after; those of the body only where an IMU reported."""
     made: dict[str, object] = {}
     for name, error in {
@@ -77,23 +85,27 @@ def _errors(course: Course, simulated: tuple[Seen, Seen]) -> dict[str, object]:
         "tilt_rmse_{}_deg": tilt_rmse,
         "turn_rmse_{}": turn_rmse,
     }.items():
-        before, after = (error(one, course) for one in simulated)
+        before, after = (error(one, recorded) for one in simulated)
         if np.isfinite(before):
             made |= {name.format("before"): before, name.format("after"): after}
-    return made | {"replay_rmse_ratio": joint_rmse(simulated[1], course) / joint_rmse(simulated[0], course)}
+    return made | {"replay_rmse_ratio": joint_rmse(simulated[1], recorded) / joint_rmse(simulated[0], recorded)}
 
 
-def course_of(episode: Episode, spec: Spec) -> Course:
+def recorded_motion(episode: Episode, spec: Spec) -> RecordedMotion:
     """What was told and done in a recording. Raises CalibrationError for one of another robot, or too short."""
     if (episode.names, episode.spec.rate) != (spec.names, spec.rate):
         raise CalibrationError(f"{episode.path} was recorded on {episode.spec.name}, not on {spec.name}")
     if len(episode) < FEWEST:
         raise CalibrationError(f"{episode.path} has {len(episode)} ticks; {FEWEST} at least are needed")
-    return Course(episode.sent.joint_pos, Seen(episode.joint_pos, episode.gravity, episode.gyro))
+    return RecordedMotion(episode.sent.joint_pos, MeasuredMotion(episode.joint_pos, episode.gravity, episode.gyro))
 
 
 def _write(
-    config: ReplayReport, calibration: Calibration, episode: Episode, course: Course, simulated: tuple[Seen, Seen]
+    config: ReplayReport,
+    calibration: Calibration,
+    episode: Episode,
+    recorded: RecordedMotion,
+    simulated: Replays,
 ) -> None:
     try:
         from leash_robot.launch.reporting.report import Report
@@ -103,15 +115,15 @@ def _write(
         f"Replay of {episode.path.name}",
         f"{calibration.machine}, calibration {calibration.hash}, version {calibration.version} of {calibration.date}",
     )
-    report.section("Result", _result(episode, calibration, course, simulated))
-    _tables(report, course, simulated)
-    shown = excerpt(len(course.sent), load_spec().rate)
+    report.section("Result", _result(episode, calibration, recorded, simulated))
+    _tables(report, recorded, simulated)
+    shown = excerpt(len(recorded.sent), load_spec().rate)
     report.section(
         "Joint by joint", f"What was sent, what the robot did, and what both simulated robots did{_of(shown)}."
     )
     for leg in range(4):
         name = leg_name(load_spec(), leg).replace("_", " ")
-        report.plot(_plot(course, simulated, leg, shown), f"The {name} leg.")
+        report.plot(_plot(recorded, simulated, leg, shown), f"The {name} leg.")
     try:
         report.write(config.out)
     except OSError as error:
@@ -129,12 +141,18 @@ def _of(shown: slice) -> str:
     return f", from tick {shown.start} on" if shown.start else ""
 
 
-def _result(episode: Episode, calibration: Calibration, course: Course, simulated: tuple[Seen, Seen]) -> str:
+def _result(
+    episode: Episode,
+    calibration: Calibration,
+    recorded: RecordedMotion,
+    simulated: Replays,
+) -> str:
     """The outcome in a few sentences, and whether the recording is this calibration's."""
-    before, after = (joint_rmse(one, course) for one in simulated)
-    seconds = len(course.sent) / load_spec().rate
-    recorded = episode.start.calibration_hash
-    told = "the same calibration" if recorded == calibration.hash else f"another calibration, {recorded}"
+    before, after = (joint_rmse(one, recorded) for one in simulated)
+    seconds = len(recorded.sent) / load_spec().rate
+    recorded_with = episode.start.calibration_hash
+    same = recorded_with == calibration.hash
+    told = "the same calibration" if same else f"another calibration, {recorded_with}"
     return (
         f"Told what the robot was told for {seconds:.1f} s, the simulated joints are {before:.3f} rad off with nominal "
         f"motors and {after:.3f} rad with those identified: {after / before:.2f} of it. The recording was made with "
@@ -145,16 +163,16 @@ def _result(episode: Episode, calibration: Calibration, course: Course, simulate
 HEADER = ("", "nominal motors", "identified", "identified / nominal")
 
 
-def _tables(report: "Report", course: Course, simulated: tuple[Seen, Seen]) -> None:
+def _tables(report: "Report", recorded: RecordedMotion, simulated: Replays) -> None:
     """Body and joints, with how much the error shrank."""
     report.section("Body", "Root mean square difference of the simulated body to the robot's, where an IMU reported.")
-    rows = [["tilt, deg", *(tilt_rmse(one, course) for one in simulated)]]
-    rows.append(["rates, rad/s", *(turn_rmse(one, course) for one in simulated)])
+    rows = [["tilt, deg", *(tilt_rmse(one, recorded) for one in simulated)]]
+    rows.append(["rates, rad/s", *(turn_rmse(one, recorded) for one in simulated)])
     report.table(HEADER, [_with_ratio(row) for row in rows])
     report.section("Joints", "Root mean square difference of the simulated joints to the robot's, in rad.")
-    rows = [["all joints", *(joint_rmse(one, course) for one in simulated)]]
+    rows = [["all joints", *(joint_rmse(one, recorded) for one in simulated)]]
     for joint, name in enumerate(load_spec().names):
-        misses = [one.joint_pos[:, joint] - course.seen.joint_pos[:, joint] for one in simulated]
+        misses = [one.joint_pos[:, joint] - recorded.seen.joint_pos[:, joint] for one in simulated]
         rows.append([name.replace("_", " "), *(float(np.sqrt(np.nanmean(miss**2))) for miss in misses)])
     report.table(HEADER, [_with_ratio(row) for row in rows])
 
@@ -166,17 +184,19 @@ def _with_ratio(row: Sequence[object]) -> list[object]:
     return [name, before, after, f"{after / before:.2f}" if before else ""]
 
 
-def _plot(course: Course, simulated: tuple[Seen, Seen], leg: int, shown: slice) -> "Figure":
+def _plot(recorded: RecordedMotion, simulated: Replays, leg: int, shown: slice) -> "Figure":
     from leash_robot.launch.reporting.report import BLUE, GREY, INK, ORANGE, axes
 
     spec = load_spec()
     figure, rows = axes(3, 1.7)
-    seconds = np.arange(len(course.sent))[shown] / spec.rate
+    seconds = np.arange(len(recorded.sent))[shown] / spec.rate
     for axis, joint in zip(rows, range(3 * leg, 3 * leg + 3), strict=True):
-        axis.step(seconds, course.sent[shown, joint], color=GREY, linewidth=0.8, where="post", label="sent")
+        axis.step(seconds, recorded.sent[shown, joint], color=GREY, linewidth=0.8, where="post", label="sent")
         axis.plot(seconds, simulated[0].joint_pos[shown, joint], color=ORANGE, linewidth=1.0, label="nominal motors")
         axis.plot(seconds, simulated[1].joint_pos[shown, joint], color=BLUE, linewidth=1.2, label="identified")
-        axis.plot(seconds, course.seen.joint_pos[shown, joint], color=INK, linewidth=1.2, linestyle=":", label="robot")
+        axis.plot(
+            seconds, recorded.seen.joint_pos[shown, joint], color=INK, linewidth=1.2, linestyle=":", label="robot"
+        )
         axis.set_ylabel(f"{spec.names[joint].rpartition('_')[2]} [rad]")
         axis.margins(x=0)
     rows[0].legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize="small", ncols=4, frameon=False)

@@ -1,9 +1,9 @@
-"""What the procedures of `leash calibrate` share: options, the machine, guidance, and keeping the result."""
+"""What the procedures of `leash calibrate` share: options, the opened machine, and printing."""
 
 import contextlib
 import functools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,17 +11,17 @@ from typing import Annotated, Any, Literal
 import cv2
 import tyro
 from msgspec import Meta
-from msgspec.structs import replace
 
 from leash_robot.calibration.camera.charuco_board import Board
-from leash_robot.calibration.setup import Sitting
-from leash_robot.calibration.store import refuse_foreign, serial_number, store_of
-from leash_robot.launch.calibration.dynamics import write_dynamics
-from leash_robot.launch.commands.calibrate.guide import GuideOptions, guided
+from leash_robot.calibration.session import AttendedMachine, Procedure
+from leash_robot.calibration.session import calibrate as run_calibration
+from leash_robot.calibration.store import serial_number, store_of
+from leash_robot.launch.commands.calibrate.guide import GuideOptions, OperatorGuide, guided
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.robots import camera_sources, told_camera
+from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import DynamicsFile
 from leash_robot.launch.reporting.output import console, emit
@@ -32,12 +32,12 @@ from leash_robot.robot.cameras.image import Eye
 from leash_robot.robot.errors import CameraError, GateLatched, PortError, UsageError
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.sim.randomization.identified import write_dynamics
 from leash_robot.teleop.brake import Brake
 
 NICE = -10
 """As the control loop."""
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]*$", max_length=60)]
-Procedure = Callable[[Sitting], tuple[Calibration, dict[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class MachineOptions:
 
 
 def calibrate(
-    options: MachineOptions, preparation: str, procedure: Procedure, *, cameras: Sequence[str] = (), board: bool = False
+    options: MachineOptions, procedure: Procedure, *, cameras: Sequence[str] = (), board: bool = False
 ) -> int:
-    """Run a procedure on a machine and keep what it found as the machine's next version.
+    """Run a procedure on a machine, keep what it found as the machine's next version, and print the figures.
 
     `cameras` are opened beside the robot (NAME=SOURCE, or `on`); a twin's looks at a `board`.
     """
@@ -76,42 +76,43 @@ def calibrate(
         guided(options.guide, options.store) as guide,
         _port(options, cameras=cameras, board=board) as (port, attached),
     ):
-        serial = serial_number(port)
         store = store_of(options.store, options.machine, options.robot, port, spec)
-        store.check_writable()
-        given = store.newest() or Calibration.identity(spec)
-        refuse_foreign(given, serial, store.folder, spec)
-        if not options.yes and (options.robot == "pupper" or options.guide.page):
-            guide.ask(preparation)
-        with (
-            _eyes(camera_sources(cameras, attached), spec) as eyes,
-            first_in_line(NICE),
-            attended(guide.brake) as person,
-            console.status("") as status,
-        ):
-
-            def say(text: str) -> None:
-                status.update(text)
-                guide.say(text)
-
-            say("opening the robot")
-            opener = functools.partial(_opened, port, eyes, person.brake)
-            found, figures = procedure(Sitting(spec, given, opener, say))
-            person.brake.check()
-    path = store.save(replace(found, serial=serial))
+        ask = not options.yes and (options.robot == "pupper" or options.guide.page)
+        attend = functools.partial(_attended, port, camera_sources(cameras, attached), spec, guide)
+        path, figures = run_calibration(procedure, store, serial_number(port), guide, attend, ask=ask)
+    found = load_calibration(path, spec)
     if found.motors:
-        write_dynamics(load_calibration(path, spec), path)
-    _tell(path, figures, options)
+        write_dynamics(found, path)
+    _print(path, figures, options)
     return 0
 
 
 @contextlib.contextmanager
-def _opened(port: str, eyes: Mapping[str, Eye], brake: Brake, spec: Spec, calibration: Calibration) -> Iterator[Pupper]:
+def _attended(port: str, sources: Mapping[str, str], spec: Spec, guide: OperatorGuide) -> Iterator[AttendedMachine]:
+    """The machine with its cameras, and a person at terminal and page who can stop it."""
+    with (
+        _cameras(sources, spec) as cameras,
+        first_in_line(NICE),
+        attended(guide.brake) as person,
+        console.status("") as status,
+    ):
+
+        def say(text: str) -> None:
+            status.update(text)
+            guide.say(text)
+
+        yield AttendedMachine(functools.partial(_opened, port, cameras, person.brake), say, person.brake.check)
+
+
+@contextlib.contextmanager
+def _opened(
+    port: str, cameras: Mapping[str, Eye], brake: Brake, spec: Spec, calibration: Calibration
+) -> Iterator[Pupper]:
     """The robot, until a person stops it; it lies down at the end.
 
     Raises GateLatched when it could not: the next step would open it, and let it stand up, without a person.
     """
-    robot = Pupper(spec, port, calibration=calibration, cameras=eyes)
+    robot = Pupper(spec, port, calibration=calibration, cameras=cameras)
     robot.watch = brake.watch
     with brake.on(robot.stop), robot:
         yield robot
@@ -122,7 +123,7 @@ def _opened(port: str, eyes: Mapping[str, Eye], brake: Brake, spec: Spec, calibr
 
 
 @contextlib.contextmanager
-def _eyes(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
+def _cameras(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
     """The cameras, opened. Raises CameraError."""
     with contextlib.ExitStack() as stack:
         for name in sources:
@@ -134,7 +135,7 @@ def _eyes(sources: Mapping[str, str], spec: Spec) -> Iterator[dict[str, Eye]]:
         }
 
 
-def _tell(path: Path, figures: dict[str, float], options: MachineOptions) -> None:
+def _print(path: Path, figures: dict[str, float], options: MachineOptions) -> None:
     for name, value in figures.items():
         console.print(f"{name:<30}{value:.4g}", highlight=False)
     console.print(f"written to {path}", highlight=False)
@@ -173,7 +174,5 @@ def _printed(folder: Path) -> Path:
 
 def parse(title: str, args: list[str]) -> MachineOptions:
     """The options of one procedure."""
-    from leash_robot.launch.options.checked import checked
-
     about = f"Calibrate one machine: `leash calibrate {title} --robot twin`."
     return checked(parsed(MachineOptions, f"leash calibrate {title}", args, about))

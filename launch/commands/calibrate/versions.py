@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 import tyro
 from rich.table import Table
 
+from leash_robot.calibration.report import differences, facts
 from leash_robot.calibration.store import Store
 from leash_robot.launch.commands.calibrate.session import Name
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.reporting.output import console, emit
-from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
 
@@ -68,8 +68,8 @@ def show(args: list[str]) -> int:
     store = config.opened()
     calibration = store.history()[-1] if config.version is None else store.version(config.version)
     table = Table("what", "value")
-    for name, value in facts(calibration).items():
-        table.add_row(name, _say(value))
+    for name, value in facts(calibration, store.spec).items():
+        table.add_row(name, _shown(value))
     console.print(table)
     if config.json:
         emit({"hash": calibration.hash, **msgspec.to_builtins(calibration)})
@@ -85,20 +85,14 @@ def diff(args: list[str]) -> int:
     every = store.history()
     old = every[-2] if config.before is None else store.version(config.before)
     new = every[-1] if config.after is None else store.version(config.after)
-    changed = differences(facts(old), facts(new))
+    changed = differences(facts(old, store.spec), facts(new, store.spec))
     table = Table("what", f"version {old.version}", f"version {new.version}")
     for name, (was, now) in changed.items():
-        table.add_row(name, _say(was), _say(now))
+        table.add_row(name, _shown(was), _shown(now))
     console.print(table)
     if config.json:
         emit({"before": old.hash, "after": new.hash, "changed": changed})
     return 0
-
-
-def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, list[Any]]:
-    """What is not the same in both: [before, after] by name."""
-    pairs = {name: [before.get(name), after.get(name)] for name in {**before, **after}}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def history(args: list[str]) -> int:
@@ -117,26 +111,7 @@ def history(args: list[str]) -> int:
     return 0
 
 
-def facts(calibration: Calibration) -> dict[str, Any]:
-    """A calibration as flat facts for people; angles in degrees."""
-    names = load_spec().names
-    degrees = np.degrees(calibration.joint_offset).round(3).tolist()
-    return {
-        "version": calibration.version,
-        "hash": calibration.hash,
-        "date": str(calibration.date),
-        **{f"{name} zero deg": value for name, value in zip(names, degrees, strict=True)},
-        "reversed joints": [name for name, sign in zip(names, calibration.joint_sign, strict=True) if sign < 0],
-        "gyro bias rad/s": list(calibration.gyro_bias),
-        "imu mount": [list(row) for row in calibration.imu_mount],
-        **{f"motor {name}": [e.value, e.sigma] for name, e in calibration.motors.items()},
-        **{f"delay {name}": [e.value, e.sigma] for name, e in calibration.latency.items()},
-        **{f"camera {name} fx, fy": [eye.fx, eye.fy] for name, eye in calibration.cameras.items()},
-        **{f"residual {name}": value for name, value in calibration.residuals.items()},
-    }
-
-
-def _say(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(_say(item) for item in value)
+        return ", ".join(_shown(item) for item in value)
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

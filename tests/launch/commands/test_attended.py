@@ -19,10 +19,9 @@ from typing import Self
 import numpy as np
 import pytest
 
-from leash_robot.launch.calibration.camera_stands import robot_stances
 from leash_robot.launch.commands import collect, deploy, intervene
-from leash_robot.launch.commands.calibrate import imu as calibrate_imu
-from leash_robot.launch.commands.calibrate import joints as calibrate_joints
+from leash_robot.launch.commands.calibrate import robot as calibrate_robot
+from leash_robot.launch.commands.calibrate.camera import robot_stances
 from leash_robot.launch.commands.data import command as data
 from leash_robot.launch.commands.doctor import command as doctor
 from leash_robot.launch.commands.doctor import telemetry as doctor_telemetry
@@ -136,8 +135,8 @@ COMMANDS: dict[str, Callable[[list[str], Path], object]] = {
     "doctor": lambda at, to: doctor.main(
         [*at[2:], "--move", "--seconds", "1", "--store", str(to), "--folder", str(to)]
     ),
-    "joints": lambda at, to: calibrate_joints.main([*at, "--store", str(to), "--yes"]),
-    "imu": lambda at, to: calibrate_imu.main([*at, "--store", str(to), "--yes"]),
+    "joints": lambda at, to: calibrate_robot.joints([*at, "--store", str(to), "--yes"]),
+    "imu": lambda at, to: calibrate_robot.imu([*at, "--store", str(to), "--yes"]),
     "stances": lambda at, to: robot_stances(RobotOptions("pupper", at[-1], ("head=synthetic",)), "head", 3),
 }
 
@@ -204,7 +203,7 @@ def test_stop_at_the_page_reaches_the_motors_and_nothing_is_written(
     with ThreadPoolExecutor(1) as pool:
         visiting = pool.submit(visit)
         with pytest.raises(LeashError, match="STOP at the page"):
-            calibrate_imu.main([*args, "--page-port", "0"])
+            calibrate_robot.imu([*args, "--page-port", "0"])
         visiting.result(PATIENCE)
     assert halted(firmware, pressed[0]) <= SOON
     assert not list(tmp_path.glob("*/*.yaml"))

@@ -8,15 +8,15 @@ import numpy as np
 from leash_robot.calibration.camera.intrinsics import Intrinsics
 from leash_robot.calibration.camera.mount import board_in_camera
 from leash_robot.calibration.camera.stances import Lean, joints_of
-from leash_robot.calibration.camera.timing import Timing, fit_timing
 from leash_robot.calibration.camera.views import FEWEST, Finder, View
 from leash_robot.calibration.footprints import stance_poses
-from leash_robot.calibration.frame_log import Film, filming
+from leash_robot.calibration.frame_log import FrameLog, logging_frames
+from leash_robot.calibration.latency.camera_timing import Timing, fit_timing
 from leash_robot.calibration.legs import legs_of
-from leash_robot.calibration.measurement import Bench, Log
+from leash_robot.calibration.measurement import Bench, StateLog
 from leash_robot.calibration.pose import Pose
+from leash_robot.calibration.session import CalibrationSession
 from leash_robot.calibration.settings import standing
-from leash_robot.calibration.setup import Sitting
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import CalibrationError, CameraError
 from leash_robot.robot.types import Array
@@ -48,22 +48,26 @@ def sway(bench: Bench) -> float:
     return float(began)
 
 
-def film_sway(sitting: Sitting, name: str) -> tuple[Log, list[Image], float]:
+def record_sway(session: CalibrationSession, name: str) -> tuple[StateLog, list[Image], float]:
     """States and pictures of a robot that stands, then sways before a board; and when it began [s].
 
     Raises CalibrationError.
     """
-    film = Film()
-    filmed = replace(sitting, open=filming(sitting.open, film))
-    with filmed.open(standing(sitting.spec), sitting.given) as robot:
-        bench = filmed.bench(robot)
+    frames = FrameLog()
+    logged = replace(session, open=logging_frames(session.open, frames))
+    with logged.open(standing(session.spec), session.given) as robot:
+        bench = logged.bench(robot)
         bench.stand_by()
         began = sway(bench)
-    return bench.log(), film.pictures.get(name, []), began
+    return bench.log(), frames.pictures.get(name, []), began
 
 
 def time_camera(
-    seen: tuple[Log, Sequence[Image], float], sitting: Sitting, finder: Finder, lens: Intrinsics, mount: Pose
+    seen: tuple[StateLog, Sequence[Image], float],
+    session: CalibrationSession,
+    finder: Finder,
+    lens: Intrinsics,
+    mount: Pose,
 ) -> Timing:
     """Latency, against the states' own times of arrival, and readout. Raises CalibrationError."""
     log, pictures, began = seen
@@ -75,7 +79,7 @@ def time_camera(
             f"the board was seen {len(still)} times at rest and {len(moving)} times swaying, of {len(pictures)} "
             f"pictures; 1 and {ENOUGH} are needed: stand it upright 40 to 50 cm before the robot, in the light"
         )
-    body_at = _bodies(log, sitting)
+    body_at = _bodies(log, session)
     board = body_at(began) @ mount @ board_in_camera(still[-1], lens)
     return fit_timing(moving, lambda when: (body_at(when) @ mount).inverse @ board, lens)
 
@@ -88,8 +92,8 @@ def _view(image: Image, finder: Finder) -> View | None:
     return view if len(view) >= FEWEST else None
 
 
-def _bodies(log: Log, sitting: Sitting) -> Callable[[float], Pose]:
+def _bodies(log: StateLog, session: CalibrationSession) -> Callable[[float], Pose]:
     """Where the body was at a time, over feet that roll; on the machine's clock, free of the line's jitter."""
     times = log.clock + float(np.median(log.arrived - log.clock))
-    vectors: Array = np.array([pose.vector for pose in stance_poses(log.pos, legs_of(sitting.spec))])
+    vectors: Array = np.array([pose.vector for pose in stance_poses(log.pos, legs_of(session.spec))])
     return lambda when: Pose.of(np.array([np.interp(when, times, column) for column in vectors.T]))

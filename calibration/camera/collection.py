@@ -6,19 +6,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rich.live import Live
-
 from leash_robot.calibration.camera.coverage import missing, sketch
+from leash_robot.calibration.camera.frames import Frame
 from leash_robot.calibration.camera.views import Finder, View, refusal
-from leash_robot.launch.calibration.camera_frames import Frame
-from leash_robot.launch.commands.calibrate.guide import Guide
-from leash_robot.launch.reporting.output import console
+from leash_robot.calibration.guide import Guide, SilentGuide
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError
 
 
 @dataclass
-class Collected:
+class CollectedViews:
     """Good views, and why others were refused."""
 
     views: list[View] = field(default_factory=list)
@@ -40,23 +37,21 @@ class Collected:
         return self.last
 
 
-ALONE = Guide()
-"""Nobody is at a page."""
-ENOUGH = "Success (or Enter) goes on with these views; STOP ends it."
+ALONE = SilentGuide()
 
 
 def collect(
     frames: Iterator[Frame], finder: Finder, wanted: int, seconds: float, *, live: bool, guide: Guide = ALONE
-) -> Collected:
+) -> CollectedViews:
     """Take good views until there are enough, the frames or the time run out, or the person presses Ctrl-C or Success.
 
     `live` frames are of a board that moves, which counts only once it is held still. Of more fields and tilts than are
     missing, views are taken all the same.
     """
-    collected = Collected()
+    collected = CollectedViews()
     before: View | None = None
     until = time.monotonic() + seconds
-    with Live(console=console, refresh_per_second=8, transient=True) as screen, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
         for name, pixels in frames:
             view = finder.find(pixels, name)
             why = refusal(view, collected.views, before if live else None)
@@ -66,9 +61,7 @@ def collect(
             else:
                 collected.views.append(view)
                 collected.last = pixels
-            page = _page(collected, wanted, why)
-            screen.update(page)
-            guide.show("board", pixels, f"{page}\n{ENOUGH}")
+            guide.show("board", pixels, _instruction(collected, wanted, why))
             if len(collected.views) >= wanted or time.monotonic() > until or guide.enough():
                 break
     if guide.aborted:
@@ -82,7 +75,7 @@ def _kind(why: str) -> str:
     return "too few corners" if why.startswith("only") else why.partition(" (")[0]
 
 
-def _page(collected: Collected, wanted: int, why: str) -> str:
+def _instruction(collected: CollectedViews, wanted: int, why: str) -> str:
     hints = missing(collected.views)
     lines = [f"{len(collected.views)} of {wanted} views   {why or 'taken'}", *sketch(collected.views)]
     return "\n".join([*lines, f"next: {hints[0]}" if hints else "all fields and tilts are covered"])

@@ -1,0 +1,1 @@
+"""Delays between a command, its motion, and what is seen of it."""

@@ -1,1 +1,0 @@
-"""What calibrations need of simulators and operators."""
