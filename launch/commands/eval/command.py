@@ -70,7 +70,7 @@ def main(args: list[str]) -> int:
     config = checked(parsed(Eval, "leash eval", args))
     if config.settle >= config.length:
         raise UsageError(f"--settle {config.settle} leaves nothing of --seconds {config.length}; give a smaller one")
-    if config.robot.robot == "pupper":
+    if config.robot.kind == "real":
         raise RobotError("a real robot has no ground truth to score; use --robot sim or --robot twin")
     if config.machines.grid or config.top_speed:
         return _many(config)
