@@ -1,9 +1,6 @@
 """What the documents tell a reader to type works, in the order they are told to type it; links lead somewhere."""
 
-import os
 import re
-import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,56 +8,24 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.pages import blocks, commands, execute, leash_commands
 from support.paths import ROOT
 
 BIN = Path(sys.executable).parent
 DOCS = ROOT / "docs"
 GUIDES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [*GUIDES, *sorted(DOCS.rglob("*.md"))]
-ENDLESS = ("leash twin", "leash serve")
-BEFOREHAND = ("make ", "source ", "pip ", "git ")
 GENERATED = ("cli/", "python/", "yaml.md", "recording.md")
 """Pages of the reference that exist only once the documentation is built."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """The page's fenced blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def commands(page: Path) -> list[str]:
-    """Lines of the page's `sh` blocks, without comments."""
-    lines = [line.split(" #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def execute(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one line; a command that runs until Ctrl-C gets it once it has said something."""
-    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    if not (line.startswith(ENDLESS) or "--operator browser" in line):
-        return subprocess.run(shlex.split(line), cwd=folder, env=env, capture_output=True, text=True, timeout=400)
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        shlex.split(line), cwd=folder, env=env, stdout=pipe, stderr=subprocess.STDOUT, text=True
-    ) as run:
-        try:
-            said = run.stdout.readline() if run.stdout else ""
-            run.send_signal(signal.SIGINT)
-            rest, _ = run.communicate(timeout=20)
-        finally:
-            run.kill()
-    return subprocess.CompletedProcess(line, 0 if run.returncode in {0, 130} else run.returncode, said + rest, "")
-
-
 @pytest.mark.slow
 @pages
 def test_a_reader_can_type_what_the_page_says(page: Path, tmp_path: Path) -> None:
-    for line in commands(page):
-        if line.startswith(BEFOREHAND):
-            continue
-        result = execute(line, tmp_path)
+    for line in leash_commands(page):
+        result = execute(line, tmp_path, BIN)
         assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
 
 
