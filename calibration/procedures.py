@@ -1,5 +1,6 @@
-"""The procedures that need no board: joints, IMU, motors, or all of them; and what a person prepares for each."""
+"""The procedures of a body with four legs: joints, IMU, motors, or all of them; what a person prepares for each."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from leash_robot.calibration.joints.procedure import (
@@ -49,3 +50,6 @@ Lay it on its belly, legs folded, on a level, flat, grippy floor with a leg's le
     calibrate_everything,
 )
 """Joints, IMU, motors and delays in one go."""
+
+LEGGED: Mapping[str, Procedure] = {"joints": JOINTS, "stops": STOPS, "imu": IMU, "motors": MOTORS, "all": EVERYTHING}
+"""All of them, by name; how the registry of bodies refers to them."""

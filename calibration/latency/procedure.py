@@ -12,8 +12,7 @@ from leash_robot.calibration.camera.views import Finder
 from leash_robot.calibration.frame_log import FrameLog, logging_frames
 from leash_robot.calibration.latency.delays import Ways, ways
 from leash_robot.calibration.latency.sway import record_sway, time_camera
-from leash_robot.calibration.motors.identification import calibrate_motors
-from leash_robot.calibration.session import CalibrationSession, Found
+from leash_robot.calibration.session import CalibrationSession, Found, Procedure
 from leash_robot.robot.types import Array, Observation
 
 PolicyTrips = Callable[[Iterable[Observation]], Array]
@@ -35,11 +34,11 @@ class TimedCamera:
 
 
 def calibrate_latency(
-    session: CalibrationSession, timed: TimedCamera | None = None, trips: PolicyTrips | None = None
+    session: CalibrationSession, motors: Procedure, timed: TimedCamera | None = None, trips: PolicyTrips | None = None
 ) -> Found:
-    """Measure every delay. Raises CalibrationError."""
+    """Measure every delay; `motors` is the body's procedure that moves its joints. Raises CalibrationError."""
     log = FrameLog()
-    found, figures = calibrate_motors(evolve(session, open=logging_frames(session.open, log)))
+    found, figures = motors.run(evolve(session, open=logging_frames(session.open, log)))
     for name, ages in log.ages.items():
         figures |= _percentiles("camera_age", 1e3 * np.array(ages))
         session.say(f"the camera {name} was {figures['camera_age_p50_ms']:.0f} ms behind")

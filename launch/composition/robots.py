@@ -13,10 +13,10 @@ from msgspec.structs import replace as replace_struct
 
 from leash_robot.calibration.store import choose, serial_number
 from leash_robot.launch.composition.plan import Plan, kind_of, load_plan
-from leash_robot.launch.options.bodies import BodyName, RobotName
+from leash_robot.launch.options.bodies import BodyName, RobotName, body_of
 from leash_robot.launch.options.shipped import DynamicsFile
 from leash_robot.launch.reporting.output import console
-from leash_robot.robot.bodies.registry import DEFAULT, KINDS, Body, Kind, Machine, Simulated, Wiring, find
+from leash_robot.robot.bodies.registry import DEFAULT, Body, Kind, Machine, Simulated, Wiring, find
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.address import shown
 from leash_robot.robot.cameras.camera import CameraProcess, open_camera
@@ -61,9 +61,7 @@ class RobotOptions:
     @property
     def entry(self) -> Body:
         """The body in the registry. Raises UsageError for an unknown one, or for two."""
-        if self.robot in KINDS or self.body in {DEFAULT, self.robot}:
-            return find(self.body if self.robot in KINDS else self.robot)
-        raise UsageError(f"--robot {self.robot} and --body {self.body} name two bodies; leave one of them out")
+        return body_of(self.robot, self.body)
 
     def load_plan(self) -> Plan:
         """Which processes run. Raises SpecError."""

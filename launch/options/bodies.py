@@ -4,7 +4,7 @@ from typing import Annotated
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from leash_robot.robot.bodies.registry import DEFAULT, KINDS, find, names
+from leash_robot.robot.bodies.registry import DEFAULT, KINDS, Body, find, names
 from leash_robot.robot.errors import UsageError
 
 
@@ -18,6 +18,13 @@ def robot_named(given: str) -> str:
 def body_named(given: str) -> str:
     """The name of a body. Raises UsageError for an unknown one."""
     return find(given).name
+
+
+def body_of(robot: str, body: str) -> Body:
+    """The registry's entry for `--robot` and `--body`. Raises UsageError where they name two bodies."""
+    if robot in KINDS or body in {DEFAULT, robot}:
+        return find(body if robot in KINDS else robot)
+    raise UsageError(f"--robot {robot} and --body {body} name two bodies; leave one of them out")
 
 
 RobotName = Annotated[

@@ -19,7 +19,7 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Eye
 from leash_robot.robot.config.settings import hint
 from leash_robot.robot.errors import SpecError, UsageError
-from leash_robot.robot.safety.messages import Report
+from leash_robot.robot.safety.messages import Report, Telemetry
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Robot, Watch, unattended
 
@@ -62,6 +62,8 @@ class Simulated:
     """Whether a simulator is paced by the clock."""
     boot: Literal["cold", "homed"] = "homed"
     """Whether a twin goes through its power-up first."""
+    board: Path | None = None
+    """Picture of a calibration board that stands before a twin's camera."""
 
 
 class Machine(Robot, Protocol):
@@ -75,6 +77,10 @@ class Machine(Robot, Protocol):
     @property
     def gate_stops(self) -> int:
         """How often the gate stopped the robot by itself since it was opened."""
+        ...
+
+    def frames(self) -> list[Telemetry]:
+        """The states that came since the last call, oldest first, in the machine's own angles."""
         ...
 
     def rearm(self) -> None:
@@ -129,6 +135,8 @@ class Body:
     """From a `Simulated` to a context manager of a `Robot`; empty where the body has no simulator."""
     open_twin: str = ""
     """From a `Simulated` to a context manager of a `TwinHandle`; empty where the body has no twin."""
+    calibration: str = ""
+    """Its calibration procedures by name, each a `leash_robot.calibration.session.Procedure`; empty where none fits."""
     defaults: Defaults = field(default_factory=Defaults)
 
     def real(self, wiring: Wiring) -> Machine:

@@ -136,4 +136,5 @@ class TwinProcess:
 
 def open_twin(how: Simulated) -> TwinProcess:
     """The twin as the registry of bodies opens it."""
-    return TwinProcess(TwinConfig(dynamics=how.dynamics, camera=how.camera, seed=how.seed, boot=how.boot))
+    config = TwinConfig(dynamics=how.dynamics, camera=how.camera, seed=how.seed, boot=how.boot, board=how.board)
+    return TwinProcess(config)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from leash_robot.calibration.joints.procedure import calibrate_imu
 from leash_robot.calibration.motors.fit import fit_motors
 from leash_robot.calibration.session import CalibrationSession, Found, Procedure
 from leash_robot.calibration.store import Store
 from leash_robot.launch.commands.calibrate import session as calibrate_session
-from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate
+from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate, procedure_of
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import CalibrationError, LeashError, UsageError
 from leash_robot.robot.spec import load_spec
@@ -96,3 +97,14 @@ def test_a_seed_of_0_means_nothing_to_the_machine_either(store: Store) -> None:
     asked = dataclasses.replace(options(store), seed=0)
     with pytest.raises(UsageError, match="--dynamics and --seed mean nothing"):
         calibrate(asked, Procedure("", blocked))
+
+
+def test_a_body_has_the_procedures_that_its_entry_names(store: Store) -> None:
+    assert procedure_of(options(store), "imu").run is calibrate_imu
+    with pytest.raises(CalibrationError, match=r"pupper has no calibration of 'gripper'; it has \['all', 'imu'"):
+        procedure_of(options(store), "gripper")
+
+
+def test_the_training_simulator_has_no_serial_line_to_calibrate_over(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="use --robot twin"):
+        calibrate(MachineOptions("sim", store=tmp_path), Procedure("", blocked))

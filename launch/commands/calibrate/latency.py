@@ -13,16 +13,13 @@ from leash_robot.calibration.camera.intrinsics import Intrinsics
 from leash_robot.calibration.camera.views import Finder
 from leash_robot.calibration.latency.procedure import SWAY, PolicyTrips, TimedCamera, calibrate_latency
 from leash_robot.calibration.pose import Pose
-from leash_robot.calibration.procedures import MOTORS
-from leash_robot.calibration.session import Found, Procedure
-from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate
-from leash_robot.launch.composition.plan import load_plan
+from leash_robot.calibration.session import CalibrationSession, Found, Procedure
+from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate, procedure_of
 from leash_robot.launch.composition.policy_trips import policy_trips
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.reporting.output import console
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array, Observation
 
 ROWS = {
@@ -64,10 +61,14 @@ def main(args: Sequence[str]) -> int:
         raise UsageError("--board is for a camera; give --camera head=/dev/video0 as well")
     if options.camera_latency_ms is not None and not options.board:
         raise UsageError("--camera-latency-ms tells the two ways apart with --board alone")
-    ready = f"{MOTORS.preparation}\n{SWAY}" if options.board else MOTORS.preparation
+    motors = procedure_of(options, "motors")
+    ready = f"{motors.preparation}\n{SWAY}" if options.board else motors.preparation
     cameras = (options.camera,) if options.camera else ()
-    procedure = Procedure(ready, lambda session: _printed(calibrate_latency(session, _timed(options), _trips(options))))
-    return calibrate(options, procedure, cameras=cameras, board=options.board)
+
+    def run(session: CalibrationSession) -> Found:
+        return _printed(calibrate_latency(session, motors, _timed(options), _trips(options)))
+
+    return calibrate(options, Procedure(ready, run), cameras=cameras, board=options.board)
 
 
 def _timed(options: CalibrateLatency) -> TimedCamera | None:
@@ -75,7 +76,7 @@ def _timed(options: CalibrateLatency) -> TimedCamera | None:
         return None
     name = "head" if options.camera == "on" else options.camera.partition("=")[0]
     finder = Finder(Board(square=options.square_mm / 1e3))
-    return TimedCamera(name, finder, twin_optics() if options.robot == "twin" else None, options.camera_latency_ms)
+    return TimedCamera(name, finder, twin_optics() if options.kind == "twin" else None, options.camera_latency_ms)
 
 
 def twin_optics() -> Optics:
@@ -92,7 +93,7 @@ def _trips(options: CalibrateLatency) -> PolicyTrips | None:
         return None
 
     def trips(seen: Iterable[Observation]) -> Array:
-        return policy_trips(options.policy, load_spec(), load_plan(options.robot), seen)
+        return policy_trips(options.policy, options.entry.load_spec(), options.load_plan(), seen)
 
     return trips
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leash_robot.calibration import procedures
-from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate, parse
+from leash_robot.launch.commands.calibrate.session import MachineOptions, calibrate, parse, procedure_of
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 
@@ -21,19 +20,24 @@ class CalibrateJoints(MachineOptions):
 def joints(args: Sequence[str]) -> int:
     """Find the zeros."""
     options = checked(parsed(CalibrateJoints, "leash calibrate joints", args))
-    return calibrate(options, procedures.STOPS if options.against == "stops" else procedures.JOINTS)
+    return calibrate(options, procedure_of(options, "stops" if options.against == "stops" else "joints"))
 
 
 def imu(args: list[str]) -> int:
     """Find how the IMU is mounted."""
-    return calibrate(parse("imu", args), procedures.IMU)
+    return _calibrate("imu", args)
 
 
 def motors(args: list[str]) -> int:
     """Identify the motors."""
-    return calibrate(parse("motors", args), procedures.MOTORS)
+    return _calibrate("motors", args)
 
 
 def everything(args: list[str]) -> int:
     """Calibrate everything that needs no board."""
-    return calibrate(parse("all", args), procedures.EVERYTHING)
+    return _calibrate("all", args)
+
+
+def _calibrate(name: str, args: list[str]) -> int:
+    options = parse(name, args)
+    return calibrate(options, procedure_of(options, name))

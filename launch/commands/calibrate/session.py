@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import cv2
 import tyro
@@ -19,19 +19,20 @@ from leash_robot.calibration.store import serial_number, store_of
 from leash_robot.launch.commands.calibrate.guide import GuideOptions, OperatorGuide, guided
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.attended import attended
-from leash_robot.launch.composition.plan import load_plan
+from leash_robot.launch.composition.plan import Plan, kind_of, load_plan
 from leash_robot.launch.composition.robots import camera_sources, told_camera
+from leash_robot.launch.options.bodies import BodyName, RobotName, body_of
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import DynamicsFile
 from leash_robot.launch.reporting.output import console, emit
-from leash_robot.robot.bodies.pupper.driver import Pupper
+from leash_robot.robot.bodies.registry import DEFAULT, Body, Kind, Machine, Simulated, Wiring, load
 from leash_robot.robot.calibration import Calibration, load_calibration
 from leash_robot.robot.cameras.camera import open_camera
 from leash_robot.robot.cameras.image import Eye
-from leash_robot.robot.errors import CameraError, GateLatched, PortError, UsageError
+from leash_robot.robot.errors import CalibrationError, CameraError, GateLatched, PortError, UsageError
 from leash_robot.robot.host.priority import first_in_line
-from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.spec import Spec
 from leash_robot.sim.randomization.identified import write_dynamics
 from leash_robot.teleop.brake import Brake
 
@@ -44,10 +45,10 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]*$", max_length=60)]
 class MachineOptions:
     """Which machine is calibrated, and where its calibrations are kept."""
 
-    robot: Literal["twin", "pupper"] = "twin"
-    """twin: a simulated Pupper behind a real serial line. pupper: the machine."""
+    robot: RobotName = "twin"
+    """twin: a simulated machine behind a real serial line. real, or the name of a body such as pupper: the machine."""
     port: str | None = None
-    """Serial port for `pupper`: /dev/ttyACM0, or the one that `leash twin` prints."""
+    """Serial port of the machine: /dev/ttyACM0, or the one that `leash twin` prints."""
     machine: Name = ""
     """What this machine is called; its serial number if left out."""
     store: Path = Path("calibrations")
@@ -60,7 +61,31 @@ class MachineOptions:
     """Ask nothing; for scripts. You have seen to the robot yourself."""
     json: bool = False
     """Print one JSON object on the last line."""
+    body: BodyName = DEFAULT
+    """Which body is simulated, or is the machine."""
     guide: Annotated[GuideOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=GuideOptions)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is the twin or the machine."""
+        return kind_of(self.robot)
+
+    @property
+    def entry(self) -> Body:
+        """The body in the registry. Raises UsageError for an unknown one, or for two."""
+        return body_of(self.robot, self.body)
+
+    def load_plan(self) -> Plan:
+        """Which processes run. Raises SpecError."""
+        return load_plan(self.robot, None, self.entry)
+
+
+def procedure_of(options: MachineOptions, name: str) -> Procedure:
+    """The body's procedure of this name. Raises CalibrationError for a body that has none."""
+    known: Mapping[str, Procedure] = load(options.entry.calibration) if options.entry.calibration else {}
+    if name not in known:
+        raise CalibrationError(f"{options.entry.name} has no calibration of {name!r}; it has {sorted(known) or 'none'}")
+    return known[name]
 
 
 def calibrate(
@@ -70,15 +95,15 @@ def calibrate(
 
     `cameras` are opened beside the robot (NAME=SOURCE, or `on`); a twin's looks at a `board`.
     """
-    spec = load_spec()
+    spec = options.entry.load_spec()
     with (
         terminable(),
         guided(options.guide, options.store) as guide,
         _port(options, cameras=cameras, board=board) as (port, attached),
     ):
         store = store_of(options.store, options.machine, options.robot, port, spec)
-        ask = not options.yes and (options.robot == "pupper" or options.guide.page)
-        attend = functools.partial(_attended, port, camera_sources(cameras, attached), spec, guide)
+        ask = not options.yes and (options.kind == "real" or options.guide.page)
+        attend = functools.partial(_attended, options.entry, port, camera_sources(cameras, attached), guide)
         path, figures = run_calibration(procedure, store, serial_number(port), guide, attend, ask=ask)
     found = load_calibration(path, spec)
     if found.motors:
@@ -88,10 +113,10 @@ def calibrate(
 
 
 @contextlib.contextmanager
-def _attended(port: str, sources: Mapping[str, str], spec: Spec, guide: OperatorGuide) -> Iterator[AttendedMachine]:
+def _attended(body: Body, port: str, sources: Mapping[str, str], guide: OperatorGuide) -> Iterator[AttendedMachine]:
     """The machine with its cameras, and a person at terminal and page who can stop it."""
     with (
-        _cameras(sources, spec) as cameras,
+        _cameras(sources, body.load_spec()) as cameras,
         first_in_line(NICE),
         attended(guide.brake) as person,
         console.status("") as status,
@@ -101,19 +126,19 @@ def _attended(port: str, sources: Mapping[str, str], spec: Spec, guide: Operator
             status.update(text)
             guide.say(text)
 
-        yield AttendedMachine(functools.partial(_opened, port, cameras, person.brake), say, person.brake.check)
+        opener = functools.partial(_opened, body, port, cameras, person.brake)
+        yield AttendedMachine(opener, say, person.brake.check)
 
 
 @contextlib.contextmanager
 def _opened(
-    port: str, cameras: Mapping[str, Eye], brake: Brake, spec: Spec, calibration: Calibration
-) -> Iterator[Pupper]:
+    body: Body, port: str, cameras: Mapping[str, Eye], brake: Brake, spec: Spec, calibration: Calibration
+) -> Iterator[Machine]:
     """The robot, until a person stops it; it lies down at the end.
 
     Raises GateLatched when it could not: the next step would open it, and let it stand up, without a person.
     """
-    robot = Pupper(spec, port, calibration=calibration, cameras=cameras)
-    robot.watch = brake.watch
+    robot = body.real(Wiring(spec, port, cameras, calibration, watch=brake.watch))
     with brake.on(robot.stop), robot:
         yield robot
         robot.rest()
@@ -147,21 +172,24 @@ def _print(path: Path, figures: dict[str, float], options: MachineOptions) -> No
 @contextlib.contextmanager
 def _port(options: MachineOptions, *, cameras: Sequence[str], board: bool) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The serial port of the machine and its cameras; a twin runs for as long as the block lasts."""
-    if options.robot == "pupper":
+    if options.kind == "real":
         if options.dynamics or options.seed is not None:
-            raise UsageError("--dynamics and --seed mean nothing to --robot pupper; leave them out")
+            raise UsageError(f"--dynamics and --seed mean nothing to --robot {options.robot}; leave them out")
         if options.port is None:
-            raise PortError("--robot pupper needs --port, such as --port /dev/ttyACM0; try it first with --robot twin")
-        yield options.port, load_plan("pupper").cameras
+            raise PortError(
+                f"--robot {options.robot} needs --port, such as --port /dev/ttyACM0; try it first with --robot twin"
+            )
+        yield options.port, options.load_plan().cameras
         return
-    from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
-
+    if options.kind == "sim":
+        raise UsageError("calibration takes a serial line, which --robot sim has not; use --robot twin")
     if options.port is not None:
         raise UsageError("--port means nothing to --robot twin; leave one of them out")
     with tempfile.TemporaryDirectory(prefix="leash-") as folder:
-        shown = _printed(Path(folder)) if board else None
-        config = TwinConfig(dynamics=options.dynamics, seed=options.seed or 0, camera=bool(cameras), board=shown)
-        with TwinProcess(config) as twin:
+        picture = _printed(Path(folder)) if board else None
+        spec = options.entry.load_spec()
+        how = Simulated(spec, options.dynamics, options.seed or 0, camera=bool(cameras), board=picture)
+        with options.entry.twin(how) as twin:
             yield twin.port, twin.cameras
 
 

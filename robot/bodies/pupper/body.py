@@ -27,6 +27,7 @@ BODY = Body(
     open_real="leash_robot.robot.bodies.pupper.body:open_real",
     open_sim="leash_robot.sim.pybullet.robot:open_sim",
     open_twin="leash_robot.sim.twin.twin:open_twin",
+    calibration="leash_robot.calibration.procedures:LEGGED",
     defaults=Defaults(
         gait="trot",
         scripted={"trot": "leash_robot.policies.scripted.gait:Trot"},
