@@ -1,13 +1,13 @@
-"""Behaviour cloning: an ensemble learns to want what the demonstrator wanted, seeing what the robot sees.
+"""Behaviour cloning: an ensemble learns the demonstrator's targets from what the robot observes.
 
 Against compounding error: demonstrations recorded with disturbed actions (`policies.imitation.dart`), noise on every
-measured feature in training, and no reliance on past actions, which a copycat would only repeat.
+measured feature in training, and past actions that are hidden half of the time, so that they are not just repeated.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -16,17 +16,9 @@ from msgspec import Meta
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from leash_robot.policies.imitation.checkpoint import (
-    Begun,
-    Facts,
-    Interrupted,
-    begun,
-    check_same,
-    collected,
-    optimizer_arrays,
-    resume_optimizer,
-)
-from leash_robot.policies.imitation.samples import Samples, Selection, Teacher, split
+from leash_robot.policies.imitation.checkpoint import Interrupted, begun, check_same
+from leash_robot.policies.imitation.samples import SampleConfig, Samples, Teacher, split
+from leash_robot.policies.imitation.training_loop import TrainingLoop, risk_scale
 from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.policy_file import Weights
@@ -36,9 +28,7 @@ from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 
 EVALUATE_EVERY = 100
-"""Steps between two looks at what was held out."""
-RISKY = 0.99
-"""The quantile of held-out disagreement that is called risk 0.5."""
+"""Steps between two evaluations on what was held out."""
 
 Noise = Annotated[float, Meta(ge=0, le=1e3)]
 
@@ -80,14 +70,14 @@ class BcConfig:
     held_out: Annotated[float, Meta(gt=0, lt=1)] = 0.15
     """Part of the episodes that is not learned from but decides when to stop."""
     patience: Annotated[int, Meta(ge=1)] = 10
-    """Looks at what was held out without improvement before training stops."""
+    """Evaluations on what was held out without improvement before training stops."""
     jitter: Jitter = field(default_factory=Jitter)
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 
     @property
-    def selection(self) -> Selection:
+    def selection(self) -> SampleConfig:
         """Which samples are made."""
-        return Selection(self.features, self.network.horizon, self.teacher, self.held_out)
+        return SampleConfig(self.features, self.network.horizon, self.teacher, self.held_out)
 
 
 @dataclass(frozen=True)
@@ -113,17 +103,23 @@ class Trained:
 
 
 @dataclass
-class Best:
-    """What training has come to: the weights that erred least on what was held out, and what was not reported yet."""
+class BestWeights:
+    """The weights with the lowest held-out error so far, and the losses that were not reported yet."""
 
     weights: dict[str, Tensor]
     error: float = math.inf
     step: int = 0
-    """At which step they were."""
+    """The step at which they were."""
     last: int = 0
     """The step that training has reached."""
     losses: list[float] = field(default_factory=list)
     """Since the last report."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What an interrupted training keeps of it beside the weights."""
+        error = None if math.isinf(self.error) else self.error
+        return {"error": error, "step": self.step, "losses": self.losses}
 
 
 def train(
@@ -143,24 +139,31 @@ def train(
     (discarded episodes never count), PolicyError for another training to resume.
     """
     torch.set_num_threads(1)
-    asked = begun(config, episodes, weights or [np.ones(len(episode)) for episode in episodes])
+    options = begun(config, episodes, weights or [np.ones(len(episode)) for episode in episodes])
     if resume is not None:
-        check_same(resume.facts.begun, asked)
+        check_same(resume.facts.begun, options)
     learned, held = split(episodes, spec, config.selection, weights)
     box = action_box(learned)
     generator = Generator().manual_seed(config.seed)
     network = Ensemble(config.network, learned.features.shape[1], learned.targets[0].size, generator)
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay, fused=True)
-    best = Best(network.arrays()) if resume is None else _resumed(resume, network, optimizer, generator)
+    loop = TrainingLoop(network, optimizer, config.rate, config.steps)
+    best = BestWeights(network.arrays()) if resume is None else _resumed(resume, loop, generator)
 
     def error() -> float:
         return rmse(network, held, box)
 
-    steps = descend(network, batches(learned, box, spec, config, generator), config, optimizer, best.last)
-    choose(network, steps, error, report or (lambda progress: None), config, stop=stop, best=best)
+    def loss(batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        x, y, counts = batch
+        mean: Tensor = (counts * (network(x) - y) ** 2).sum() / counts.sum()
+        return mean
+
+    steps = loop.run(batches(learned, box, spec, config, generator), loss)
+    keep_best(network, steps, error, report or (lambda progress: None), config, stop=stop, best=best)
     interrupted = None
     if stop() and not _over(best, config):
-        interrupted = _kept(asked, best, network, optimizer, generator)
+        parts = {"best": best.weights, "generator": {"state": generator.get_state()}}
+        interrupted = loop.interrupted(options, best.facts, **parts)
         _consider(best, network, error())
     network.load(best.weights)
     figures = {
@@ -195,47 +198,25 @@ def batches(
         yield torch.where(hidden & actions, 0.0, x), targets[drawn], counts[drawn]
 
 
-def descend(
-    network: Ensemble,
-    drawn: Iterator[tuple[Tensor, Tensor, Tensor]],
-    config: BcConfig,
-    optimizer: torch.optim.Optimizer,
-    last: int = 0,
-) -> Iterator[tuple[int, float]]:
-    """Take the gradient steps after the `last` one; yield the number and the loss of each."""
-    for step, (x, y, counts) in zip(range(last + 1, config.steps + 1), drawn, strict=False):
-        optimizer.param_groups[0]["lr"] = config.rate * schedule(step / config.steps)
-        loss = (counts * (network(x) - y) ** 2).sum() / counts.sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        yield step, float(loss.detach())
-
-
-def schedule(part: float) -> float:
-    """Learning rate as a share of the highest, after this part of the steps."""
-    return min(part / 0.05, 0.5 * (1 + math.cos(math.pi * part)))
-
-
-def choose(
+def keep_best(
     network: Ensemble,
     steps: Iterator[tuple[int, float]],
-    judge: Callable[[], float],
+    evaluate: Callable[[], float],
     report: Callable[[Progress], None],
     config: BcConfig,
     *,
     stop: Callable[[], bool] = lambda: False,
-    best: Best | None = None,
+    best: BestWeights | None = None,
 ) -> int:
     """Run the steps until what was held out no longer improves, or until `stop`; load the best weights so far, unless
     it was stopped, and return their step.
     """
-    best = best or Best(network.arrays())
+    best = best or BestWeights(network.arrays())
     for step, loss in steps:
         best.last = step
         best.losses.append(loss)
         if step % EVALUATE_EVERY == 0 or step == config.steps:
-            error = judge()
+            error = evaluate()
             report(Progress(step, float(np.mean(best.losses)), error))
             best.losses = []
             _consider(best, network, error)
@@ -247,40 +228,25 @@ def choose(
     return best.step
 
 
-def _consider(best: Best, network: Ensemble, error: float) -> None:
+def _consider(best: BestWeights, network: Ensemble, error: float) -> None:
     """Keep the network's weights if none erred less."""
     if error < best.error:
         best.weights, best.error, best.step = network.arrays(), error, best.last
 
 
-def _over(best: Best, config: BcConfig) -> bool:
+def _over(best: BestWeights, config: BcConfig) -> bool:
     """Whether all steps are taken, or nothing has improved for too long."""
-    looked = best.last - best.last % EVALUATE_EVERY
-    return best.last >= config.steps or looked - best.step >= config.patience * EVALUATE_EVERY
+    evaluated = best.last - best.last % EVALUATE_EVERY
+    return best.last >= config.steps or evaluated - best.step >= config.patience * EVALUATE_EVERY
 
 
-def _kept(
-    asked: Begun, best: Best, network: Ensemble, optimizer: torch.optim.Optimizer, generator: Generator
-) -> Interrupted:
-    """All that is needed to go on."""
-    more = {"error": None if math.isinf(best.error) else best.error, "step": best.step, "losses": best.losses}
-    arrays = collected(
-        network=network.arrays(),
-        best=best.weights,
-        optimizer=optimizer_arrays(optimizer),
-        generator={"state": generator.get_state()},
-    )
-    return Interrupted(Facts(asked, best.last, more), arrays)
-
-
-def _resumed(held: Interrupted, network: Ensemble, optimizer: torch.optim.Optimizer, generator: Generator) -> Best:
+def _resumed(held: Interrupted, loop: TrainingLoop, generator: Generator) -> BestWeights:
     """Put everything where an interrupted training was."""
-    network.load(held.part("network"))
-    resume_optimizer(optimizer, held.part("optimizer"))
+    loop.resume(held)
     generator.set_state(held.part("generator")["state"])
     more = held.facts.more
     error = math.inf if more["error"] is None else float(more["error"])
-    return Best(held.part("best"), error, int(more["step"]), held.facts.step, list(more["losses"]))
+    return BestWeights(held.part("best"), error, int(more["step"]), held.facts.step, list(more["losses"]))
 
 
 def rmse(network: Ensemble, samples: Samples, box: Array) -> float:
@@ -321,7 +287,7 @@ def _manifest(
         features=config.features,
         network=config.network,
         box=tuple(box.tolist()),
-        risk_scale=max(float(np.quantile(spread, RISKY)), 1e-6),
+        risk_scale=risk_scale(spread),
         training={"seed": config.seed, "teacher": config.teacher, **figures},
     )
 

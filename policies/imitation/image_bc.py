@@ -1,6 +1,6 @@
 """Training of an image policy: an ensemble learns the commands that were asked for, from augmented pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -13,20 +13,10 @@ from torch.nn import functional
 
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.policies.image_policy import centred, disagreement
-from leash_robot.policies.imitation.bc import RISKY, schedule
-from leash_robot.policies.imitation.checkpoint import (
-    Begun,
-    Control,
-    Facts,
-    Interrupted,
-    begun,
-    check_same,
-    collected,
-    optimizer_arrays,
-    resume_optimizer,
-)
+from leash_robot.policies.imitation.checkpoint import Begun, Control, Interrupted, begun, check_same
 from leash_robot.policies.imitation.holdout import bags, held_out, threshold
 from leash_robot.policies.imitation.image_samples import Views, mirrored, views_of
+from leash_robot.policies.imitation.training_loop import TrainingLoop, risk_scale
 from leash_robot.policies.manifest import Manifest, describe
 from leash_robot.policies.networks.cnn import Convnet
 from leash_robot.policies.policy_file import Weights
@@ -74,7 +64,7 @@ class PixelsTraining:
     steps: Annotated[int, Meta(ge=1)] = 1500
     batch: Annotated[int, Meta(ge=1, le=65536)] = 64
     rate: Annotated[float, Meta(gt=0, le=1)] = 3e-3
-    """Highest learning rate; see `leash_robot.policies.imitation.bc.schedule`."""
+    """Highest learning rate; see `leash_robot.policies.imitation.training_loop.schedule`."""
     decay: Part = 1e-3
     """Weight decay."""
     own: Part = 0.8
@@ -125,9 +115,9 @@ def train_pixels(
     torch.set_num_threads(1)
     config = config if steps is None else replace(config, steps=steps)
     control = control or Control()
-    asked = begun(config, episodes, weights)
+    options = begun(config, episodes, weights)
     if control.resume is not None:
-        check_same(control.resume.facts.begun, asked)
+        check_same(control.resume.facts.begun, options)
     views = views_of(episodes, config.sight, weights)
     below = threshold(present(views), config.held_out) if start is None else start.held_below
     learned, held = split(views, config.held_out, below)
@@ -136,7 +126,7 @@ def train_pixels(
     network = Convnet(config.sight, torch.Generator().manual_seed(config.seed))
     if start is not None:
         network.load({name: torch.from_numpy(array) for name, array in start.weights.items()})
-    interrupted = _descend(network, learned, config, asked, control)
+    interrupted = _descend(network, learned, config, options, control)
     network.eval()
     spread, rmse = measure(network, learned)
     figures: dict[str, float] = {"samples": len(learned), "held_out_samples": len(held), "train_rmse": rmse}
@@ -164,40 +154,39 @@ def split(views: Views, part: float, below: float) -> tuple[Views, Views]:
 
 
 def _descend(
-    network: Convnet, views: Views, config: PixelsTraining, asked: Begun, control: Control
+    network: Convnet, views: Views, config: PixelsTraining, options: Begun, control: Control
 ) -> Interrupted | None:
     """Take the gradient steps; where to go on, when it was stopped before the last."""
     optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=config.decay)
-    rng = np.random.default_rng(config.seed)
-    first = 1
+    loop, rng = TrainingLoop(network, optimizer, config.rate, config.steps), np.random.default_rng(config.seed)
     if control.resume is not None:
-        first = _resumed(control.resume, network, optimizer, rng)
-    draw = np.cumsum(views.weight.astype(np.float64))
-    learners = torch.from_numpy(bags(views.identities, config.sight.members, config.own))
-    for step in range(first, config.steps + 1):
-        chosen = np.minimum(np.searchsorted(draw, rng.random(config.batch) * draw[-1], side="right"), len(views) - 1)
-        pictures, states, commands = _varied(views.of(chosen), config, rng)
-        counts = learners[:, torch.from_numpy(views.episode[chosen])][..., None]
-        optimizer.param_groups[0]["lr"] = config.rate * schedule(step / config.steps)
+        loop.resume(control.resume)
+        resume_generator(rng, control.resume.facts.more["rng"])
+
+    def loss(batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        pictures, states, commands, counts = batch
         away = huber(network(pictures, states) - commands)
-        loss = (counts * away).sum() / counts.sum().clamp_min(1)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        control.report(step, float(loss.detach()))
+        return (counts * away).sum() / counts.sum().clamp_min(1)
+
+    for step, value in loop.run(_batches(views, config, rng), loss):
+        control.report(step, value)
         if step < config.steps and control.stop():
-            facts = Facts(asked, step, {"rng": generator_state(rng)})
-            arrays = collected(network=network.arrays(), optimizer=optimizer_arrays(optimizer))
-            return Interrupted(facts, arrays)
+            return loop.interrupted(options, {"rng": generator_state(rng)})
     return None
 
 
-def _resumed(held: Interrupted, network: Convnet, optimizer: torch.optim.Optimizer, rng: np.random.Generator) -> int:
-    """Put everything where an interrupted training was; the number of its next step."""
-    network.load(held.part("network"))
-    resume_optimizer(optimizer, held.part("optimizer"))
-    resume_generator(rng, held.facts.more["rng"])
-    return held.facts.step + 1
+def _batches(
+    views: Views, config: PixelsTraining, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Augmented pictures (b, 3, h, w), states (b, s), commands (b, 3), and which members learn from them (m, b, 1);
+    without end.
+    """
+    draw = np.cumsum(views.weight.astype(np.float64))
+    learners = torch.from_numpy(bags(views.identities, config.sight.members, config.own))
+    while True:
+        chosen = np.minimum(np.searchsorted(draw, rng.random(config.batch) * draw[-1], side="right"), len(views) - 1)
+        varied = _varied(views.of(chosen), config, rng)
+        yield *varied, learners[:, torch.from_numpy(views.episode[chosen])][..., None]
 
 
 def huber(error: Tensor, knee: float = 0.1) -> Tensor:
@@ -278,6 +267,6 @@ def _manifest(spec: Spec, config: PixelsTraining, spread: Array, figures: dict[s
         cameras=(config.sight.camera,),
         pixels=config.sight,
         body=spec,
-        risk_scale=max(float(np.quantile(spread, RISKY)), 1e-6),
+        risk_scale=risk_scale(spread),
         training=training,
     )

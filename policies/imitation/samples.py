@@ -18,7 +18,7 @@ Teacher = Literal["human", "policy", "both"]
 
 
 @dataclass(frozen=True)
-class Selection:
+class SampleConfig:
     """Which samples are made of recordings."""
 
     features: FeatureConfig
@@ -44,35 +44,35 @@ class Samples:
 
 
 def split(
-    episodes: Sequence[Episode], spec: Spec, selection: Selection, weights: Sequence[Array] | None = None
+    episodes: Sequence[Episode], spec: Spec, config: SampleConfig, weights: Sequence[Array] | None = None
 ) -> tuple[Samples, Samples]:
     """What is learned from, and what is held out: whole episodes, or the end of the only one. Raises EpisodeError."""
     weights = [np.ones(len(episode.time)) for episode in episodes] if weights is None else weights
     pairs = [
-        (identity(episode), samples_of(episode, spec, selection, weight))
+        (identity(episode), samples_of(episode, spec, config, weight))
         for episode, weight in zip(episodes, weights, strict=True)
         if episode.outcome != "discarded"
     ]
     pairs = [(name, part) for name, part in pairs if len(part.features) > 1]
     if not pairs:
-        raise EpisodeError(_lack(episodes, selection, weights))
+        raise EpisodeError(_lack(episodes, config, weights))
     names, parts = zip(*pairs, strict=True)
     if len(set(names)) == 1:
-        return _cut(parts[0], selection.held_out)
-    held = held_out(names, threshold(names, selection.held_out))
+        return _cut(parts[0], config.held_out)
+    held = held_out(names, threshold(names, config.held_out))
     learned = join([part for part, out in zip(parts, held, strict=True) if not out])
     return learned, join([part for part, out in zip(parts, held, strict=True) if out])
 
 
-def samples_of(episode: Episode, spec: Spec, selection: Selection, weight: Array) -> Samples:
+def samples_of(episode: Episode, spec: Spec, config: SampleConfig, weight: Array) -> Samples:
     """The samples of one episode: ticks at which the teacher proposed something and everything needed was measured.
 
     `weight` (T,) says how much each tick counts; 0 leaves it out.
     """
-    seen = of_episode(selection.features, spec.stand, episode)
-    taught, target = proposals(episode, selection.teacher)
-    targets, known = _ahead(target - spec.stand, taught, episode.number, selection.horizon)
-    whole = np.isfinite(seen).all(axis=-1) & unbroken(episode.number, selection.features.frames)
+    seen = of_episode(config.features, spec.stand, episode)
+    taught, target = proposals(episode, config.teacher)
+    targets, known = _ahead(target - spec.stand, taught, episode.number, config.horizon)
+    whole = np.isfinite(seen).all(axis=-1) & unbroken(episode.number, config.features.frames)
     use = taught & whole & (weight > 0)
     return Samples(*(part[use].astype(np.float32) for part in (seen, targets, known, weight)))
 
@@ -92,17 +92,17 @@ def _columns(samples: Samples) -> tuple[Float32, Float32, Float32, Float32]:
     return samples.features, samples.targets, samples.known, samples.weight
 
 
-def _lack(episodes: Sequence[Episode], selection: Selection, weights: Sequence[Array]) -> str:
+def _lack(episodes: Sequence[Episode], config: SampleConfig, weights: Sequence[Array]) -> str:
     """Why there is nothing to learn from, and what to change."""
     kept = [(one, weight) for one, weight in zip(episodes, weights, strict=True) if one.outcome != "discarded"]
     if not kept:
         return f"all of {len(episodes)} episodes were discarded; record demonstrations with `leash collect`"
-    taught = [(proposals(episode, selection.teacher)[0], weight) for episode, weight in kept]
+    taught = [(proposals(episode, config.teacher)[0], weight) for episode, weight in kept]
     if not any(ticks.any() for ticks, _ in taught):
-        return f"no tick was driven by {selection.teacher!r}; choose another --teacher or record demonstrations"
+        return f"no tick was driven by {config.teacher!r}; choose another --teacher or record demonstrations"
     if not any((ticks & (weight > 0)).any() for ticks, weight in taught):
-        return f"no tick of {selection.teacher!r} counts, all have weight 0; give --weighting.own above 0"
-    imu = " (--features.no-gravity --features.no-gyro without an IMU)" if selection.features.needs_imu else ""
+        return f"no tick of {config.teacher!r} counts, all have weight 0; give --weighting.own above 0"
+    imu = " (--features.no-gravity --features.no-gyro without an IMU)" if config.features.needs_imu else ""
     return f"at no tick was all measured that the features need; choose fewer{imu}"
 
 

@@ -16,7 +16,7 @@ from leash_robot.benchmarks.loop import server as bench_server
 from leash_robot.launch.commands.train import command as train
 from leash_robot.launch.commands.train.command import TrainBc, clone
 from leash_robot.policies.cloned_policy import load
-from leash_robot.policies.imitation import bc
+from leash_robot.policies.imitation import training_loop
 from leash_robot.policies.imitation.checkpoint import checkpoint_of
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.robot.cameras.image import Image
@@ -161,14 +161,14 @@ def test_demonstrations_of_joints_alone_are_learned_from(tmp_path: Path) -> None
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals = signal.SIGINT) -> None:
     """Send this process a signal while it takes that step."""
-    real, taken = bc.schedule, iter(range(1, 10**6))
+    real, taken = training_loop.schedule, iter(range(1, 10**6))
 
     def schedule(part: float) -> float:
         if next(taken) == step:
             os.kill(os.getpid(), number)
         return real(part)
 
-    monkeypatch.setattr("leash_robot.policies.imitation.bc.schedule", schedule)
+    monkeypatch.setattr("leash_robot.policies.imitation.training_loop.schedule", schedule)
 
 
 LONG = ["--steps", "250", *QUICK[2:]]

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leash_robot.policies.cloned_policy import Clone, load, network_of, untrained
-from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, choose, schedule, train
+from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, keep_best, train
 from leash_robot.policies.imitation.dart import Noise
-from leash_robot.policies.imitation.samples import Selection, samples_of, split
+from leash_robot.policies.imitation.samples import SampleConfig, samples_of, split
+from leash_robot.policies.imitation.training_loop import schedule
 from leash_robot.policies.manifest import NetworkConfig, describe
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.networks.shapes import shapes
@@ -32,7 +33,7 @@ from support.walks import BLIND, Kept, Walker, demonstration, recorded, walk
 
 N = len(BLIND.joints)
 SMALL = BcConfig(network=NetworkConfig(members=3, hidden=(32,), horizon=2), steps=200)
-EVERYTHING = Selection(FeatureConfig(frames=2), horizon=3, teacher="human", held_out=0.2)
+EVERYTHING = SampleConfig(FeatureConfig(frames=2), horizon=3, teacher="human", held_out=0.2)
 ONES = np.ones(1000)
 
 
@@ -47,7 +48,7 @@ def trained(episodes: list[Episode]) -> Trained:
     return train(episodes, BLIND, SMALL)
 
 
-def taught(ticks: Sequence[Tick], folder: Path, selection: Selection = EVERYTHING) -> int:
+def taught(ticks: Sequence[Tick], folder: Path, selection: SampleConfig = EVERYTHING) -> int:
     return len(samples_of(recorded(folder, ticks), BLIND, selection, ONES[: len(ticks)]).features)
 
 
@@ -168,7 +169,8 @@ def test_the_best_weights_are_kept_and_training_stops_when_nothing_improves() ->
             network.load({name: torch.full_like(value, float(step)) for name, value in network.arrays().items()})
             yield step, 0.0
 
-    best = choose(network, steps(), lambda: next(errors), lambda progress: None, replace(SMALL, steps=500, patience=2))
+    config = replace(SMALL, steps=500, patience=2)
+    best = keep_best(network, steps(), lambda: next(errors), lambda progress: None, config)
     assert best == 200
     assert {float(value) for array in network.arrays().values() for value in array.flatten()} == {200.0}
     assert list(errors) == [0.1]

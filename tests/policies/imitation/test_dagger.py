@@ -1,5 +1,6 @@
 """DAgger: whose tick counts how much, when it is over, and a whole run that can be interrupted."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -295,6 +296,15 @@ def test_a_run_of_an_earlier_version_opens_with_what_it_did_not_know(tmp_path: P
     assert RoundLog(tmp_path, {**asked, "outcomes": ("success", "unlabelled")}).state.rounds == (ROW,)
     with pytest.raises(EpisodeError, match="outcomes"):
         RoundLog(tmp_path, {**asked, "outcomes": ("success", "failure")})
+
+
+def test_the_run_log_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """Note: the file was written before this module had its name; its keys are on people's disks."""
+    shutil.copy(Path(__file__).parent / "earlier" / "run.json", tmp_path)
+    log = RoundLog(tmp_path, {**msgspec.to_builtins(RoundsConfig()), "operator": "person"})
+    assert log.state.plain is not None and [result.method for result in log.state.rounds] == ["demonstrations"]
+    log.add(ROW)
+    assert list(msgspec.json.decode((tmp_path / "run.json").read_bytes())) == ["asked", "rounds", "plain"]
 
 
 def test_a_run_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -28,8 +28,7 @@ from leash_robot.policies.imitation.image_bc import (
     split,
     train_pixels,
 )
-from leash_robot.policies.imitation.image_loader import Pictures
-from leash_robot.policies.imitation.image_samples import Views, mirrored, taught, views_of
+from leash_robot.policies.imitation.image_samples import Pictures, Views, mirrored, taught, views_of
 from leash_robot.policies.manifest import Manifest, from_json, to_json
 from leash_robot.policies.networks.cnn import Convnet, shapes
 from leash_robot.policies.policy_file import read_manifest, read_weights, save_policy
