@@ -92,9 +92,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return ""
     if isinstance(value, msgspec.Struct):
         return "see below"
-    if isinstance(value, Path):
-        return f"`{value.name}`"
-    return f"`{value!r}`" if value is not None else "none"
+    return "none" if value is None else f"`{msgspec.json.encode(value, enc_hook=str).decode()}`"
 
 
 def shown_type(annotation: Any) -> str:  # noqa: ANN401
