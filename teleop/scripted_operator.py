@@ -128,7 +128,7 @@ def _velocity(segment: Segment) -> Array:
 
 
 @dataclass(frozen=True)
-class Box:
+class VelocityBox:
     """The velocities that a random script draws from, uniformly."""
 
     low: tuple[float, float, float] = (0.0, -0.08, -0.6)
@@ -137,9 +137,9 @@ class Box:
     """Largest."""
 
 
-def wander(rng: np.random.Generator, seconds: float, box: Box | None = None) -> list[Segment]:
+def wander(rng: np.random.Generator, seconds: float, box: VelocityBox | None = None) -> list[Segment]:
     """Random velocities out of the box, each held for one to three seconds, for `seconds` in all."""
-    box = box or Box()
+    box = box or VelocityBox()
     script: list[Segment] = []
     left = seconds
     while left > 0:
@@ -150,7 +150,7 @@ def wander(rng: np.random.Generator, seconds: float, box: Box | None = None) -> 
     return script
 
 
-def demonstrations(episodes: int, seconds: float, seed: int = 0, box: Box | None = None) -> list[Segment]:
+def demonstrations(episodes: int, seconds: float, seed: int = 0, box: VelocityBox | None = None) -> list[Segment]:
     """A whole session: start, wander, success, a breath, and again; then quit."""
     rng = np.random.default_rng(seed)
     script: list[Segment] = []
@@ -162,7 +162,7 @@ def demonstrations(episodes: int, seconds: float, seed: int = 0, box: Box | None
     return script
 
 
-def interventions(episodes: int, seconds: float, seed: int = 0, box: Box | None = None) -> list[Segment]:
+def interventions(episodes: int, seconds: float, seed: int = 0, box: VelocityBox | None = None) -> list[Segment]:
     """A whole session beside a policy: start, and by turns watch and take over at random; success; then quit."""
     rng = np.random.default_rng(seed)
     script: list[Segment] = []

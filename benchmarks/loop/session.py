@@ -12,7 +12,7 @@ from leash_robot.launch.composition.robots import RobotOptions
 from leash_robot.launch.options.checked import Count, Seconds
 from leash_robot.robot.dataset.episode import load_dataset
 from leash_robot.teleop.operator import Event
-from leash_robot.teleop.scripted_operator import Box, Segment, wander
+from leash_robot.teleop.scripted_operator import Segment, VelocityBox, wander
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def measure(config: BenchSession) -> dict[str, float | int]:
     }
 
 
-def back_to_back(episodes: int, seconds: float, seed: int, box: Box | None) -> list[Segment]:
+def back_to_back(episodes: int, seconds: float, seed: int, box: VelocityBox | None) -> list[Segment]:
     """A session of somebody who labels an episode and starts the next one in the same moment."""
     rng = np.random.default_rng(seed)
     script: list[Segment] = []

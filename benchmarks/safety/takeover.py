@@ -30,7 +30,7 @@ from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.blend import Blend
 from leash_robot.teleop.intervention.takeover import Takeover
 from leash_robot.teleop.operator import ARMING, Event, Intent
-from leash_robot.teleop.scripted_operator import Box
+from leash_robot.teleop.scripted_operator import VelocityBox
 
 SHORTEST, LONGEST = 0.5, 1.2
 """How long the person or the policy drives at a time [s]: longer than a hand-over takes."""
@@ -99,7 +99,7 @@ class Presser:
             return (Event.HANDBACK,)
         self._left -= 1
         self.presses.append(pressed_at)
-        self._command = self._rng.uniform(Box().low, Box().high)
+        self._command = self._rng.uniform(VelocityBox().low, VelocityBox().high)
         return ()
 
     def _draw(self) -> float:

@@ -16,7 +16,7 @@ from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import print_figures
-from leash_robot.policies.imitation.dart import Noise
+from leash_robot.policies.imitation.dart import DisturbedPolicy
 from leash_robot.robot.types import Policy
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.scripted_operator import demonstrations
@@ -72,7 +72,7 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
 
         def wire(opened: Opened, handle: PolicyHandle) -> tuple[Drive, Policy]:
             drive = Drive(operator, handle.policy, clock=config.who.clock, lost=config.who.lost)
-            return drive, Noise(drive, config.disturb, seed=config.robot.noise)
+            return drive, DisturbedPolicy(drive, config.disturb, seed=config.robot.noise)
 
         with open_session(config, counts, wire, operator) as session:
             run_session(session, Panel(session), cockpit)

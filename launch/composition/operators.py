@@ -19,9 +19,9 @@ from leash_robot.teleop.devices.keyboard import HELP, Keyboard
 from leash_robot.teleop.devices.keymap import KeyMap
 from leash_robot.teleop.devices.sticks import Speeds
 from leash_robot.teleop.operator import LOST, Merged, Operator
-from leash_robot.teleop.scripted_operator import Box, Hand, Scripted, Segment, demonstrations
+from leash_robot.teleop.scripted_operator import Hand, Scripted, Segment, VelocityBox, demonstrations
 
-Script = Callable[[int, float, int, Box | None], list[Segment]]
+Script = Callable[[int, float, int, VelocityBox | None], list[Segment]]
 """What a scripted operator does in so many episodes of so many seconds, drawn from a seed and a box of velocities."""
 
 
@@ -92,7 +92,7 @@ def _page(cockpit: Cockpit | None, options: OperatorOptions) -> Operator:
 
 def _scripted(options: OperatorOptions, script: Script, size: tuple[int, float, int]) -> Operator:
     full = (options.speeds.forward, options.speeds.side, options.speeds.turn)
-    box = Box((0.0, -options.speeds.side, -options.speeds.turn), full)
+    box = VelocityBox((0.0, -options.speeds.side, -options.speeds.turn), full)
     hand = Hand(options.reaction, options.noise, full, blend=0.3)
     return Scripted(script(*size, box), hand, seed=size[-1])
 

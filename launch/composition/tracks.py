@@ -18,7 +18,7 @@ from leash_robot.sim.envs.track_robot import TrackResult, TrackRobot, TrackSimul
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.call_for_help import Limits
-from leash_robot.teleop.intervention.line_expert import Adviser, Duty, Skill, Tracker
+from leash_robot.teleop.intervention.line_expert import Adviser, Duty, LineOperator, Skill
 from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig
 
 MakeGait = Callable[[Spec], Policy]
@@ -92,18 +92,18 @@ class TrackArena:
         expert = Adviser(self._person(track, "drive"), len(self.spec.joints))
         return self._shared(policy, self._person(track, "alternate", share=share), Limits(), expert)
 
-    def _shared(self, policy: Policy, person: Tracker, limits: Limits, expert: Policy | None = None) -> Takeover:
+    def _shared(self, policy: Policy, person: LineOperator, limits: Limits, expert: Policy | None = None) -> Takeover:
         config = TakeoverConfig(level="command", limits=limits)
         return Takeover(policy, self._drive(person), self.spec, config, expert)
 
-    def _drive(self, person: Tracker) -> Drive:
+    def _drive(self, person: LineOperator) -> Drive:
         return Drive(person, self.command_policy())
 
     def _person(
         self, track: Track, duty: Duty, *, called: Callable[[], bool] = lambda: False, share: float = 0.5
-    ) -> Tracker:
+    ) -> LineOperator:
         """A scripted person who watches this robot on this track."""
-        return Tracker(
+        return LineOperator(
             track.course, lambda: planar_pose(self.robot), duty, self._skill, called=called, share=share,
             seed=track.seed,
         )  # fmt: skip

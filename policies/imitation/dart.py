@@ -7,7 +7,7 @@ import numpy as np
 from leash_robot.robot.types import Action, Observation, Policy
 
 
-class Noise:
+class DisturbedPolicy:
     """Fits `Policy`: the wrapped policy's targets go out disturbed, its own intention is kept as the proposal.
 
     The disturbance is first-order noise of deviation `sigma` [rad] that remembers itself for `memory` ticks, so that

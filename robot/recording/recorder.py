@@ -53,7 +53,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RecorderStatus:
     """How the recording is doing."""
 
     recording: bool
@@ -220,12 +220,12 @@ class Recorder:
         return self._link.process
 
     @property
-    def status(self) -> Status:
+    def status(self) -> RecorderStatus:
         """How the recording is doing now."""
         self._listen()
         index = self._begin.index if self._begin else None
         error = self._error or self._link.error
-        return Status(self._recording, index, self._ticks, self._dropped, self._link.restarts, error)
+        return RecorderStatus(self._recording, index, self._ticks, self._dropped, self._link.restarts, error)
 
     def _open(self) -> None:
         """Take hold of the folder and start the process that writes; let go of the folder if that fails."""

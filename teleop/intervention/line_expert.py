@@ -30,7 +30,7 @@ REST = 2 * ARMING
 """How long the person keeps their hands off at first, so that the dead-man arms [s]."""
 
 
-class Line(Protocol):
+class FollowedLine(Protocol):
     """What a person knows of the line."""
 
     def at(self, arc: float) -> tuple[Array, float]:
@@ -87,12 +87,12 @@ class _View:
     """To the aim [m]."""
 
 
-class Tracker:
+class LineOperator:
     """Fits `Operator`. `place` says where the robot is now; `called` whether it asks for help."""
 
     def __init__(
         self,
-        line: Line,
+        line: FollowedLine,
         place: Callable[[], Place],
         duty: Duty = "drive",
         skill: Skill | None = None,
@@ -200,7 +200,7 @@ class Tracker:
 class Adviser:
     """Fits `Policy`, as an upper one: says at every tick what a tracker would ask for, without touching anything."""
 
-    def __init__(self, tracker: Tracker, joints: int) -> None:
+    def __init__(self, tracker: LineOperator, joints: int) -> None:
         self._tracker = tracker
         self._joints = joints
 

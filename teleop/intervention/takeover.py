@@ -21,7 +21,7 @@ RETURNS: Mapping[Event, Ending] = {Event.HANDBACK: "handback", Event.START: "sta
 """What gives the authority to the policy, and how a takeover that it ends is said to have ended."""
 
 
-class Person(Policy, Protocol):
+class HumanDriver(Policy, Protocol):
     """What a takeover needs of a person who drives: `Drive` fits."""
 
     @property
@@ -100,7 +100,7 @@ class Takeover:
     def __init__(
         self,
         policy: Policy,
-        human: Person,
+        human: HumanDriver,
         spec: Spec,
         config: TakeoverConfig | None = None,
         expert: Policy | None = None,

@@ -1,4 +1,4 @@
-"""What a recording session leaves beside its episodes, and what it finds there: outcomes, second thoughts, notes."""
+"""Files beside the episodes of a recording session: later labels and notes; and the outcomes that a folder holds."""
 
 import contextlib
 from collections import Counter
@@ -26,8 +26,8 @@ def outcomes(folder: Path) -> Counter[Outcome]:
 
 
 class BackgroundWriter:
-    """Writes in a thread of its own, in order, what must not make the loop wait for the disk; and at once, so that a
-    kill of the program costs nothing that is older than the disk is slow.
+    """Writes in a thread of its own, in order and at once: the loop never waits for the disk, and a kill of the program
+    costs only what the disk has not taken yet.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class BackgroundWriter:
         self._closed = True
 
     def write(self, lost: str, write: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
-        """Call `write`, soon; `lost` is what to tell people when it fails. After the end of the loop it is waited for:
-        what the disk did to the last episode may be heard only then.
+        """Call `write` in the thread; `lost` is what to tell people when it fails. After the end of the loop the call
+        waits, since the last label may come only then.
         """
 
         def check(done: Future[None]) -> None:
@@ -59,7 +59,7 @@ class BackgroundWriter:
 
 
 class LabelWriter(BackgroundWriter):
-    """Writes second thoughts."""
+    """Writes labels that change after an episode's end."""
 
     def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
         """`ids` are those of the session's episodes by file name."""
@@ -67,7 +67,7 @@ class LabelWriter(BackgroundWriter):
         self._folder, self._ids = folder, ids
 
     def __call__(self, index: int, outcome: Outcome) -> None:
-        """Say what became of an episode; does not wait."""
+        """Write the label of an episode; does not wait."""
         path = self._folder / f"episode_{index:06d}.mcap"
         lost = f"say it again: `leash data label {path} {outcome}`"
         self.write(lost, add_label, path, outcome, id=self._ids.get(path.name, ""))
@@ -87,9 +87,9 @@ class NoteWriter(BackgroundWriter):
         self.write(f"the note was {text!r}", add_note, self._folder, Note(index, seconds, text, id))
 
 
-def full(folder: Path, kept: int, wanted: int) -> str:
-    """What to say of a folder that holds as many episodes as are wanted; nothing of another one."""
-    if kept < wanted:
+def full(folder: Path, kept: int, target: int) -> str:
+    """What to say of a folder that holds enough episodes; empty where it does not."""
+    if kept < target:
         return ""
-    count = max(wanted, 1)
-    return f"{folder} holds {kept} of {wanted} episodes; --episodes {kept + count} for {count} more"
+    count = max(target, 1)
+    return f"{folder} holds {kept} of {target} episodes; --episodes {kept + count} for {count} more"

@@ -11,7 +11,7 @@ class SessionState(StrEnum):
     """Where a session is."""
 
     IDLE = "idle"
-    """Nothing is recorded, nothing waits for a label."""
+    """No episode runs, and no label can be changed."""
     RECORDING = "recording"
     STOPPED = "stopped"
     """The last episode has ended; its label may still be given or undone."""
@@ -19,7 +19,7 @@ class SessionState(StrEnum):
 
 
 class Timer(Enum):
-    """What happens without anybody pressing anything."""
+    """What happens without a key or button."""
 
     LIMIT = "limit"
     """The episode is as long as it may be."""
@@ -28,7 +28,7 @@ class Timer(Enum):
     CUT = "cut"
     """The disk ended the episode."""
     FAULT = "fault"
-    """Something stopped the robot, and not a person."""
+    """Something other than a person stopped the robot."""
 
 
 class Effect(Enum):
@@ -80,4 +80,4 @@ TRANSITIONS: Mapping[tuple[SessionState, Event | Timer], tuple[SessionState, Eff
     (SessionState.STOPPED, Event.QUIT): (SessionState.DONE, None),
     (SessionState.STOPPED, Timer.EXPIRED): (SessionState.IDLE, None),
 }
-"""Everything else changes nothing. An episode that nobody judged is unlabelled."""
+"""Everything else changes nothing. An episode without a label is unlabelled."""

@@ -36,7 +36,7 @@ class PolicyHold:
 
 
 @dataclass(frozen=True)
-class Supervision:
+class SupervisedSession:
     """The logs of a session with takeovers, and where these are kept."""
 
     takeovers: TakeoverLog
@@ -49,11 +49,11 @@ class Supervision:
 @contextlib.contextmanager
 def supervised(
     session: RecordingSession, takeover: Takeover, folder: Path, status: Callable[[], TakeoverStatus]
-) -> Iterator[Supervision]:
+) -> Iterator[SupervisedSession]:
     """Keep the takeovers of a session in its folder; `status` is the takeover's, or what is to be known of it."""
     session.request = lambda: status().request
     with (
         TakeoverWriter(folder, session.ids) as writer,
         TakeoverLog(session.episodes, status, writer) as takeovers,
     ):
-        yield Supervision(takeovers, writer, status, (takeovers, PolicyHold(session.episodes, takeover)))
+        yield SupervisedSession(takeovers, writer, status, (takeovers, PolicyHold(session.episodes, takeover)))

@@ -1,4 +1,4 @@
-"""Keeps why and how long a person took over in each recorded episode."""
+"""Records why and how long a person took over in each episode."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,7 +77,7 @@ class TakeoverLog:
 
 
 class TakeoverWriter(BackgroundWriter):
-    """Writes stretches beside the loop, for each waits on the disk."""
+    """Writes stretches in a thread of its own, so that the loop does not wait for the disk."""
 
     def __init__(self, folder: Path, ids: Mapping[str, str]) -> None:
         """`ids` are those of the session's episodes by file name."""

@@ -130,7 +130,7 @@ def track_session(
         drive = Drive(listened, tracks.command_policy(), clock=person.clock, lost=person.lost)
         takeover = _takeover(task, drive, spec)
         guide = TrackGuide(robot, progress, drive, _ready(task))
-        limits = SessionConfig(spec.rate, unjudged="discarded")
+        limits = SessionConfig(spec.rate, default_outcome="discarded")
         episodes = stack.enter_context(
             EpisodeStateMachine(progress, progress.relabel, guide.intent, limits, progress.counts, recording.note)
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from leash_robot.robot.errors import OperatorError
 from leash_robot.robot.types import Array
 from leash_robot.teleop.operator import ARMING, Event, Guarded, Intent
-from leash_robot.teleop.scripted_operator import Box, Hand, Scripted, Segment, demonstrations, wander
+from leash_robot.teleop.scripted_operator import Hand, Scripted, Segment, VelocityBox, demonstrations, wander
 
 REST = 2 * ARMING
 TICK = 0.05
@@ -111,7 +111,7 @@ def test_a_segment_cannot_last_less_than_nothing() -> None:
 
 @given(seed=st.integers(0, 1000), seconds=st.floats(0.1, 60))
 def test_wandering_stays_in_the_box_and_takes_the_time_asked_for(seed: int, seconds: float) -> None:
-    box = Box((-0.1, -0.05, -0.3), (0.2, 0.05, 0.4))
+    box = VelocityBox((-0.1, -0.05, -0.3), (0.2, 0.05, 0.4))
     script = wander(np.random.default_rng(seed), seconds, box)
     assert sum(segment.seconds for segment in script) == pytest.approx(seconds)
     for segment in script:
@@ -121,7 +121,7 @@ def test_wandering_stays_in_the_box_and_takes_the_time_asked_for(seed: int, seco
 
 @given(seed=st.integers(0, 100))
 def test_a_blended_wander_stays_in_the_box_too(seed: int) -> None:
-    box = Box((0.0, -0.05, -0.3), (0.2, 0.05, 0.4))
+    box = VelocityBox((0.0, -0.05, -0.3), (0.2, 0.05, 0.4))
     script = wander(np.random.default_rng(seed), 10.0, box)
     seen = speeds(played(Scripted(script, Hand(blend=0.4)), 11.0))
     assert np.all(seen >= np.array(box.low) - 1e-12)

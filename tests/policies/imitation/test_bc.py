@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from leash_robot.policies.cloned_policy import Clone, load, network_of, untrained
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, keep_best, train
-from leash_robot.policies.imitation.dart import Noise
+from leash_robot.policies.imitation.dart import DisturbedPolicy
 from leash_robot.policies.imitation.samples import SampleConfig, samples_of, split
 from leash_robot.policies.imitation.training_loop import schedule
 from leash_robot.policies.manifest import NetworkConfig, describe
@@ -289,7 +289,7 @@ def test_members_compute_what_each_would_alone() -> None:
 def test_noise_disturbs_what_is_done_and_keeps_what_is_meant(tmp_path: Path) -> None:
     still = [np.zeros(3)]
     clean = walk(Walker(BLIND, still), 200)
-    noisy = walk(Noise(Walker(BLIND, still), 0.02, seed=1), 200)
+    noisy = walk(DisturbedPolicy(Walker(BLIND, still), 0.02, seed=1), 200)
     pushes = np.array([tick.wanted.joint_pos - tick.human.joint_pos for tick in noisy if tick.human is not None])
     assert pushes.shape == (200, N)
     assert 0.01 < pushes.std() < 0.03
@@ -299,7 +299,7 @@ def test_noise_disturbs_what_is_done_and_keeps_what_is_meant(tmp_path: Path) -> 
 
 def test_noise_remembers_itself_for_as_long_as_asked() -> None:
     def roughness(memory: float) -> float:
-        ticks = walk(Noise(Stand(BLIND), 0.02, memory=memory), 200)
+        ticks = walk(DisturbedPolicy(Stand(BLIND), 0.02, memory=memory), 200)
         pushes = np.array([tick.wanted.joint_pos - BLIND.stand for tick in ticks])
         return float(np.diff(pushes, axis=0).std() / pushes.std())
 
@@ -321,7 +321,7 @@ class Resting:
 
 
 def test_noise_leaves_holding_and_stopping_alone() -> None:
-    for noisy, plain in zip(walk(Noise(Resting(), 0.1), 5), walk(Resting(), 5), strict=True):
+    for noisy, plain in zip(walk(DisturbedPolicy(Resting(), 0.1), 5), walk(Resting(), 5), strict=True):
         assert noisy.wanted.source == plain.wanted.source
         np.testing.assert_array_equal(noisy.wanted.joint_pos, plain.wanted.joint_pos)
 
@@ -330,14 +330,14 @@ def test_a_clone_walks_in_the_simulator_as_its_demonstrator_did(tmp_path: Path) 
     ahead = [np.array([0.25, 0.0, 0.0]), np.array([0.2, 0.0, 0.3]), np.array([0.25, 0.0, -0.3])]
     with SimPupper(BLIND) as robot:
 
-        def drive(policy: Walker | Noise | ConstantCommand, ticks: int) -> tuple[list[Tick], float]:
+        def drive(policy: Walker | DisturbedPolicy | ConstantCommand, ticks: int) -> tuple[list[Tick], float]:
             robot.reset()
             kept = Kept()
             run(robot, policy, kept, ticks=ticks)
             assert not robot.fallen
             return kept.ticks, float(robot.truth().position[0])
 
-        noisy = [drive(Noise(Walker(BLIND, ahead), 0.03, seed=seed), 160)[0] for seed in range(4)]
+        noisy = [drive(DisturbedPolicy(Walker(BLIND, ahead), 0.03, seed=seed), 160)[0] for seed in range(4)]
         walks = [recorded(tmp_path, ticks, index) for index, ticks in enumerate(noisy)]
         trained = train(walks, BLIND, replace(SMALL, steps=500))
         shown = drive(Walker(BLIND, ahead[:1]), 100)[1]

@@ -27,7 +27,7 @@ from leash_robot.sim.envs.line_track import (
 from leash_robot.sim.pybullet.camera import HeadCamera
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.rendering.lens import Exposure, Lens, draw_exposure
-from leash_robot.teleop.intervention.line_expert import REST, Skill, Tracker
+from leash_robot.teleop.intervention.line_expert import REST, LineOperator, Skill
 from leash_robot.teleop.operator import Event
 
 SPEC = load_spec()
@@ -188,7 +188,7 @@ class Cart:
     def __init__(self, course: Course, skill: Skill, aside: float = 0.0) -> None:
         self.place = (0.0, aside, 0.0)
         self.course = course
-        self.tracker = Tracker(course, lambda: self.place, "watch", skill, called=lambda: self.called, share=0.5)
+        self.tracker = LineOperator(course, lambda: self.place, "watch", skill, called=lambda: self.called, share=0.5)
         self.called = False
         self.time = 0.0
 
@@ -220,14 +220,14 @@ def test_a_person_keeps_their_hands_off_a_robot_that_does_well() -> None:
 
 def test_a_robot_that_gets_nowhere_is_helped() -> None:
     course = straight()
-    tracker = Tracker(course, lambda: (0.0, 0.0, 0.0), "watch")
+    tracker = LineOperator(course, lambda: (0.0, 0.0, 0.0), "watch")
     held = [tracker.read(0.05 * n).engaged for n in range(80)]
     assert not any(held[:50]) and any(held[50:])
 
 
 def test_a_reaction_takes_its_time() -> None:
     course, place = straight(), [(0.5, 0.0, 0.0)]
-    tracker = Tracker(course, lambda: place[0], "watch", Skill(reaction=0.3))
+    tracker = LineOperator(course, lambda: place[0], "watch", Skill(reaction=0.3))
     for n in range(20):
         assert not tracker.read(0.05 * n).engaged
     place[0] = (0.5, 0.15, 0.0)
@@ -237,7 +237,7 @@ def test_a_reaction_takes_its_time() -> None:
 
 def test_one_who_answers_comes_when_called_and_stays_until_all_is_well() -> None:
     course, calls = straight(), [False]
-    tracker = Tracker(course, lambda: (0.5, 0.0, 0.0), "answer", Skill(reaction=0.0), called=lambda: calls[0])
+    tracker = LineOperator(course, lambda: (0.5, 0.0, 0.0), "answer", Skill(reaction=0.0), called=lambda: calls[0])
     assert not any(tracker.read(0.05 * n).engaged for n in range(20))
     calls[0] = True
     assert tracker.read(1.0).engaged
@@ -248,7 +248,7 @@ def test_one_who_answers_comes_when_called_and_stays_until_all_is_well() -> None
 
 def test_one_who_alternates_drives_their_share() -> None:
     for share, low, high in ((0.0, 0.0, 0.0), (0.5, 0.3, 0.7), (1.0, 0.95, 1.0)):
-        tracker = Tracker(straight(), lambda: (0.5, 0.0, 0.0), "alternate", share=share, seed=2)
+        tracker = LineOperator(straight(), lambda: (0.5, 0.0, 0.0), "alternate", share=share, seed=2)
         held = [tracker.read(0.05 * n).engaged for n in range(12, 2012)]
         assert low <= np.mean(held[20:]) <= high
 

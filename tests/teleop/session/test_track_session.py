@@ -19,7 +19,7 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick
 from leash_robot.sim.envs.line_track import TrackScorer, draw_track, planar_pose
 from leash_robot.teleop.intervention.call_for_help import Limits
-from leash_robot.teleop.intervention.line_expert import Tracker
+from leash_robot.teleop.intervention.line_expert import LineOperator
 from leash_robot.teleop.operator import Event, Intent
 from leash_robot.teleop.session.track_progress import TrackProgress
 from leash_robot.teleop.session.track_session import TrackSession, TrackTask, track_session
@@ -58,7 +58,7 @@ class Hand(Logs):
         self.said: list[str] = []
         self.judged: list[int] = []
         """How many ticks of its track the scorer had seen, at every tick of driving."""
-        self._guides: dict[int, Tracker] = {}
+        self._guides: dict[int, LineOperator] = {}
         self._time = 0.0
         self.away = 0.0
         """How fast this hand turns away from the line [rad/s]; 0 follows it."""
@@ -85,7 +85,7 @@ class Hand(Logs):
     def _steer(self) -> np.ndarray:
         seed = self.tracks.robot.seed
         if seed not in self._guides:
-            self._guides = {seed: Tracker(draw_track(seed).course, lambda: planar_pose(self.arena.robot))}
+            self._guides = {seed: LineOperator(draw_track(seed).course, lambda: planar_pose(self.arena.robot))}
         return self._guides[seed].advice() if not self.away else np.array([0.2, 0.0, self.away])
 
     @property
