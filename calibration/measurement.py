@@ -58,7 +58,7 @@ class StateLog:
         return len(self.frames)
 
 
-class Bench:
+class MeasurementBench:
     """Moves a robot, and keeps what it said."""
 
     def __init__(self, robot: Instrument, given: Calibration, say: Callable[[str], None] = lambda _: None) -> None:

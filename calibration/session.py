@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from leash_robot.calibration.guide import Guide
-from leash_robot.calibration.measurement import Bench, Instrument
+from leash_robot.calibration.measurement import Instrument, MeasurementBench
 from leash_robot.calibration.store import Store, refuse_foreign
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.spec import Spec
@@ -30,9 +30,9 @@ class CalibrationSession:
     say: Callable[[str], None] = lambda _: None
     """Tells a person what happens."""
 
-    def bench(self, robot: Instrument) -> Bench:
+    def bench(self, robot: Instrument) -> MeasurementBench:
         """A bench around the opened machine."""
-        return Bench(robot, self.given, self.say)
+        return MeasurementBench(robot, self.given, self.say)
 
 
 @dataclass(frozen=True)

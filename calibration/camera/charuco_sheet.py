@@ -30,7 +30,7 @@ RULER = 200
 
 
 @dataclass(frozen=True)
-class Box:
+class SheetBox:
     """A black rectangle; origin at the upper left corner of the sheet [mm]."""
 
     x: float
@@ -60,7 +60,7 @@ def write_sheet(board: Board, path: Path, paper: str = "a4") -> None:
         raise CalibrationError(f"cannot write {path}: {error.strerror}; name a file in a folder that exists") from None
 
 
-def drawing(board: Board, paper: str) -> list[Box | Text]:
+def drawing(board: Board, paper: str) -> list[SheetBox | Text]:
     """Everything on the sheet. Raises CalibrationError."""
     width, height = PAPERS[paper]
     across, down = (1e3 * side for side in board.size)
@@ -73,21 +73,21 @@ def drawing(board: Board, paper: str) -> list[Box | Text]:
     return [*_pattern(board, left, top), *_ruler(board, width, top + down + 8)]
 
 
-def _pattern(board: Board, left: float, top: float) -> Iterator[Box]:
+def _pattern(board: Board, left: float, top: float) -> Iterator[SheetBox]:
     """Runs of black modules, row by row."""
     module = 1e3 * board.square / MODULES
     for row, cells in enumerate(board.modules):
         black = np.diff(np.concatenate([[0], (cells == 0).astype(np.int8), [0]]))
         for begin, end in zip(np.flatnonzero(black == 1), np.flatnonzero(black == -1), strict=True):
-            yield Box(left + begin * module, top + row * module, (end - begin) * module, module)
+            yield SheetBox(left + begin * module, top + row * module, (end - begin) * module, module)
 
 
-def _ruler(board: Board, width: float, y: float) -> Iterator[Box | Text]:
+def _ruler(board: Board, width: float, y: float) -> Iterator[SheetBox | Text]:
     left = (width - RULER) / 2
-    yield Box(left, y, RULER, 0.25)
+    yield SheetBox(left, y, RULER, 0.25)
     for mark in range(0, RULER + 1, 10):
         tall = 4.0 if mark % 50 == 0 else 2.0
-        yield Box(left + mark - 0.125, y - tall / 2, 0.25, tall)
+        yield SheetBox(left + mark - 0.125, y - tall / 2, 0.25, tall)
     yield Text(
         left,
         y + 6,
@@ -102,7 +102,7 @@ def _pdf(board: Board, paper: str) -> bytes:
     width, height = PAPERS[paper]
     lines = []
     for item in drawing(board, paper):
-        if isinstance(item, Box):
+        if isinstance(item, SheetBox):
             box = (item.x, height - item.y - item.height, item.width, item.height)
             lines.append(" ".join(f"{POINT * value:.4f}" for value in box) + " re")
         else:
@@ -140,7 +140,7 @@ def _png(board: Board, paper: str) -> bytes:
     width, height = PAPERS[paper]
     page: Pixels = np.full((round(height * DENSITY), round(width * DENSITY)), 255, np.uint8)
     for item in drawing(board, paper):
-        if isinstance(item, Box):
+        if isinstance(item, SheetBox):
             x, y = round(item.x * DENSITY), round(item.y * DENSITY)
             right, bottom = round((item.x + item.width) * DENSITY), round((item.y + item.height) * DENSITY)
             page[y:bottom, x:right] = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from leash_robot.calibration.camera.coverage import missing, sketch
 from leash_robot.calibration.camera.frames import Frame
-from leash_robot.calibration.camera.views import Finder, View, refusal
+from leash_robot.calibration.camera.views import BoardView, Finder, refusal
 from leash_robot.calibration.guide import Guide, SilentGuide
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.errors import CalibrationError
@@ -18,7 +18,7 @@ from leash_robot.robot.errors import CalibrationError
 class CollectedViews:
     """Good views, and why others were refused."""
 
-    views: list[View] = field(default_factory=list)
+    views: list[BoardView] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     last: Pixels | None = None
     """The newest picture that was taken."""
@@ -49,7 +49,7 @@ def collect(
     missing, views are taken all the same.
     """
     collected = CollectedViews()
-    before: View | None = None
+    before: BoardView | None = None
     until = time.monotonic() + seconds
     with contextlib.suppress(KeyboardInterrupt):
         for name, pixels in frames:

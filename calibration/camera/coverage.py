@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.calibration.camera.views import View
+from leash_robot.calibration.camera.views import BoardView
 from leash_robot.robot.types import Array
 
 COLUMNS, ROWS = 4, 3
@@ -21,7 +21,7 @@ LEANS = ("its left edge away", "its right edge away", "its top away", "its botto
 ACROSS, DOWN = ("far left", "left", "right", "far right"), ("top", "middle", "bottom")
 
 
-def fields(views: Sequence[View]) -> NDArray[np.int64]:
+def fields(views: Sequence[BoardView]) -> NDArray[np.int64]:
     """(ROWS, COLUMNS) how many corners were seen in each field of the picture."""
     counts = np.zeros((ROWS, COLUMNS), np.int64)
     for view in views:
@@ -31,7 +31,7 @@ def fields(views: Sequence[View]) -> NDArray[np.int64]:
     return counts
 
 
-def leans(views: Sequence[View]) -> dict[str, int]:
+def leans(views: Sequence[BoardView]) -> dict[str, int]:
     """How many views show the board leaning each way."""
     counts = dict.fromkeys(LEANS, 0)
     for normal in map(_normal, views):
@@ -40,7 +40,7 @@ def leans(views: Sequence[View]) -> dict[str, int]:
     return counts
 
 
-def missing(views: Sequence[View]) -> list[str]:
+def missing(views: Sequence[BoardView]) -> list[str]:
     """What to do next, most wanted first; empty once everything has been seen."""
     counts = fields(views)
     empty = sorted((int(counts[row, column]), row, column) for row in range(ROWS) for column in range(COLUMNS))
@@ -50,13 +50,13 @@ def missing(views: Sequence[View]) -> list[str]:
     return [*mixed, *tilted[len(places) :], *places[len(tilted) :]]
 
 
-def sketch(views: Sequence[View]) -> list[str]:
+def sketch(views: Sequence[BoardView]) -> list[str]:
     """The picture as rows of marks for a terminal: a field is empty, begun or done."""
     marks = np.select([fields(views) >= WANTED, fields(views) > 0], ["██", "▒▒"], "··")
     return ["".join(row) for row in marks]
 
 
-def _normal(view: View) -> Array:
+def _normal(view: BoardView) -> Array:
     """(3,) direction into the board in camera axes, for a lens about as long as the picture is wide."""
     width, height = view.size
     lens = np.array([[0.85 * width, 0, width / 2], [0, 0.85 * width, height / 2], [0, 0, 1]])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leash_robot.calibration.camera.views import FEWEST, View, check_sizes
+from leash_robot.calibration.camera.views import FEWEST, BoardView, check_sizes
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.types import Array
 
@@ -60,13 +60,13 @@ class Fit:
     """The result, the views it rests on, and those that did not agree with the others."""
 
     camera: Intrinsics
-    views: Sequence[View]
-    rejected: Sequence[tuple[View, str]]
+    views: Sequence[BoardView]
+    rejected: Sequence[tuple[BoardView, str]]
 
 
-def fit_intrinsics(views: Sequence[View]) -> Fit:
+def fit_intrinsics(views: Sequence[BoardView]) -> Fit:
     """Calibrate; views and corners that disagree with the rest are thrown out. Raises CalibrationError."""
-    kept, rejected = list(views), list[tuple[View, str]]()
+    kept, rejected = list(views), list[tuple[BoardView, str]]()
     _check_enough(kept, 0)
     size = check_sizes(kept)
     for _ in range(ROUNDS):
@@ -93,7 +93,7 @@ class _Result:
     doubts: Array
 
 
-def _calibrate(views: Sequence[View], size: tuple[int, int], flags: int) -> _Result:
+def _calibrate(views: Sequence[BoardView], size: tuple[int, int], flags: int) -> _Result:
     points = [view.points.astype(np.float32) for view in views]
     seen = [view.seen.astype(np.float32) for view in views]
     try:
@@ -107,7 +107,7 @@ def _calibrate(views: Sequence[View], size: tuple[int, int], flags: int) -> _Res
     return _Result(rms, np.asarray(matrix, dtype=np.float64), flat[0][:5], stacked[0], stacked[1], flat[1])
 
 
-def _split(views: Sequence[View], result: _Result) -> tuple[list[View], list[tuple[View, str]]]:
+def _split(views: Sequence[BoardView], result: _Result) -> tuple[list[BoardView], list[tuple[BoardView, str]]]:
     """Views that agree, less the corners that do not; and the others with the reason."""
     distances = [
         np.linalg.norm(_project(view, result, turn, move) - view.seen, axis=-1)
@@ -125,16 +125,16 @@ def _split(views: Sequence[View], result: _Result) -> tuple[list[View], list[tup
     return kept, thrown
 
 
-def _only(view: View, good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> View:
-    return View(view.ids[good], view.seen[good], view.points[good], view.size, view.blur, view.name)
+def _only(view: BoardView, good: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> BoardView:
+    return BoardView(view.ids[good], view.seen[good], view.points[good], view.size, view.blur, view.name)
 
 
-def _project(view: View, result: _Result, turn: Array, move: Array) -> Array:
+def _project(view: BoardView, result: _Result, turn: Array, move: Array) -> Array:
     seen, _ = cv2.projectPoints(view.points, turn, move, result.matrix, result.bends)
     return np.asarray(seen, dtype=np.float64).reshape(-1, 2)
 
 
-def _check_enough(views: Sequence[View], rejected: int) -> None:
+def _check_enough(views: Sequence[BoardView], rejected: int) -> None:
     if len(views) < ENOUGH:
         out = f", {rejected} were thrown out" if rejected else ""
         raise CalibrationError(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from leash_robot.calibration.camera.intrinsics import Intrinsics
-from leash_robot.calibration.camera.views import View
+from leash_robot.calibration.camera.views import BoardView
 from leash_robot.calibration.footprints import stance_poses
 from leash_robot.calibration.pose import Pose, closest_turn
 from leash_robot.robot.errors import CalibrationError
@@ -46,7 +46,7 @@ class Mount:
     stances: int
 
 
-def board_in_camera(view: View, camera: Intrinsics) -> Pose:
+def board_in_camera(view: BoardView, camera: Intrinsics) -> Pose:
     """Where the board is before the camera."""
     found, turn, move = cv2.solvePnP(view.points, view.seen, camera.matrix, camera.bends, flags=cv2.SOLVEPNP_ITERATIVE)
     if not found:
@@ -54,14 +54,14 @@ def board_in_camera(view: View, camera: Intrinsics) -> Pose:
     return Pose.of(np.concatenate([np.ravel(turn), np.ravel(move)]))
 
 
-def mount_from_known_board(view: View, camera: Intrinsics, board: Pose) -> Mount:
+def mount_from_known_board(view: BoardView, camera: Intrinsics, board: Pose) -> Mount:
     """The camera's pose from one view of a board whose pose in the body frame was measured."""
     seen = board_in_camera(view, camera)
     residual = _rms(project(view, camera, seen) - view.seen)
     return Mount(board @ seen.inverse, residual, 1)
 
 
-def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) -> Pose:
+def hand_eye(bodies: Sequence[Pose], views: Sequence[BoardView], camera: Intrinsics) -> Pose:
     """The camera's pose in the body in closed form, from the motions between stances; a start for `fit_mount`.
 
     A motion A of the body and B of the camera satisfy A X = X B: X turns B's axis into A's, and what is left is linear.
@@ -79,7 +79,7 @@ def hand_eye(bodies: Sequence[Pose], views: Sequence[View], camera: Intrinsics) 
     return Pose(rotation, np.linalg.lstsq(left, right)[0])
 
 
-def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intrinsics) -> Mount:
+def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[BoardView], camera: Intrinsics) -> Mount:
     """The camera's pose in the body from stances (v, 12) [rad] on the same footprints; the board is somewhere, at rest.
 
     Camera, board and what the joints' zeros are off are fitted together. Stances count by how well
@@ -112,7 +112,7 @@ def fit_mount(joint_pos: Array, legs: Legs, views: Sequence[View], camera: Intri
 
 
 def _whitening(
-    bodies: Sequence[Pose], mount: Pose, views: Sequence[View], camera: Intrinsics, seen: Sequence[Pose]
+    bodies: Sequence[Pose], mount: Pose, views: Sequence[BoardView], camera: Intrinsics, seen: Sequence[Pose]
 ) -> Array:
     """(6 v, 6 v) makes independent the differences between the board's seen and expected poses, in the board's axes.
 
@@ -131,7 +131,7 @@ def _whitening(
     return np.linalg.inv(np.linalg.cholesky(spread.reshape(6 * count, 6 * count)))
 
 
-def _scatter(view: View, camera: Intrinsics, seen: Pose) -> Array:
+def _scatter(view: BoardView, camera: Intrinsics, seen: Pose) -> Array:
     """(6, 6) how sure a board's pose is from one picture, in the board's axes."""
     _, slopes = cv2.projectPoints(view.points, seen.vector[:3], seen.place, camera.matrix, camera.bends)
     exact = seen.inverse
@@ -187,7 +187,7 @@ def _check_stances(bodies: Sequence[Pose]) -> None:
         )
 
 
-def project(view: View, camera: Intrinsics, board: Pose) -> Array:
+def project(view: BoardView, camera: Intrinsics, board: Pose) -> Array:
     """(n, 2) where the corners of a view are seen when the board is there [pixels]."""
     turn = cv2.Rodrigues(board.rotation)[0]
     seen, _ = cv2.projectPoints(view.points, turn, board.place, camera.matrix, camera.bends)

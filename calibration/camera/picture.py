@@ -8,7 +8,7 @@ import numpy as np
 from leash_robot.calibration.camera.coverage import COLUMNS, ROWS, WANTED, fields
 from leash_robot.calibration.camera.intrinsics import Fit, Intrinsics
 from leash_robot.calibration.camera.mount import board_in_camera, project
-from leash_robot.calibration.camera.views import View
+from leash_robot.calibration.camera.views import BoardView
 from leash_robot.robot.cameras.image import Pixels
 
 MAGNIFIED = 40
@@ -57,7 +57,7 @@ def straightened(rgb: Pixels, camera: Intrinsics) -> Pixels:
     return page
 
 
-def _draw_fields(page: Pixels, views: Sequence[View]) -> None:
+def _draw_fields(page: Pixels, views: Sequence[BoardView]) -> None:
     height, width = page.shape[:2]
     for (row, column), count in np.ndenumerate(fields(views)):
         top, bottom = height * row // ROWS, height * (row + 1) // ROWS
@@ -68,7 +68,7 @@ def _draw_fields(page: Pixels, views: Sequence[View]) -> None:
         cv2.putText(page, words, (left + 12, top + 28), cv2.FONT_HERSHEY_SIMPLEX, 0.55, MUTED, 1, cv2.LINE_AA)
 
 
-def _draw_errors(page: Pixels, view: View, camera: Intrinsics, scale: int, colour: tuple[int, int, int]) -> None:
+def _draw_errors(page: Pixels, view: BoardView, camera: Intrinsics, scale: int, colour: tuple[int, int, int]) -> None:
     misses = view.seen - project(view, camera, board_in_camera(view, camera))
     for corner, miss in zip(view.seen, misses, strict=True):
         at, end = (corner + 0.5) * scale, (corner + 0.5 + MAGNIFIED * miss) * scale

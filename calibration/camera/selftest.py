@@ -12,7 +12,7 @@ from leash_robot.calibration.camera.charuco_board import Board
 from leash_robot.calibration.camera.intrinsics import Intrinsics, fit_intrinsics
 from leash_robot.calibration.camera.mount import fit_mount
 from leash_robot.calibration.camera.stances import stance_targets
-from leash_robot.calibration.camera.views import Finder, View, refusal
+from leash_robot.calibration.camera.views import BoardView, Finder, refusal
 from leash_robot.calibration.legs import legs_of
 from leash_robot.calibration.pose import Pose
 from leash_robot.robot.cameras.image import Pixels
@@ -107,8 +107,8 @@ def measure(rendered: RenderedCamera, finder: Finder, spec: Spec) -> CameraError
     return _compare(rendered.truth, lens, pose)
 
 
-def _collect(rendered: RenderedCamera, finder: Finder) -> list[View]:
-    views: list[View] = []
+def _collect(rendered: RenderedCamera, finder: Finder) -> list[BoardView]:
+    views: list[BoardView] = []
     for _, picture in zip(range(SHOTS), rendered.held(), strict=False):
         if not refusal(view := finder.find(picture), views):
             views.append(view)

@@ -21,7 +21,7 @@ REPEATED = 12.0
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class BoardView:
     """The board as one picture shows it, n corners."""
 
     ids: Array
@@ -48,16 +48,18 @@ class Finder:
         self.board = board
         self._detector = cv2.aruco.CharucoDetector(board.pattern)
 
-    def find(self, rgb: Pixels, name: str = "") -> View:
+    def find(self, rgb: Pixels, name: str = "") -> BoardView:
         """The board in a picture (h, w, 3); a view without corners where there is none."""
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         seen, ids, _, _ = self._detector.detectBoard(grey)
         size = (rgb.shape[1], rgb.shape[0])
         if seen is None or ids is None or not len(ids):
-            return View(np.zeros(0), np.zeros((0, 2)), np.zeros((0, 3)), size, 0.0, name)
+            return BoardView(np.zeros(0), np.zeros((0, 2)), np.zeros((0, 3)), size, 0.0, name)
         numbers = np.asarray(ids).ravel()
         corners = np.asarray(seen, dtype=np.float64).reshape(-1, 2)
-        return View(numbers.astype(float), corners, self.board.corners[numbers], size, edge_blur(grey, corners), name)
+        return BoardView(
+            numbers.astype(float), corners, self.board.corners[numbers], size, edge_blur(grey, corners), name
+        )
 
 
 def edge_blur(grey: cv2.typing.MatLike, corners: Array) -> float:
@@ -96,7 +98,7 @@ def _corner_blur(
     return float(np.sqrt(max(variance, 0.0)))
 
 
-def refusal(view: View, accepted: list[View], before: View | None = None) -> str:
+def refusal(view: BoardView, accepted: list[BoardView], before: BoardView | None = None) -> str:
     """Why a view is not taken, in a few words; empty when it is. `before` is the frame just before a live one."""
     if not len(view):
         return "no board in sight"
@@ -111,7 +113,7 @@ def refusal(view: View, accepted: list[View], before: View | None = None) -> str
     return ""
 
 
-def distance(view: View, other: View) -> float:
+def distance(view: BoardView, other: BoardView) -> float:
     """Mean distance between the corners that both views show [pixels]; infinity when they share few."""
     _, first, second = np.intersect1d(view.ids, other.ids, return_indices=True)
     if len(first) < FEWEST // 2:
@@ -119,7 +121,7 @@ def distance(view: View, other: View) -> float:
     return float(np.linalg.norm(view.seen[first] - other.seen[second], axis=-1).mean())
 
 
-def check_sizes(views: list[View]) -> tuple[int, int]:
+def check_sizes(views: list[BoardView]) -> tuple[int, int]:
     """The size that all pictures have, (width, height). Raises CalibrationError naming the first that differs."""
     size = views[0].size
     for view in views:

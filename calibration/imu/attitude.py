@@ -30,7 +30,7 @@ LARGEST_UNFLAT = 3e-3
 
 
 @dataclass(frozen=True)
-class Attitude:
+class FittedAttitude:
     """What was found."""
 
     offset: Array
@@ -51,7 +51,7 @@ class Attitude:
     """Turn of the IMU's gravity for a turn of the legs' of 1."""
 
 
-def fit_attitude(stances: Stances, touches: Touches | None, spec: Spec) -> Attitude:
+def fit_attitude(stances: Stances, touches: Touches | None, spec: Spec) -> FittedAttitude:
     """Solve for zeros, mounting and lean. Raises CalibrationError for an IMU whose axes are not the body's, turned."""
     start = np.zeros(21)
     start[15:18] = rotation_vector(rough_mount(stances, spec))
@@ -112,7 +112,7 @@ def _turn_between(before: Array, after: Array) -> Array:
     return rotation_vector(left @ sign @ right)
 
 
-def _judged(found: Array, covariance: Array, stances: Stances, spec: Spec) -> Attitude:
+def _judged(found: Array, covariance: Array, stances: Stances, spec: Spec) -> FittedAttitude:
     heights, gravity, turns = compare(found, stances, spec)
     unflat, turn_miss = _rms(heights), _rms(np.linalg.norm(turns, axis=1))
     if unflat > LARGEST_UNFLAT:
@@ -130,7 +130,7 @@ def _judged(found: Array, covariance: Array, stances: Stances, spec: Spec) -> At
     sigma = np.sqrt(np.diag(covariance))[:12]
     gravity_miss = _rms(np.linalg.norm(gravity, axis=1))
     mount, lean = rotation(found[15:18]), found[18:21]
-    return Attitude(found[:12], sigma, mount, lean, gravity_miss, turn_miss, unflat, scale)
+    return FittedAttitude(found[:12], sigma, mount, lean, gravity_miss, turn_miss, unflat, scale)
 
 
 def _rms(values: Array) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leash_robot.calibration.legs import legs_of
-from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.robot.bodies.pupper.kinematics import forward, inverse
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import Legs, Spec
@@ -59,7 +59,7 @@ def _leaning(feet: Array, turn: Array, shift: Array, legs: Legs) -> Array:
     return pose
 
 
-def stand_and_lean(bench: Bench) -> list[tuple[int, int]]:
+def stand_and_lean(bench: MeasurementBench) -> list[tuple[int, int]]:
     """Go through all poses; returns the first state of each rest and the one behind its last.
 
     Raises CalibrationError for an absent IMU, or a robot that is moved meanwhile.
@@ -78,7 +78,7 @@ def stand_and_lean(bench: Bench) -> list[tuple[int, int]]:
     return rests
 
 
-def seen(bench: Bench, rests: list[tuple[int, int]]) -> Stances:
+def seen(bench: MeasurementBench, rests: list[tuple[int, int]]) -> Stances:
     """What the robot said in these rests and between them; for when it no longer waits for commands."""
     logs = [bench.log(begin, end) for begin, end in rests]
     bias = np.concatenate([log.rates for log in logs]).mean(axis=0)
@@ -94,7 +94,7 @@ def _check_imu(rates: Array, down: Array) -> None:
         raise CalibrationError("the robot sends zeros for its IMU; flash firmware that has it on, then calibrate it")
 
 
-def _turned(bench: Bench, begin: int, end: int, bias: Array) -> Array:
+def _turned(bench: MeasurementBench, begin: int, end: int, bias: Array) -> Array:
     """(3,) rotation vector between two states, by the gyro [rad]."""
     log = bench.log(begin, end + 1)
     turn = np.eye(3)

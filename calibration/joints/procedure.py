@@ -5,7 +5,7 @@ from dataclasses import replace as evolve
 import numpy as np
 from msgspec.structs import replace
 
-from leash_robot.calibration.imu.attitude import Attitude, fit_attitude
+from leash_robot.calibration.imu.attitude import FittedAttitude, fit_attitude
 from leash_robot.calibration.imu.stances import seen, stand_and_lean
 from leash_robot.calibration.joints.stops import against_stops
 from leash_robot.calibration.joints.touch import Touches, feel, fold, unfold
@@ -28,7 +28,7 @@ def find_zeros(session: CalibrationSession) -> Zeros:
     return fit_zeros(touches, session.spec)
 
 
-def find_attitude(session: CalibrationSession, touches: Touches | None, zeros: Array) -> tuple[Attitude, Array]:
+def find_attitude(session: CalibrationSession, touches: Touches | None, zeros: Array) -> tuple[FittedAttitude, Array]:
     """Stand in many poses: about 40 s; also the gyro's bias (3,) [rad/s]. Raises CalibrationError.
 
     Note: opened with the zeros that were found, since on legs of which one is too long weak motors do not stand up.
@@ -90,7 +90,7 @@ def _turned(session: CalibrationSession, zeros: Zeros) -> CalibrationSession:
     return evolve(session, given=replace(session.given, joint_sign=sign, joint_offset=offset))
 
 
-def _figures(attitude: Attitude) -> dict[str, float]:
+def _figures(attitude: FittedAttitude) -> dict[str, float]:
     return {
         "stance_unflat_mm": 1e3 * attitude.unflat,
         "imu_turn_miss_deg": float(np.degrees(attitude.turn_miss)),
@@ -105,7 +105,7 @@ def _with_zeros(given: Calibration, found: Array, figures: dict[str, float]) -> 
     return replace(given, joint_offset=tuple(offset.round(6).tolist()), residuals=given.residuals | figures)
 
 
-def _with_imu(given: Calibration, attitude: Attitude, bias: Array, figures: dict[str, float]) -> Calibration:
+def _with_imu(given: Calibration, attitude: FittedAttitude, bias: Array, figures: dict[str, float]) -> Calibration:
     rows = attitude.mount.round(6).tolist()
     return replace(
         given,

@@ -8,7 +8,7 @@ stops, and all that is wrong with those is invisible here; the floor shows it.
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.types import Array
@@ -33,7 +33,7 @@ WINDOW = 4
 """Ticks over which a joint's speed is taken."""
 
 
-def against_stops(bench: Bench) -> Array:
+def against_stops(bench: MeasurementBench) -> Array:
     """What is to be added to the angles (12,), from folded legs at rest. Raises CalibrationError naming a joint."""
     offset, rest = np.zeros(12), bench.robot.spec.rest
     for kind, stop in ((2, np.full(4, KNEE)), (0, SIDE * ABDUCTION), (1, np.full(4, HIP))):
@@ -46,7 +46,7 @@ def against_stops(bench: Bench) -> Array:
     return offset
 
 
-def _lean(bench: Bench, joints: Joints, stop: Array) -> Array:
+def _lean(bench: MeasurementBench, joints: Joints, stop: Array) -> Array:
     """Angles (4,) at which these joints stand against something."""
     begin = bench.target[joints]
     way = np.sign(stop - begin)
@@ -70,7 +70,7 @@ def _lean(bench: Bench, joints: Joints, stop: Array) -> Array:
     return found
 
 
-def _check(bench: Bench, joints: Joints, offset: Array) -> None:
+def _check(bench: MeasurementBench, joints: Joints, offset: Array) -> None:
     wrong = np.abs(offset) > LARGEST_ZERO
     if wrong.any():
         raise CalibrationError(
@@ -79,7 +79,7 @@ def _check(bench: Bench, joints: Joints, offset: Array) -> None:
         )
 
 
-def _name(bench: Bench, joints: Joints, which: Array) -> str:
+def _name(bench: MeasurementBench, joints: Joints, which: Array) -> str:
     return bench.robot.spec.names[int(joints[which][0])]
 
 

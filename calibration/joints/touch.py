@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leash_robot.calibration.legs import four, legs_of
-from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.robot.bodies.pupper.kinematics import jacobian
 from leash_robot.robot.spec import Legs
 from leash_robot.robot.types import Array
@@ -58,20 +58,20 @@ class Touches:
     """(k, 4) 1 where a leg met something before it gave up."""
 
 
-def unfold(bench: Bench) -> None:
+def unfold(bench: MeasurementBench) -> None:
     """From the rest pose to legs aloft."""
     for pose in UNFOLD:
         bench.move(four(pose), 1.0)
 
 
-def fold(bench: Bench) -> None:
+def fold(bench: MeasurementBench) -> None:
     """From legs aloft back to the rest pose."""
     for pose in UNFOLD[-2::-1]:
         bench.move(four(pose), 1.0)
     bench.move(bench.robot.spec.rest, 0.8)
 
 
-def feel(bench: Bench, zeros: Array) -> Touches:
+def feel(bench: MeasurementBench, zeros: Array) -> Touches:
     """Touch the floor in every way of `TOUCHES` from legs aloft; `zeros` (12,) is what is to be added to angles."""
     pos, met = [], []
     for number, pose in enumerate(TOUCHES, 1):
@@ -83,7 +83,7 @@ def feel(bench: Bench, zeros: Array) -> Touches:
     return Touches(np.array(pos), np.array(met, dtype=np.float64))
 
 
-def _touch(bench: Bench, pose: Array, zeros: Array) -> tuple[Array, Array]:
+def _touch(bench: MeasurementBench, pose: Array, zeros: Array) -> tuple[Array, Array]:
     """Lower all four feet until each has met something; joint angles (12,) there, and whether it has (4,)."""
     spec = bench.robot.spec
     down, lever = _downward(pose, legs_of(spec))

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from leash_robot.calibration.camera.intrinsics import Intrinsics
-from leash_robot.calibration.camera.views import View
+from leash_robot.calibration.camera.views import BoardView
 from leash_robot.calibration.pose import Pose
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.types import Array
@@ -40,7 +40,10 @@ class Timing:
 
 
 def fit_timing(
-    frames: Sequence[tuple[float, View]], board_at: Callable[[float], Pose], camera: Intrinsics, start: float = 0.03
+    frames: Sequence[tuple[float, BoardView]],
+    board_at: Callable[[float], Pose],
+    camera: Intrinsics,
+    start: float = 0.03,
 ) -> Timing:
     """Find both times from frames with their times [s]; `board_at` says where the board is before the camera at a time.
 
@@ -66,7 +69,7 @@ def fit_timing(
 
 
 def _corners(
-    stamp: float, view: View, board_at: Callable[[float], Pose], camera: Intrinsics, times: Array
+    stamp: float, view: BoardView, board_at: Callable[[float], Pose], camera: Intrinsics, times: Array
 ) -> tuple[Array, Array]:
     """(2 n, 2) how corners move with latency and readout [pixels/s], and (2 n,) where they are off [pixels]."""
     latency, readout = times
@@ -81,6 +84,6 @@ def _corners(
     return slopes.reshape(-1, 2), misses.ravel()
 
 
-def _project(view: View, camera: Intrinsics, board: Pose) -> Array:
+def _project(view: BoardView, camera: Intrinsics, board: Pose) -> Array:
     seen, _ = cv2.projectPoints(view.points, board.vector[:3], board.place, camera.matrix, camera.bends)
     return np.asarray(seen, dtype=np.float64).reshape(-1, 2)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leash_robot.calibration.measurement import Bench
-from leash_robot.calibration.motors.fit import Motors, Run
-from leash_robot.calibration.motors.leg_model import Course, simulate
+from leash_robot.calibration.measurement import MeasurementBench
+from leash_robot.calibration.motors.fit import FittedMotors, Run
+from leash_robot.calibration.motors.leg_model import TargetCourse, simulate
 from leash_robot.robot.calibration import Estimate
 from leash_robot.robot.types import Array
 
@@ -56,7 +56,7 @@ def ways(trip: Estimate, camera: float, behind: float, doubt: float) -> Ways:
     return Ways(Estimate(round(trip.value - back, 3), round(spread, 3)), Estimate(round(back, 3), round(doubt, 3)))
 
 
-def lags(runs: Sequence[Run], motors: Motors, bench: Bench) -> Lags:
+def lags(runs: Sequence[Run], motors: FittedMotors, bench: MeasurementBench) -> Lags:
     """The delays of one excitation."""
     log = bench.log()
     late = 1e3 * (log.arrived - log.clock)
@@ -69,7 +69,7 @@ def _percentiles(values: Array) -> tuple[float, float]:
     return float(np.percentile(values, 50)), float(np.percentile(values, 95))
 
 
-def _windows(runs: Sequence[Run], motors: Motors) -> Array:
+def _windows(runs: Sequence[Run], motors: FittedMotors) -> Array:
     """The delay [ms] of every window in which a joint moved: where model and leg correlate best."""
     delay = float(motors.value[6])
     shifts = np.linspace(-RANGE, RANGE, 41)
@@ -88,7 +88,7 @@ def _windows(runs: Sequence[Run], motors: Motors) -> Array:
     return np.array(found)
 
 
-def _finely(run: Run) -> Course:
+def _finely(run: Run) -> TargetCourse:
     return replace(run.course, ticks=np.arange(int(run.course.ticks[-1]) + 1))
 
 

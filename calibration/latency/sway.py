@@ -8,12 +8,12 @@ import numpy as np
 from leash_robot.calibration.camera.intrinsics import Intrinsics
 from leash_robot.calibration.camera.mount import board_in_camera
 from leash_robot.calibration.camera.stances import Lean, joints_of
-from leash_robot.calibration.camera.views import FEWEST, Finder, View
+from leash_robot.calibration.camera.views import FEWEST, BoardView, Finder
 from leash_robot.calibration.footprints import stance_poses
 from leash_robot.calibration.frame_log import FrameLog, logging_frames
 from leash_robot.calibration.latency.camera_timing import Timing, fit_timing
 from leash_robot.calibration.legs import legs_of
-from leash_robot.calibration.measurement import Bench, StateLog
+from leash_robot.calibration.measurement import MeasurementBench, StateLog
 from leash_robot.calibration.pose import Pose
 from leash_robot.calibration.session import CalibrationSession
 from leash_robot.calibration.settings import standing
@@ -31,7 +31,7 @@ ENOUGH = 20
 """Pictures of the board that are needed while it sways."""
 
 
-def sway(bench: Bench) -> float:
+def sway(bench: MeasurementBench) -> float:
     """Stand still, then sway; the time at which the swaying began [s]. Raises CalibrationError."""
     spec, legs = bench.robot.spec, legs_of(bench.robot.spec)
     bench.say("standing before the board")
@@ -84,7 +84,7 @@ def time_camera(
     return fit_timing(moving, lambda when: (body_at(when) @ mount).inverse @ board, lens)
 
 
-def _view(image: Image, finder: Finder) -> View | None:
+def _view(image: Image, finder: Finder) -> BoardView | None:
     try:
         view = finder.find(image.rgb)
     except CameraError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leash_robot.calibration.motors.leg_model import NOMINAL, Course, simulate
+from leash_robot.calibration.motors.leg_model import NOMINAL, TargetCourse, simulate
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.types import Array
 
@@ -33,7 +33,7 @@ class Run:
     """One kind of joint, excited: what four legs were told, and where those joints were seen."""
 
     kind: int
-    course: Course
+    course: TargetCourse
     pos: Array
     """(k, 4) [rad]"""
     vel: Array
@@ -41,7 +41,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Motors:
+class FittedMotors:
     """What was found, in the order of `leg_model.NAMES`."""
 
     value: Array
@@ -54,7 +54,7 @@ class Motors:
     """The same with everything that was found [rad]."""
 
 
-def fit_motors(runs: Sequence[Run], names: Sequence[str]) -> Motors:
+def fit_motors(runs: Sequence[Run], names: Sequence[str]) -> FittedMotors:
     """Gauss-Newton from nominal motors. Raises CalibrationError, for a log without motion by its joint's name."""
     _check_moved(runs, names)
     expected = _with_delay(runs)
@@ -72,7 +72,7 @@ def fit_motors(runs: Sequence[Run], names: Sequence[str]) -> Motors:
             f"no motors explain what the legs did: they miss by {after:.3f} rad, {LARGEST_MISS:g} at most is right: "
             "were the legs free, and does the body lie firmly?"
         )
-    return Motors(found, _sigma(miss, slopes), before, after)
+    return FittedMotors(found, _sigma(miss, slopes), before, after)
 
 
 def _with_delay(runs: Sequence[Run]) -> Array:
@@ -102,7 +102,7 @@ def _differences(every: Array, runs: Sequence[Run]) -> tuple[Array, int]:
     return np.concatenate(parts), sets
 
 
-def _repeated(course: Course, sets: int) -> Course:
+def _repeated(course: TargetCourse, sets: int) -> TargetCourse:
     """The same four legs once for every set of motors."""
     return replace(
         course,

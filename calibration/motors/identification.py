@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from leash_robot.calibration.joints.touch import fold, unfold
 from leash_robot.calibration.latency.delays import Lags, lags
 from leash_robot.calibration.legs import four
-from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.calibration.motors.excitation import CENTRE, HARD, KINDS, OPPOSED, SWING, wave
-from leash_robot.calibration.motors.fit import Motors, Run, fit_motors
-from leash_robot.calibration.motors.leg_model import Course
+from leash_robot.calibration.motors.fit import FittedMotors, Run, fit_motors
+from leash_robot.calibration.motors.leg_model import TargetCourse
 from leash_robot.calibration.session import CalibrationSession, Found
 from leash_robot.calibration.settings import lying
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
@@ -26,7 +26,7 @@ BEFORE = 3
 """Targets before an excitation that may still be on their way when it begins."""
 
 
-def excite(session: CalibrationSession) -> tuple[list[Run], Bench]:
+def excite(session: CalibrationSession) -> tuple[list[Run], MeasurementBench]:
     """Lie down, legs up, and move each kind of joint: about 45 s. Raises CalibrationError."""
     with session.open(lying(session.spec, HARD), session.given) as robot:
         bench = session.bench(robot)
@@ -44,7 +44,7 @@ def excite(session: CalibrationSession) -> tuple[list[Run], Bench]:
     return [_run(bench, begin, end) for begin, end in itertools.pairwise(marks)], bench
 
 
-def _move(bench: Bench, kind: int) -> None:
+def _move(bench: MeasurementBench, kind: int) -> None:
     signs = OPPOSED[kind] * (SIDE if kind == 0 else 1.0)
     for share in wave(bench.robot.spec.rate):
         pose = four(CENTRE).reshape(4, 3)
@@ -52,13 +52,13 @@ def _move(bench: Bench, kind: int) -> None:
         bench.tick(pose.ravel())
 
 
-def _run(bench: Bench, begin: tuple[int, int, int], end: tuple[int, int, int]) -> Run:
+def _run(bench: MeasurementBench, begin: tuple[int, int, int], end: tuple[int, int, int]) -> Run:
     """One excitation, on the machine's clock, which is free of the line's jitter."""
     kind = begin[0]
     log = bench.log(begin[2], end[2])
     offset = float(np.median(log.arrived - log.clock)) + log.clock[0]
     sent = bench.sent[max(0, begin[1] - BEFORE) : end[1]]
-    course = Course(
+    course = TargetCourse(
         begin=_legs(log.pos)[0],
         sent=np.array([time for time, _ in sent]) - offset,
         targets=_legs(np.array([target for _, target in sent])),
@@ -95,7 +95,7 @@ def calibrate_motors(session: CalibrationSession) -> Found:
     return with_motors(session.given, motors, late, figures), figures
 
 
-def with_motors(given: Calibration, motors: Motors, late: Lags, figures: dict[str, float]) -> Calibration:
+def with_motors(given: Calibration, motors: FittedMotors, late: Lags, figures: dict[str, float]) -> Calibration:
     """What was found, under the names that the simulator's dynamics file has."""
     kp, kd, per_amp, coulomb, _, inertia, delay = (
         (float(value), float(sigma)) for value, sigma in zip(motors.value, motors.sigma, strict=True)

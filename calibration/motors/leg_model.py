@@ -38,7 +38,7 @@ VISCOUS = 0.0045
 
 
 @dataclass(frozen=True)
-class Course:
+class TargetCourse:
     """What one measurement told b legs to do, and where they began."""
 
     begin: Array
@@ -56,7 +56,7 @@ class Course:
     gains: Gains
 
 
-def simulate(motors: Array, courses: Sequence[Course]) -> list[tuple[Array, Array]]:
+def simulate(motors: Array, courses: Sequence[TargetCourse]) -> list[tuple[Array, Array]]:
     """Angles (k, 3, b) and speeds (k, 3, b) of each course's legs, whose motors are columns of `motors` (7, b).
 
     All courses run side by side, since numpy takes little longer for many columns than for few.
@@ -93,7 +93,7 @@ def _side_by_side(every: Sequence[Array]) -> Array:
     return np.concatenate([np.pad(one, ((0, longest - len(one)), (0, 0), (0, 0)), "edge") for one in every], axis=-1)
 
 
-def _delayed(course: Course, delay: Array) -> Array:
+def _delayed(course: TargetCourse, delay: Array) -> Array:
     """(steps, 3, b) the target in force at each step, once the delay (b,) has passed; smooth in the delay."""
     times = np.arange(int(course.ticks[-1]) + 1)[:, None] * STEP - delay
     number = np.searchsorted(course.sent, times, side="right") - 1

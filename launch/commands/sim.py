@@ -25,7 +25,7 @@ Draws = Annotated[int, Meta(ge=1, le=60)]
 
 
 @dataclass(frozen=True)
-class Show:
+class ShowSamples:
     """Draw machines and floors, and look at them: `leash sim show hard --draws 12 --out runs/hard`."""
 
     ranges: Annotated[str, tyro.conf.Positional] = "train"
@@ -42,7 +42,7 @@ class Show:
 
 def main(args: list[str]) -> int:
     """Draw, render, and print."""
-    config = checked(subcommand({"show": Show}, "leash sim", args))
+    config = checked(subcommand({"show": ShowSamples}, "leash sim", args))
     ranges = table(config.ranges)
     samples = [draw_sample(ranges, CommandRanges(), config.seed, number) for number in range(config.draws)]
     rows = [axes(sample, ranges) for sample in samples]
@@ -73,7 +73,7 @@ def _pose(robot: SimPupper, sample: RandomizationSample) -> Pixels:
     return portrait(robot)
 
 
-def figures(config: Show, ranges: Ranges, rows: list[dict[str, float]]) -> dict[str, Any]:
+def figures(config: ShowSamples, ranges: Ranges, rows: list[dict[str, float]]) -> dict[str, Any]:
     """What was drawn, as `--json` prints it."""
     return {"ranges": config.ranges, "seed": config.seed, "picture": str(config.out / "draws.png"), "draws": rows}
 

@@ -17,7 +17,7 @@ from leash_robot.robot.types import Action, Array, Observation, unknown
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.world import TOP_SPEED, World
 from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, load_dynamics
-from leash_robot.sim.rendering.shutter import Eye, Shutter
+from leash_robot.sim.rendering.shutter import CameraRenderer, Shutter
 from leash_robot.sim.sensors import Sensors
 from leash_robot.sim.unstable_dynamics import impossible
 
@@ -53,7 +53,7 @@ class SimPupper:
         dynamics: Dynamics = NOMINAL,
         *,
         seed: int = 0,
-        camera: bool | Mapping[str, Eye] = False,
+        camera: bool | Mapping[str, CameraRenderer] = False,
         physics_rate: int = 400,
         realtime: bool = False,
     ) -> None:

@@ -10,7 +10,7 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
-class Frame:
+class StreamedFrame:
     """One JPEG."""
 
     number: int
@@ -19,12 +19,12 @@ class Frame:
     jpeg: bytes
 
 
-class Stream:
+class MjpegStream:
     """The newest frame, and whether anybody wants the next one. A slow client misses frames, it never delays them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._frame = Frame(0, 0.0, b"")
+        self._frame = StreamedFrame(0, 0.0, b"")
         self._clients = 0
         self._closed = False
         self._server = _Server(("127.0.0.1", 0), _Client)
@@ -47,7 +47,7 @@ class Stream:
     def put(self, captured: float, jpeg: bytes) -> None:
         """Publish a frame."""
         with self._changed:
-            self._frame = Frame(self._frame.number + 1, captured, jpeg)
+            self._frame = StreamedFrame(self._frame.number + 1, captured, jpeg)
             self._changed.notify_all()
 
     def wanted(self, timeout: float) -> bool:
@@ -55,7 +55,7 @@ class Stream:
         with self._changed:
             return self._changed.wait_for(lambda: self._clients > 0, timeout)
 
-    def after(self, number: int) -> Frame | None:
+    def after(self, number: int) -> StreamedFrame | None:
         """Wait for a frame newer than the one of this number; None when the stream is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._frame.number > number or self._closed)
@@ -72,7 +72,7 @@ class Stream:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    stream: Stream
+    stream: MjpegStream
 
 
 class _Client(BaseHTTPRequestHandler):
@@ -106,7 +106,7 @@ class _Client(BaseHTTPRequestHandler):
         """Say nothing: a client is no news."""
 
 
-def _part(frame: Frame) -> bytes:
+def _part(frame: StreamedFrame) -> bytes:
     head = (
         f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(frame.jpeg)}\r\n"
         f"X-Capture-Time: {frame.captured:.6f}\r\n\r\n"

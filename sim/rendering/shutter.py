@@ -11,7 +11,7 @@ from leash_robot.sim.pybullet.camera import HeadCamera
 Pose = Callable[[], tuple[Array, Array]]
 
 
-class Eye(Protocol):
+class CameraRenderer(Protocol):
     """What draws a camera's view; its pictures may be smaller than the real camera's, of the same field."""
 
     def render(self, position: Array, rotation: Array) -> Pixels:
@@ -22,7 +22,7 @@ class Eye(Protocol):
 class Shutter:
     """The newest frame of each camera; with no cameras it costs nothing. Times count from the robot's placing [s]."""
 
-    def __init__(self, cameras: Mapping[str, CameraSpec], eyes: Mapping[str, Eye] | None = None) -> None:
+    def __init__(self, cameras: Mapping[str, CameraSpec], eyes: Mapping[str, CameraRenderer] | None = None) -> None:
         """`eyes` draw for some of the cameras; the others look at a plain world."""
         self._rates = {name: camera.rate for name, camera in cameras.items()}
         self._cameras = {name: (eyes or {}).get(name) or HeadCamera(camera) for name, camera in cameras.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.clock import Grid, MonotonicClock
 from leash_robot.sim.rendering.board_scene import standing_board
-from leash_robot.sim.rendering.mjpeg_server import Stream
+from leash_robot.sim.rendering.mjpeg_server import MjpegStream
 from leash_robot.sim.rendering.twin_camera import Drawn, Renderer
 from leash_robot.sim.twin.messages import Ready, send
 from leash_robot.sim.twin.state import SharedState
@@ -34,7 +34,7 @@ def best_renderer(width: int = 640, height: int = 480, board: Path | None = None
 def serve(owner: socket.socket, shared: SharedState, board: Path | None = None) -> None:
     """Tell where the stream is and draw until the owner is gone."""
     renderer = best_renderer(board=board)
-    stream = Stream()
+    stream = MjpegStream()
     send(owner, Ready(stream.url))
     owner.setblocking(False)
     grid = Grid(PERIOD, MonotonicClock())

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from leash_robot.calibration.joints.procedure import calibrate_by_stops, calibrate_imu, calibrate_joints
 from leash_robot.calibration.joints.touch import unfold
-from leash_robot.calibration.measurement import Bench
+from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.calibration.selftest import remaining_errors
 from leash_robot.calibration.session import CalibrationSession
 from leash_robot.calibration.settings import lying
@@ -72,7 +72,7 @@ def test_lock_step_comes_out_the_same_every_time() -> None:
     for _ in range(2):
         twin = Twin(Dynamics(action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=3)
         with lockstep(lying(SPEC), twin) as robot:
-            bench = Bench(robot, BARE)
+            bench = MeasurementBench(robot, BARE)
             bench.stand_by()
             bench.hold(0.5)
             runs.append([frame.pos for frame in bench.log().frames])
@@ -92,7 +92,7 @@ def test_a_robot_that_was_left_is_off() -> None:
 def test_a_leg_that_does_not_move_is_named_and_ends_it() -> None:
     twin = Twin()
     with lockstep(lying(SPEC), twin) as robot:
-        bench = Bench(robot, BARE)
+        bench = MeasurementBench(robot, BARE)
         bench.stand_by()
         twin.firmware.drive.active[3:6] = 0.0
         with pytest.raises(CalibrationError, match=r"front_left_\w+ is .* rad from its target: is the leg blocked"):
@@ -107,7 +107,7 @@ def test_a_robot_without_an_imu_is_told_so() -> None:
 def test_a_robot_that_is_pushed_while_it_should_be_still_is_refused() -> None:
     twin = Twin()
     with lockstep(lying(SPEC), twin) as robot:
-        bench = Bench(robot, BARE)
+        bench = MeasurementBench(robot, BARE)
         bench.stand_by()
         twin.push(np.array([0.0, 1.5, 0.5]))
         with pytest.raises(CalibrationError, match="while it should be still"):
@@ -117,7 +117,7 @@ def test_a_robot_that_is_pushed_while_it_should_be_still_is_refused() -> None:
 def test_a_gate_that_stops_the_robot_ends_it_with_its_cause() -> None:
     twin = Twin()
     with lockstep(lying(SPEC), twin) as robot:
-        bench = Bench(robot, BARE)
+        bench = MeasurementBench(robot, BARE)
         bench.stand_by()
         robot.send(Action(SPEC.rest, source="safety"))
         with pytest.raises(CalibrationError, match="the gate stopped the robot .a soft stop was asked for."):

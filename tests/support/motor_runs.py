@@ -5,7 +5,7 @@ import numpy as np
 from leash_robot.calibration.legs import four
 from leash_robot.calibration.motors.excitation import CENTRE, HARD, OPPOSED, SWING, wave
 from leash_robot.calibration.motors.fit import Run
-from leash_robot.calibration.motors.leg_model import NOMINAL, Course, simulate
+from leash_robot.calibration.motors.leg_model import NOMINAL, TargetCourse, simulate
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
@@ -20,7 +20,7 @@ def run(kind: int, motors: Array = TRUE, ticks: int = 70) -> Run:
     shares = wave(SPEC.rate)[20 : 20 + ticks]
     targets = np.tile(four(CENTRE).reshape(4, 3).T, (ticks, 1, 1))
     targets[:, kind] += shares[:, None] * OPPOSED[kind] * SWING[kind] * (SIDE if kind == 0 else 1.0)
-    course = Course(
+    course = TargetCourse(
         begin=targets[0].copy(),
         sent=np.arange(ticks) / SPEC.rate,
         targets=targets,

@@ -20,7 +20,7 @@ from leash_robot.robot.spec import load_spec
 
 
 @dataclass(frozen=True)
-class Kept:
+class VersionOptions:
     """Which machine's calibrations."""
 
     machine: Annotated[Name, tyro.conf.Positional]
@@ -40,7 +40,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Show(Kept):
+class ShowVersion(VersionOptions):
     """What the newest calibration of a machine says: `leash calibrate show desk`."""
 
     version: int | None = None
@@ -48,7 +48,7 @@ class Show(Kept):
 
 
 @dataclass(frozen=True)
-class Diff(Kept):
+class DiffVersions(VersionOptions):
     """What changed between two calibrations: `leash calibrate diff desk --before 3 --after 4`."""
 
     before: int | None = None
@@ -58,13 +58,13 @@ class Diff(Kept):
 
 
 @dataclass(frozen=True)
-class History(Kept):
+class ListVersions(VersionOptions):
     """Every calibration of a machine, oldest first: `leash calibrate history desk`."""
 
 
 def show(args: list[str]) -> int:
     """Print one calibration."""
-    config = checked(parsed(Show, "leash calibrate show", args))
+    config = checked(parsed(ShowVersion, "leash calibrate show", args))
     store = config.opened()
     calibration = store.history()[-1] if config.version is None else store.version(config.version)
     table = Table("what", "value")
@@ -78,7 +78,7 @@ def show(args: list[str]) -> int:
 
 def diff(args: list[str]) -> int:
     """Print what changed."""
-    config = checked(parsed(Diff, "leash calibrate diff", args))
+    config = checked(parsed(DiffVersions, "leash calibrate diff", args))
     store = config.opened()
     if len(store.paths) < 2:
         raise CalibrationError(f"{config.machine} has one calibration only; there is nothing to compare it with")
@@ -97,7 +97,7 @@ def diff(args: list[str]) -> int:
 
 def history(args: list[str]) -> int:
     """Print a line for each version."""
-    config = checked(parsed(History, "leash calibrate history", args))
+    config = checked(parsed(ListVersions, "leash calibrate history", args))
     every = config.opened().history()
     table = Table("version", "date", "hash", "parent", "largest zero deg", "motors", "cameras")
     for one in every:

@@ -18,7 +18,7 @@ from leash_robot.robot.cameras.mjpeg import Mjpeg
 from leash_robot.robot.errors import CameraError, RobotError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
-from leash_robot.sim.rendering.mjpeg_server import Stream
+from leash_robot.sim.rendering.mjpeg_server import MjpegStream
 from leash_robot.sim.rendering.room import build_scene, planks
 from leash_robot.sim.rendering.small_renderer import TinyRenderer
 from leash_robot.sim.rendering.twin_camera import Drawn, Renderer
@@ -130,13 +130,13 @@ def test_the_scene_is_the_same_robot() -> None:
 
 
 @pytest.fixture
-def stream() -> Iterator[Stream]:
-    opened = Stream()
+def stream() -> Iterator[MjpegStream]:
+    opened = MjpegStream()
     yield opened
     opened.close()
 
 
-def feed(stream: Stream, stop: threading.Event) -> None:
+def feed(stream: MjpegStream, stop: threading.Event) -> None:
     number = 0
     while not stop.wait(0.01):
         number += 1
@@ -144,7 +144,7 @@ def feed(stream: Stream, stop: threading.Event) -> None:
 
 
 @pytest.fixture
-def fed(stream: Stream) -> Iterator[Stream]:
+def fed(stream: MjpegStream) -> Iterator[MjpegStream]:
     stop = threading.Event()
     feeder = threading.Thread(target=feed, args=(stream, stop))
     feeder.start()
@@ -153,7 +153,7 @@ def fed(stream: Stream) -> Iterator[Stream]:
     feeder.join()
 
 
-def test_several_clients_each_get_frames_with_their_capture_times(fed: Stream) -> None:
+def test_several_clients_each_get_frames_with_their_capture_times(fed: MjpegStream) -> None:
     clients = [Mjpeg(fed.url) for _ in range(3)]
     for client in clients:
         times = [client.read().time for _ in range(5)]
@@ -164,7 +164,7 @@ def test_several_clients_each_get_frames_with_their_capture_times(fed: Stream) -
     wait_for(lambda: not fed.wanted(0.0))
 
 
-def test_the_parts_have_the_headers_that_were_agreed(fed: Stream) -> None:
+def test_the_parts_have_the_headers_that_were_agreed(fed: MjpegStream) -> None:
     with urllib.request.urlopen(fed.url, timeout=PATIENCE) as response:
         assert response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
         assert response.readline() == b"--frame\r\n"
@@ -174,7 +174,7 @@ def test_the_parts_have_the_headers_that_were_agreed(fed: Stream) -> None:
         assert response.read(2) == b"\xff\xd8"
 
 
-def test_opencv_opens_the_stream(fed: Stream) -> None:
+def test_opencv_opens_the_stream(fed: MjpegStream) -> None:
     capture = cv2.VideoCapture(fed.url)
     assert capture.isOpened()
     read, picture = capture.read()
@@ -183,7 +183,7 @@ def test_opencv_opens_the_stream(fed: Stream) -> None:
     assert picture.shape == (24, 32, 3)
 
 
-def test_a_client_starts_with_a_frame_newer_than_itself(stream: Stream) -> None:
+def test_a_client_starts_with_a_frame_newer_than_itself(stream: MjpegStream) -> None:
     stream.put(1.0, b"old")
     number = stream.join(1)
     assert stream.wanted(0.0)
@@ -195,7 +195,7 @@ def test_a_client_starts_with_a_frame_newer_than_itself(stream: Stream) -> None:
     assert not stream.wanted(0.0)
 
 
-def test_any_other_path_is_not_found(stream: Stream) -> None:
+def test_any_other_path_is_not_found(stream: MjpegStream) -> None:
     parts = urllib.parse.urlsplit(stream.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     connection.request("GET", "/secrets")
@@ -204,7 +204,7 @@ def test_any_other_path_is_not_found(stream: Stream) -> None:
 
 
 def test_closing_hangs_up_on_clients() -> None:
-    stream = Stream()
+    stream = MjpegStream()
     client = Mjpeg(stream.url)
     wait_for(lambda: stream.wanted(0.0))
     stream.close()

@@ -9,7 +9,7 @@ import pytest
 
 from leash_robot.calibration.camera.charuco_board import Board
 from leash_robot.calibration.camera.intrinsics import Intrinsics
-from leash_robot.calibration.camera.views import Finder, View
+from leash_robot.calibration.camera.views import BoardView, Finder
 from leash_robot.calibration.latency.camera_timing import fit_timing
 from leash_robot.calibration.pose import Pose
 from leash_robot.robot.errors import CalibrationError
@@ -46,7 +46,7 @@ def camera() -> Iterator[tuple[Flaws, FlawedCamera]]:
     made.close()
 
 
-def filmed(made: FlawedCamera, speed: float, count: int) -> list[tuple[float, View]]:
+def filmed(made: FlawedCamera, speed: float, count: int) -> list[tuple[float, BoardView]]:
     """Frames with their times, each put together from bands of rows that were exposed one after the other."""
     finder, frames = Finder(Board()), []
     edges = np.linspace(0, 480, BANDS + 1).astype(int)
@@ -74,14 +74,14 @@ def test_latency_and_readout_are_found_while_the_body_sways(camera: tuple[Flaws,
     assert found.readout == pytest.approx(READOUT, abs=0.004)
 
 
-def synthetic(lens: Intrinsics, mount: Pose, speed: float) -> list[tuple[float, View]]:
+def synthetic(lens: Intrinsics, mount: Pose, speed: float) -> list[tuple[float, BoardView]]:
     board, rng = Board(), np.random.default_rng(0)
     frames = []
     for stamp in np.arange(1.0, 3.0, 0.2):
         held = (turned(stamp - LATENCY, speed) @ mount).inverse @ Pose(FACING, PLACE)
         seen, _ = cv2.projectPoints(board.corners, held.vector[:3], held.place, lens.matrix, lens.bends)
         noisy = np.asarray(seen, np.float64).reshape(-1, 2) + rng.normal(0, 0.1, (40, 2))
-        frames.append((float(stamp), View(np.arange(40.0), noisy, board.corners, (640, 480), 0.5)))
+        frames.append((float(stamp), BoardView(np.arange(40.0), noisy, board.corners, (640, 480), 0.5)))
     return frames
 
 

@@ -19,7 +19,7 @@ from leash_robot.calibration.camera.intrinsics import Fit, fit_intrinsics
 from leash_robot.calibration.camera.mount import board_in_camera, fit_mount, mount_from_known_board
 from leash_robot.calibration.camera.picture import coverage_picture, straightened
 from leash_robot.calibration.camera.stances import UPRIGHT, joints_of, stances, way
-from leash_robot.calibration.camera.views import Finder, View, refusal
+from leash_robot.calibration.camera.views import BoardView, Finder, refusal
 from leash_robot.calibration.footprints import stance_poses
 from leash_robot.calibration.legs import legs_of
 from leash_robot.calibration.pose import Pose
@@ -42,7 +42,7 @@ class Shot:
 
     flaws: Flaws
     pictures: list[Pixels]
-    views: list[View]
+    views: list[BoardView]
     fit: Fit
 
 
@@ -55,7 +55,7 @@ def shot() -> Iterator[Shot]:
     with ShownBoard(flaws, board.size, room, rng) as shown:
         pictures = list(islice(shown.held(), 30))
     finder = Finder(board)
-    views: list[View] = []
+    views: list[BoardView] = []
     for number, picture in enumerate(pictures):
         if not refusal(view := finder.find(picture, f"view {number}"), views):
             views.append(view)
@@ -101,7 +101,7 @@ def test_views_from_one_angle_are_refused(shot: Shot) -> None:
         place = np.array([-0.2 + 0.02 * number, -0.1, 0.35 + 0.01 * number])
         seen, _ = cv2.projectPoints(board.corners, np.zeros(3), place, camera.matrix, camera.bends)
         corners = np.asarray(seen, np.float64).reshape(-1, 2)
-        flat.append(View(np.arange(40.0), corners, board.corners, camera.size, 0.5, f"view {number}"))
+        flat.append(BoardView(np.arange(40.0), corners, board.corners, camera.size, 0.5, f"view {number}"))
     with pytest.raises(CalibrationError, match="from one angle"):
         fit_intrinsics(flat)
 
@@ -171,7 +171,7 @@ def test_the_way_into_a_stance_stays_within_what_a_tick_allows() -> None:
     assert (np.abs(np.diff(targets, axis=0)) < 0.25 * SPEC.step).all()
 
 
-def synthetic(shot: Shot, count: int, share: float = 1.0) -> tuple[np.ndarray, list[View], Pose]:
+def synthetic(shot: Shot, count: int, share: float = 1.0) -> tuple[np.ndarray, list[BoardView], Pose]:
     """Joints, views and the true mount, for stances before an upright board."""
     camera, board = shot.fit.camera, Board()
     mount = Pose(shot.flaws.axes, shot.flaws.place)
@@ -184,7 +184,7 @@ def synthetic(shot: Shot, count: int, share: float = 1.0) -> tuple[np.ndarray, l
         turn = cv2.Rodrigues(seen.rotation)[0]
         corners, _ = cv2.projectPoints(board.corners, turn, seen.place, camera.matrix, camera.bends)
         views.append(
-            View(np.arange(40.0), np.asarray(corners, np.float64).reshape(-1, 2), board.corners, camera.size, 0.0)
+            BoardView(np.arange(40.0), np.asarray(corners, np.float64).reshape(-1, 2), board.corners, camera.size, 0.0)
         )
     return np.array(joints), views, mount
 
