@@ -17,7 +17,8 @@ import pybullet_data
 
 from leash_robot.launch.options.tables import table
 from leash_robot.sim.actuator import Law, torques
-from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import Pushes, WalkConfig
 from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.world import SLAB, URDF_FLAGS
 from leash_robot.sim.randomization.sampling import Ranges

@@ -20,10 +20,10 @@ from rich.table import Table
 from leash_robot.launch.commands.eval.held_out import HeldOut, measure
 from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.commands.train.sac import TrainSac, learn
+from leash_robot.launch.composition.training import WalkTraining, load_training
 from leash_robot.launch.options.shipped import CONFIGS
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.output import console
-from leash_robot.launch.rl.plan import SacPlan, load_plan
 from leash_robot.robot.config.yaml_text import dump_yaml
 from leash_robot.sim.evaluation.result import Engine
 from leash_robot.sim.evaluation.samples import CommandRanges
@@ -38,38 +38,38 @@ FIRST = 8000
 PLACES = ("twin", "sim", "hard")
 
 
-def whole(plan: SacPlan) -> SacPlan:
+def whole(plan: WalkTraining) -> WalkTraining:
     """As it is."""
     return plan
 
 
-def without_randomization(plan: SacPlan) -> SacPlan:
+def without_randomization(plan: WalkTraining) -> WalkTraining:
     """The nominal machine on a level floor, never pushed."""
     return replace(plan, walk=replace(plan.walk, ranges=None, pushes=None))
 
 
-def with_random_torques(plan: SacPlan) -> SacPlan:
+def with_random_torques(plan: WalkTraining) -> WalkTraining:
     """The nominal machine under torques from nowhere, and nothing else."""
     return replace(plan, walk=replace(plan.walk, ranges=replace(FIXED, **ERFI), pushes=None))
 
 
-def without_history(plan: SacPlan) -> SacPlan:
+def without_history(plan: WalkTraining) -> WalkTraining:
     """One tick of sensors, without the last actions."""
     return replace(plan, features=replace(plan.features, frames=1, actions=False))
 
 
-def first_pass(plan: SacPlan) -> SacPlan:
+def first_pass(plan: WalkTraining) -> WalkTraining:
     """The first snapshot that passes."""
     return replace(plan, updates=FIRST)
 
 
-def on_the_trot(plan: SacPlan) -> SacPlan:
+def on_the_trot(plan: WalkTraining) -> WalkTraining:
     """Corrections of the scripted trot instead of whole targets."""
     shown = replace(plan.demonstrations, steps=0)
     return replace(plan, residual="trot", demonstrations=shown, sac=replace(plan.sac, warm_up=0, anchor=0.0))
 
 
-VARIANTS: dict[str, Callable[[SacPlan], SacPlan]] = {
+VARIANTS: dict[str, Callable[[WalkTraining], WalkTraining]] = {
     "as it is": whole,
     "no randomization": without_randomization,
     "random torques only (ERFI)": with_random_torques,
@@ -79,7 +79,7 @@ VARIANTS: dict[str, Callable[[SacPlan], SacPlan]] = {
 }
 
 
-def trained(name: str, plan: SacPlan, folder: Path) -> Path:
+def trained(name: str, plan: WalkTraining, folder: Path) -> Path:
     """The policy of this plan, from before or learned now."""
     policy = folder / "policy.safetensors"
     if not (folder / "report.html").exists():
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"), help="folder for policies and figures")
     options = parser.parse_args()
-    plan = replace(load_plan(CONFIG), updates=options.updates, seed=options.seed)
+    plan = replace(load_training(CONFIG), updates=options.updates, seed=options.seed)
     plan = replace(plan, judging=replace(plan.judging, final=2))  # what counts is scored on the table
     rows: dict[str, Any] = {}
     for name, change in VARIANTS.items():

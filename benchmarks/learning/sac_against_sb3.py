@@ -32,15 +32,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from leash_robot.launch.commands.train.sac import TrainSac, learn
+from leash_robot.launch.composition.training import WalkTraining, evaluation_walk, load_training
+from leash_robot.launch.composition.walk_task import PURSUES, WalkTask, episode_score, walk_figures_of
+from leash_robot.launch.options.seeds import FINAL
 from leash_robot.launch.options.shipped import CONFIGS
-from leash_robot.launch.rl.env import open_env
-from leash_robot.launch.rl.evaluator import episode
-from leash_robot.launch.rl.plan import SacPlan, load_plan
-from leash_robot.launch.rl.plan import judged as worlds
-from leash_robot.launch.rl.score import FRESH, figures
-from leash_robot.launch.rl.snapshots import IN_A_ROW, PURSUES, Shot, summed
+from leash_robot.policies.rl.evaluation import IN_A_ROW, Snapshot, summarize
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.sac.numpy_actor import Float32
+from leash_robot.robot.spec import load_spec
+from leash_robot.sim.evaluation.walk_score import score_actor, walk_figures
 
 CONFIG = CONFIGS / "pupper" / "forward.yaml"
 
@@ -80,11 +80,16 @@ STEPS = 5
 """Environment steps an update, for both."""
 
 
+def task_of(plan: WalkTraining) -> WalkTask:
+    """What is learned."""
+    return WalkTask(plan, load_spec())
+
+
 class Scaled(gymnasium.ObservationWrapper[Float32, Float32, Float32]):
     """The features that our networks see, which are scaled in their first layer."""
 
-    def __init__(self, plan: SacPlan) -> None:
-        super().__init__(open_env(plan))
+    def __init__(self, plan: WalkTraining) -> None:
+        super().__init__(task_of(plan).make_env())
         self._scale = scale_of(plan.features, 12)
 
     def observation(self, observation: Float32) -> Float32:
@@ -95,7 +100,7 @@ class Scaled(gymnasium.ObservationWrapper[Float32, Float32, Float32]):
 class Theirs:
     """Their actor, as a judge takes it."""
 
-    def __init__(self, model: SAC, plan: SacPlan) -> None:
+    def __init__(self, model: SAC, plan: WalkTraining) -> None:
         self._model, self._scale = model, scale_of(plan.features, 12)
 
     def best(self, obs: Float32) -> Float32:
@@ -107,10 +112,10 @@ class Theirs:
 class Snapshots(BaseCallback):
     """Scores a snapshot every so many updates, and keeps the best, by the rule that our trainings use."""
 
-    def __init__(self, plan: SacPlan, updates: int) -> None:
+    def __init__(self, plan: WalkTraining, updates: int) -> None:
         super().__init__()
         self._plan, self._updates, self._next = plan, updates, plan.judging.updates
-        self.env = open_env(plan, worlds(plan, plan.judging.seconds))
+        self.env = task_of(plan).open_env(evaluation_walk(plan, plan.judging.seconds))
         self.rows: list[dict[str, Any]] = []
         self.best: float | None = None
         self._row = 0
@@ -128,18 +133,22 @@ class Snapshots(BaseCallback):
         """Score the actor as it is now."""
         judging, actor = self._plan.judging, Theirs(self.model, self._plan)  # type: ignore[arg-type]
         seeds = range(judging.seed, judging.seed + judging.episodes)
-        shot = Shot(0.0, self.num_timesteps, self.model._n_updates, {}, np.zeros(5, np.float32), 0.0)
-        row = summed(shot, [episode(self.env, actor, seed) for seed in seeds])
-        self.rows.append(msgspec.structs.asdict(row))
-        print(f"  {row.steps} steps, {row.updates} updates: {row.success}/{row.episodes}, up {row.no_fall}", flush=True)
-        good = row.pursues and row.success >= judging.target * row.episodes
+        snapshot = Snapshot(0.0, self.num_timesteps, self.model._n_updates, {}, {}, 0.0)
+        scores = [episode_score(score_actor(self.env, actor, seed)) for seed in seeds]
+        row = summarize(task_of(self._plan), snapshot, scores)
+        self.rows.append(walk_figures_of(row))
+        print(
+            f"  {row.steps} steps, {row.updates} updates: {row.success}/{row.episodes}, up {self.rows[-1]['no_fall']}",
+            flush=True,
+        )
+        good = row.eligible and row.success >= judging.target * row.episodes
         self._row = self._row + 1 if good else 0
-        if row.pursues and (self.best is None or row.merit > self.best):
-            self.best = row.merit
+        if row.eligible and (self.best is None or row.score > self.best):
+            self.best = row.score
             self.weights = {name: value.clone() for name, value in self.model.policy.state_dict().items()}
 
 
-def theirs(plan: SacPlan, peer: Peer, updates: int) -> dict[str, Any]:
+def theirs(plan: WalkTraining, peer: Peer, updates: int) -> dict[str, Any]:
     """Train stable-baselines3; the best snapshot on the reporting draws."""
     torch.set_num_threads(1)
     sac = plan.sac
@@ -170,15 +179,15 @@ def theirs(plan: SacPlan, peer: Peer, updates: int) -> dict[str, Any]:
     return {**found, "merit": snapshots.best}
 
 
-def reported(plan: SacPlan, actor: Theirs) -> dict[str, float]:
+def reported(plan: WalkTraining, actor: Theirs) -> dict[str, float]:
     """Score on the reporting draws, on which our policies are scored too."""
-    env = open_env(plan, worlds(plan, plan.walk.seconds))
-    made = figures([episode(env, actor, FRESH + number) for number in range(plan.judging.final)])
+    env = task_of(plan).open_env(evaluation_walk(plan, plan.walk.seconds))
+    made = walk_figures([score_actor(env, actor, FINAL.start + number) for number in range(plan.judging.final)])
     env.close()
     return made
 
 
-def ours(plan: SacPlan, folder: Path) -> dict[str, Any]:
+def ours(plan: WalkTraining, folder: Path) -> dict[str, Any]:
     """Train as `leash train sac` does."""
     folder.mkdir(parents=True)
     config = folder / "plan.yaml"
@@ -188,7 +197,7 @@ def ours(plan: SacPlan, folder: Path) -> dict[str, Any]:
 
 def run_one(options: argparse.Namespace) -> None:
     """One training, in a process of its own so that its CPU time is known."""
-    plan = replace(load_plan(CONFIG), seed=options.seed, updates=options.updates)
+    plan = replace(load_training(CONFIG), seed=options.seed, updates=options.updates)
     plan = replace(plan, ratio=1 / STEPS, sac=replace(plan.sac, precision=options.precision))
     judging = replace(plan.judging, updates=options.updates // options.snapshots, final=options.final)
     plan = replace(plan, judging=replace(judging, seed=options.draws or judging.seed))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leash_robot.launch.commands.train.demos import Recorded
 from leash_robot.launch.live.driver import PRIVILEGED
 from leash_robot.launch.live.plan import LivePlan
-from leash_robot.policies.rl.checkpoint import Standing
+from leash_robot.policies.rl.checkpoint import CheckpointInfo
 from leash_robot.policies.rl.replay_buffer import Layout, Place, layout
 from leash_robot.policies.rl.sac.config import Sizes
 from leash_robot.policies.rl.sac.feature_scale import scale_of
@@ -39,7 +39,7 @@ class Job:
     """Hash of the calibration of the robot that practises, or empty."""
     imitates: bool = False
     """Whether it waits for demonstrations and imitates them first."""
-    standing: Standing | None = None
+    standing: CheckpointInfo | None = None
     """Where to continue."""
     arrays: Mapping[str, NDArray[Any]] | None = None
     recorded: Recorded = None

@@ -17,8 +17,14 @@ from msgspec.structs import replace
 from leash_robot.launch.live.job import Job, Note, Said, mirrors_of, sizes_of
 from leash_robot.launch.reporting.curves import Curves
 from leash_robot.policies.policy_file import save_policy
-from leash_robot.policies.rl.checkpoint import Arrays, Standing, generator_state, resume_generator, save_checkpoint
-from leash_robot.policies.rl.learner_process import PUBLISH, imitate
+from leash_robot.policies.rl.checkpoint import (
+    Arrays,
+    CheckpointInfo,
+    generator_state,
+    resume_generator,
+    save_checkpoint,
+)
+from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.export import policy_of
@@ -31,6 +37,19 @@ from leash_robot.robot.errors import LeashError, PolicyError
 
 LOWEST = 19
 """Niceness."""
+PUBLISH = 10
+"""Updates between two publications of the actor."""
+IMITATION_RATE = 2e-3
+"""Learning rate of plain imitation; it falls to zero over the second half."""
+
+
+def imitate(learner: Learner, batches: Batches, steps: int, recorded: RecordedActions | None = None) -> None:
+    """Make the actor do what the batches show, and in every second step what was recorded."""
+    for step in range(steps):
+        obs, action = batches.pairs(None if step % 2 or recorded is None else recorded[:2])
+        if len(obs):
+            learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
+    learner.settle()
 
 
 class Tutor:
@@ -59,7 +78,7 @@ class Tutor:
         for part in (self.online, self.shown, self.actor, self.average):
             part.close()
 
-    def _resume(self, standing: Standing) -> None:
+    def _resume(self, standing: CheckpointInfo) -> None:
         arrays = self.job.arrays or {}
         part = "learner."
         self.learner.adopt({name[len(part) :]: row for name, row in arrays.items() if name.startswith(part)})
@@ -129,7 +148,7 @@ class Tutor:
         plan = msgspec.json.encode(job.plan).decode()
         counts = learner.updates, (self.note.steps,), 0
         state, precision = generator_state(self._rng), learner.config.precision
-        standing = Standing(job.spec.hash, plan, *counts, self.note.minutes, state, precision=precision)
+        standing = CheckpointInfo(job.spec.hash, plan, *counts, self.note.minutes, state, precision=precision)
         arrays = {f"learner.{name}": array for name, array in learner.arrays().items()}
         whole: Arrays = {**arrays, "luck": learner.luck_state()}
         save_checkpoint(job.folder / "checkpoint.safetensors", standing, whole, [self.online], [self.shown])

@@ -23,7 +23,15 @@ class ExplorationPolicy(Protocol):
         ...
 
 
-class Actor(ExplorationPolicy, Protocol):
+class GreedyActor(Protocol):
+    """Acts without exploration."""
+
+    def best(self, obs: Float32) -> Float32:
+        """The action (n,) in [-1, 1] for this observation (d,)."""
+        ...
+
+
+class Actor(ExplorationPolicy, GreedyActor, Protocol):
     """A policy whose weights arrive as one flat vector, for processes that only act."""
 
     @property
@@ -35,14 +43,11 @@ class Actor(ExplorationPolicy, Protocol):
         """Take these weights (size,)."""
         ...
 
-    def best(self, obs: Float32) -> Float32:
-        """The action (n,) in [-1, 1] without exploration."""
-        ...
-
 
 class AlgorithmState(NamedTuple):
     """All that an algorithm needs to go on exactly."""
 
+    updates: int
     arrays: Arrays
     """`learner.*`, the networks and optimizers by name; `luck`, the generator of the updates."""
     rng: str
@@ -97,6 +102,10 @@ class AlgorithmFactory(Protocol):
     @property
     def batch(self) -> int:
         """Steps in a batch."""
+        ...
+
+    def uncompiled(self) -> "AlgorithmFactory":
+        """The same, of learners that do not compile."""
         ...
 
     def actor(self) -> Actor:

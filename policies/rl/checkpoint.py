@@ -1,4 +1,4 @@
-"""Where a training stands, in one file that appears complete or not at all; reading it runs no code.
+"""A training that can be resumed, in one file that appears complete or not at all; reading it runs no code.
 
 Kept: every network with its targets, averages and Adam's moments, the temperature, the state of both random
 generators, and all that the replays hold. Not kept: the episodes that were running; training goes on with new ones.
@@ -27,7 +27,7 @@ LARGEST = 8 * 2**30
 """[bytes]"""
 
 
-class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CheckpointInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a checkpoint says about itself."""
 
     spec_hash: str
@@ -42,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rng: str = ""
     """State of the generator that draws batches, as JSON."""
     best: float | None = None
-    """Merit of the best snapshot as it was judged then, once there is one; who goes on judges the policy anew."""
+    """Score of the best snapshot as it was evaluated then, once there is one; resuming evaluates the policy anew."""
     precision: Precision = "float32"
     """Of the learner's products."""
 
@@ -51,7 +51,7 @@ class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Checkpoint:
     """A training to go on with."""
 
-    standing: Standing
+    info: CheckpointInfo
     arrays: dict[str, NDArray[Any]]
     """`learner.*` as `Learner.arrays`, `luck`, the rows of replays, `online.N.*` and `shown.N.*`, and in lock-step
     `commands`, how those of late went."""
@@ -59,6 +59,11 @@ class Checkpoint:
     def part(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays whose names begin with `name` and a dot, without it."""
         return {key[len(name) + 1 :]: value for key, value in self.arrays.items() if key.startswith(f"{name}.")}
+
+    def without_buffers(self) -> "Checkpoint":
+        """The same without the rows of replays."""
+        rows = ("online.", "shown.")
+        return Checkpoint(self.info, {name: row for name, row in self.arrays.items() if not name.startswith(rows)})
 
     def refill(self, kind: str, replays: Sequence[Replay]) -> None:
         """Spread the rows that replays of this kind (`online`, `shown`) held over empty ones, be they more or fewer."""
@@ -70,7 +75,7 @@ class Checkpoint:
 
 def save_checkpoint(
     path: Path,
-    standing: Standing,
+    standing: CheckpointInfo,
     arrays: Arrays,
     online: Sequence[Replay] = (),
     shown: Sequence[Replay] = (),
@@ -108,7 +113,7 @@ def load_checkpoint(path: Path, spec_hash: str) -> Checkpoint:
             raise PolicyError(f"{path} has {path.stat().st_size} bytes; a checkpoint has at most {LARGEST}")
         with safe_open(path, framework="numpy") as file:
             said = (file.metadata() or {}).get("standing", "")
-            standing = msgspec.json.decode(said, type=Standing)
+            standing = msgspec.json.decode(said, type=CheckpointInfo)
             if standing.spec_hash != spec_hash:
                 raise PolicyError(
                     f"{path} was trained for spec {standing.spec_hash}, this one is {spec_hash}; start anew"
@@ -119,7 +124,7 @@ def load_checkpoint(path: Path, spec_hash: str) -> Checkpoint:
     return Checkpoint(standing, arrays)
 
 
-def check_same(path: Path, standing: Standing, plan: msgspec.Struct, free: Collection[str]) -> None:
+def check_same(path: Path, standing: CheckpointInfo, plan: msgspec.Struct, free: Collection[str]) -> None:
     """Raise PolicyError unless the plan is the one that the checkpoint was written with, but for the `free` entries.
 
     What is remembered means something only in the action box, with the features and under the rewards it came from.

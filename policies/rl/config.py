@@ -33,6 +33,8 @@ class Demonstrations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: Annotated[int, Meta(ge=1, le=100)] = 1
     """In how many parts. After the first the learned policy drives every second episode, and the expert labels it
     (DAgger)."""
+    seconds: Annotated[float, Meta(ge=0)] = 60.0
+    """On a robot: how long the expert demonstrates [s of robot time]."""
     share: Share = Share()
     """How much of a batch is demonstrated."""
 

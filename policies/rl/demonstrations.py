@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leash_robot.policies.imitation.samples import proposals, unbroken
+from leash_robot.policies.rl.replay_buffer import FINAL, Replay
 from leash_robot.robot.action_filter import ActionFilter, expressible
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.errors import PolicyError
@@ -73,3 +74,12 @@ def _check(offset: Array, spec: Spec, box: Array) -> None:
             f"the demonstrations move {spec.names[worst]} {reach[worst]:.2f} rad from standing, outside the action box"
             f" of {box[worst]:.2f} rad; widen `walk.box` or record within it"
         )
+
+
+def count_demonstrated(replays: Sequence[Replay]) -> dict[str, int]:
+    """Steps that these replays of demonstrations hold, and how many of them are left out of the actor's losses: the
+    action scale cannot express what the expert wanted there.
+    """
+    rows = [(replay.columns["wanted"], replay.columns["end"], replay.written) for replay in replays]
+    inside = [expressible(wanted[:count][end[:count] != FINAL]) for wanted, end, count in rows]
+    return {"demonstrated": sum(map(len, inside)), "left_out": sum(int((~each).sum()) for each in inside)}

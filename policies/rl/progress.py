@@ -82,7 +82,7 @@ class SharedProgress:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory; its maker also frees it."""
+        """Release the memory; its maker also frees it."""
         self._values = self._values.copy()
         self._memory.close()
         if self._owner:

@@ -86,7 +86,7 @@ class Replay:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory; its maker also frees it."""
+        """Release the memory; its maker also frees it."""
         self.columns, self._count = {}, np.zeros(1, np.int64)
         self._memory.close()
         if self._owner:

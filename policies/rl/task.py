@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.policies.rl.algorithm import Actor, AlgorithmFactory, ExplorationPolicy, Float32
+from leash_robot.policies.rl.algorithm import Actor, AlgorithmFactory, ExplorationPolicy, Float32, GreedyActor
 from leash_robot.policies.rl.config import TrainingConfig
 
 Env = gymnasium.Env[Any, Any]
@@ -30,7 +30,7 @@ class EpisodeScore:
 class Demonstrator(ExplorationPolicy, Protocol):
     """An expert that acts in an environment, disturbed, so that it also shows how to recover."""
 
-    learner: Actor | None
+    learner: GreedyActor | None
     """Drives in the expert's place, which then only labels (DAgger, Ross et al. 2011)."""
     wanted: Float32
     """(n,) the expert's action at the last step; outside [-1, 1] where the action scale cannot express it."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.policies.rl.algorithm import AlgorithmFactory, flattened
-from leash_robot.policies.rl.checkpoint import Checkpoint, Standing, save_checkpoint
+from leash_robot.policies.rl.algorithm import AlgorithmFactory, AlgorithmState, flattened
+from leash_robot.policies.rl.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.progress import Pace
 from leash_robot.policies.rl.replay_buffer import Replay
@@ -75,9 +75,14 @@ class Trainer:
         return self._imitation is None
 
     @property
+    def ready(self) -> bool:
+        """Whether there is enough experience to learn from."""
+        return self.algorithm.ready() >= self._least
+
+    @property
     def due(self) -> int:
         """Updates that the steps so far allow, and that were not made yet."""
-        if self.algorithm.ready() < self._least:
+        if not self.ready:
             return 0
         return self._pace.due(self._steps(), self.algorithm.updates)
 
@@ -118,20 +123,36 @@ class Trainer:
         """The newest actor as one vector."""
         return flattened(self.algorithm.weights())
 
-    def save(
-        self,
-        path: Path,
-        run: RunIdentity,
-        *,
-        steps: int,
-        minutes: float,
-        best: float | None = None,
-        episodes: int = 0,
-        more: Mapping[str, NDArray[Any]] | None = None,
-    ) -> None:
-        """Write a checkpoint with the buffers. Raises PolicyError, and keeps the last one, where there is no room."""
-        state, updates = self.algorithm.state(), self.algorithm.updates
-        standing = Standing(
-            run.spec_hash, run.plan, updates, (steps,), episodes, minutes, state.rng, best, state.precision
-        )
-        save_checkpoint(path, standing, {**state.arrays, **(more or {})}, self._online, self._demonstrated)
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is, for its checkpoint."""
+
+    steps: int
+    minutes: float
+    best: float | None = None
+    """Score of the best snapshot."""
+    episodes: int = 0
+
+
+def save_training(
+    path: Path,
+    run: RunIdentity,
+    state: AlgorithmState,
+    progress: TrainingProgress,
+    buffers: tuple[Sequence[Replay], Sequence[Replay]],
+    more: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
+    """Write a checkpoint with the buffers. Raises PolicyError, and keeps the last one, where there is no room."""
+    said = CheckpointInfo(
+        run.spec_hash,
+        run.plan,
+        state.updates,
+        (progress.steps,),
+        progress.episodes,
+        progress.minutes,
+        state.rng,
+        progress.best,
+        state.precision,
+    )
+    save_checkpoint(path, said, {**state.arrays, **(more or {})}, *buffers)

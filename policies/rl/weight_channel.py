@@ -40,7 +40,7 @@ class WeightChannel:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory; its maker also frees it."""
+        """Release the memory; its maker also frees it."""
         self._head, self._sums = np.zeros(1 + SLOTS, np.int64), np.zeros(SLOTS, np.int64)
         self._slots = np.zeros((SLOTS, 0), np.float32)
         self._memory.close()

@@ -2,13 +2,11 @@
 
 import math
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import gymnasium
-import msgspec
 import numpy as np
 from gymnasium.spaces import Box
-from msgspec import Meta
 
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.cameras.image import Pixels
@@ -19,45 +17,16 @@ from leash_robot.robot.types import Action, Array, Observation, Policy
 from leash_robot.robot.velocity_reward import pursuit
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs import rewards as reward
-from leash_robot.sim.envs.commands import Commands, Curriculum
-from leash_robot.sim.envs.rewards import Motion, Weights
+from leash_robot.sim.envs.commands import Curriculum
+from leash_robot.sim.envs.rewards import Motion
+from leash_robot.sim.envs.walk_config import Pushes, WalkConfig
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import NOMINAL
-from leash_robot.sim.randomization.sampling import Ranges, draw, draw_push
+from leash_robot.sim.randomization.sampling import draw, draw_push
 from leash_robot.sim.rendering.studio import Studio
 
-Reach = Annotated[float, Meta(gt=0, le=2)]
 Info = dict[str, Any]
-
-
-class Pushes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Sudden changes of the body's horizontal velocity."""
-
-    interval: Annotated[float, Meta(ge=0.1, le=1e6)] = 4.0
-    """Mean time between two [s]."""
-    speed: Annotated[float, Meta(ge=0, le=10)] = 0.3
-    """Largest along each axis [m/s]."""
-
-
-class WalkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The task."""
-
-    seconds: Annotated[float, Meta(ge=0.1, le=1e6)] = 20.0
-    """After this long an episode is truncated."""
-    physics_rate: Annotated[int, Meta(ge=100, le=10_000)] = 400
-    """[Hz]"""
-    box: tuple[Reach, Reach, Reach] = (0.2, 0.4, 0.4)
-    """Half-range of the targets of abduction, hip and knee around the stand pose [rad]."""
-    filter_hz: Annotated[float, Meta(ge=0, le=1000)] = 4.0
-    """Cut-off of the first-order filter on the targets [Hz]; 0 is none."""
-    frames: Annotated[int, Meta(ge=1, le=32)] = 3
-    """Ticks of history in an observation."""
-    commands: Commands = Commands()
-    weights: Weights = Weights()
-    ranges: Ranges | None = None
-    """What is randomized at each reset; None is the nominal machine."""
-    pushes: Pushes | None = None
 
 
 class PupperEnv(gymnasium.Env[Float32, Float32]):
@@ -83,12 +52,15 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         spec: Spec | None = None,
         encoder: Encoder | None = None,
         base: Policy | None = None,
+        ramp: int = 0,
         render_mode: str | None = None,
     ) -> None:
-        """`base` says what the action scale lies around at each tick; None is the stand pose."""
+        """`base` says what the action scale lies around at each tick; None is the stand pose. `ramp` are the
+        steps of a training over which penalties for style grow to their size; 0 has them whole from the start.
+        """
         self.config = config or WalkConfig()
         self._weights = self.config.weights
-        self._base = base
+        self._base, self._ramp = base, ramp
         self.render_mode = render_mode
         self._studio: Studio | None = None
         self.body = spec or load_spec()  # Note: `spec` is Gymnasium's own attribute.
@@ -164,9 +136,19 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._look()
         return self.truth.fallen, self._tick >= self._limit
 
-    def soften(self, part: float) -> None:
-        """Count penalties for style by this part, 0..1, from now on, so that a gait is found before it is polished."""
+    def training_progress(self, steps: int) -> None:
+        """Scale the penalties for style by the part of the ramp that these steps are: a gait first, polish later."""
+        part = 1.0 if self._ramp == 0 else min(1.0, steps / self._ramp)
         self._weights = reward.softened(self.config.weights, part)
+
+    @property
+    def curriculum_state(self) -> Array:
+        """What the command curriculum remembers over the episodes."""
+        return self.curriculum.memory
+
+    @curriculum_state.setter
+    def curriculum_state(self, state: Array) -> None:
+        self.curriculum.memory = state
 
     def command(self, command: Array) -> None:
         """Ask for this velocity (3,) from now on."""

@@ -16,7 +16,8 @@ from leash_robot.policies.scripted.steps import Steps
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder, Float32
 from leash_robot.robot.spec import load_spec
-from leash_robot.sim.envs.walk import PupperEnv, WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import WalkConfig
 from leash_robot.sim.randomization.sampling import Ranges
 
 SPEC = load_spec()

@@ -14,13 +14,13 @@ from leash_robot.launch.commands.deploy import Deploy
 from leash_robot.launch.commands.doctor.command import Doctor
 from leash_robot.launch.commands.train.live import TrainLive
 from leash_robot.launch.commands.train.sac import TrainSac
+from leash_robot.launch.composition.training import load_training
 from leash_robot.launch.options import startup
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import CONFIGS, config_named, policy_named
 from leash_robot.launch.options.startup import guarded, received
 from leash_robot.launch.reporting.output import plain
-from leash_robot.launch.rl.plan import load_plan
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.velocity_command import Command
@@ -182,7 +182,7 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
 def test_shipped_policies_have_names_in_plans_and_for_options_that_want_a_file(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("demonstrations: {teacher: pupper_walk, steps: 1000}\n")
-    assert load_plan(plan).demonstrations.teacher == str(WALK)
+    assert load_training(plan).demonstrations.teacher == str(WALK)
     assert parsed(Doctor, "leash doctor", ["--policy", "pupper_walk"]).policy == WALK
     assert parsed(TrainSac, "leash train sac", ["--from", "pupper_walk"]).start == WALK
     assert parsed(TrainLive, "leash train sac", ["--from", "pupper_walk"]).start == str(WALK)
@@ -192,7 +192,7 @@ def test_an_unknown_policy_in_a_plan_or_option_is_refused_with_the_nearest(tmp_p
     plan = tmp_path / "plan.yaml"
     plan.write_text("demonstrations: {teacher: pupper_wak, steps: 1000}\n")
     with pytest.raises(UsageError, match="did you mean `pupper_walk`"):
-        load_plan(plan)
+        load_training(plan)
     for kind, words in ((Doctor, ["--policy", "pupper_wak"]), (TrainSac, ["--from", "pupper_wak"])):
         with pytest.raises(UsageError, match="did you mean `pupper_walk`"):
             parsed(kind, "leash", words)

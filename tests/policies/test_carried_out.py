@@ -7,14 +7,15 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
+from leash_robot.launch.composition.training import WalkTraining
+from leash_robot.launch.composition.walk_task import WalkTask
 from leash_robot.launch.live.driver import Apprentice, Teacher, action_filter_of
 from leash_robot.launch.live.job import columns_of, shown_columns_of
 from leash_robot.launch.live.memory import Memory
 from leash_robot.launch.live.plan import LivePlan
-from leash_robot.launch.rl.collector import Driver
-from leash_robot.launch.rl.demos import Demonstrator, demonstrated
-from leash_robot.launch.rl.env import open_env, shown_columns
-from leash_robot.launch.rl.plan import SacPlan
+from leash_robot.policies.rl.algorithm import demonstration_columns
+from leash_robot.policies.rl.demonstrations import count_demonstrated
+from leash_robot.policies.rl.drivers.collector import demonstration_recorder
 from leash_robot.policies.rl.replay_buffer import FINAL, Replay
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share
@@ -24,7 +25,8 @@ from leash_robot.robot.action_filter import expressible
 from leash_robot.robot.odometry import Estimate
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Tick
-from leash_robot.sim.envs.walk import WalkConfig
+from leash_robot.sim.envs.demonstrator import WalkDemonstrator
+from leash_robot.sim.envs.walk_config import WalkConfig
 
 SPEC, PLAN = load_spec(), LivePlan()
 FILTER = action_filter_of(PLAN, SPEC)
@@ -166,17 +168,17 @@ def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[Replay,
 
 
 def test_demonstrations_in_simulation_say_what_was_meant_and_count_what_is_left_out() -> None:
-    plan = SacPlan(walk=WalkConfig(seconds=2.0, box=(0.05, 0.1, 0.1)))
-    env = open_env(plan)
-    with Replay(capacity=200, columns=shown_columns(plan, SPEC)) as shown:
-        shower = Demonstrator(env, Trot(SPEC))
-        driver = Driver(env, shown, shower, np.random.default_rng(0), lambda: {"wanted": shower.wanted})
-        driver.begin(0)
-        while not driver.step(random=False)[1]:
+    task = WalkTask(WalkTraining(walk=WalkConfig(seconds=2.0, box=(0.05, 0.1, 0.1))), SPEC)
+    env = task.make_env()
+    with Replay(capacity=200, columns=demonstration_columns(task.factory)) as shown:
+        expert = WalkDemonstrator(env, Trot(SPEC))
+        recorder = demonstration_recorder(env, shown, expert, np.random.default_rng(0))
+        recorder.begin(0)
+        while not recorder.step(random=False)[1]:
             pass
         meant = rows(shown, "wanted")
         assert expressible(rows(shown, "action")).all()
-        counts = demonstrated([shown])
+        counts = count_demonstrated([shown])
         assert counts == {"demonstrated": len(meant), "left_out": (~expressible(meant)).sum()}
         assert counts["left_out"] > 5
     env.close()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec.structs import replace
 
-from leash_robot.launch.rl.env import mirrors, open_env
-from leash_robot.launch.rl.plan import SacPlan
+from leash_robot.launch.composition.training import WalkTraining
+from leash_robot.launch.composition.walk_task import WalkTask
 from leash_robot.policies import reflection
 from leash_robot.policies.reflection import OTHER_END, Reflected, of_joints
 from leash_robot.policies.symmetry import JOINTS, of_features
@@ -18,7 +18,7 @@ from leash_robot.robot.feature_encoding import FeatureConfig, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.envs import privileged
-from leash_robot.sim.envs.walk import WalkConfig
+from leash_robot.sim.envs.walk_config import WalkConfig
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import Ranges
 
@@ -46,13 +46,14 @@ ALIKE = Ranges(
     noise=(0.0, 0.0),
 )
 """The nominal machine without noise."""
-PLAN = SacPlan(walk=WalkConfig(ranges=ALIKE), features=FeatureConfig(actions=True, frames=2, clock=0.0))
+PLAN = WalkTraining(walk=WalkConfig(ranges=ALIKE), features=FeatureConfig(actions=True, frames=2, clock=0.0))
+TASK = WalkTask(PLAN, SPEC)
 
 
 def test_a_mirrored_robot_sees_the_mirror_image() -> None:
     """Two worlds, one driven by mirrored actions under a mirrored command; the solver's own order costs some digits."""
-    envs = [open_env(PLAN) for _ in range(2)]
-    mirror, rng = mirrors(PLAN), np.random.default_rng(0)
+    envs = [TASK.make_env() for _ in range(2)]
+    mirror, rng = TASK.mirrors, np.random.default_rng(0)
     command = np.array([0.2, 0.1, 0.5])
     for env, asked in zip(envs, (command, command * [1, -1, -1]), strict=True):
         env.reset(seed=1, options={"command": asked})
@@ -77,7 +78,7 @@ def test_a_mirrored_machine_is_the_mirror_image() -> None:
     mirrored = replace(drawn, com_shift=(0.01, -0.02, 0.0), torque_offset=turned)
     still = np.zeros(14, np.float32)
     one, other = (np.concatenate([still, privileged.machine(machine, 0.5)]) for machine in (drawn, mirrored))
-    np.testing.assert_allclose(mirrors(PLAN)["privileged"](one), other, atol=1e-6)
+    np.testing.assert_allclose(TASK.mirrors["privileged"](one), other, atol=1e-6)
     assert not np.allclose(one, other)
 
 
@@ -92,7 +93,7 @@ def test_twice_mirrored_is_as_before(frames: int, gyro: bool, velocity: bool, ac
 @pytest.mark.parametrize("part", ["obs", "privileged", "action"])
 def test_every_column_of_the_replay_has_a_mirror_of_its_width(part: str) -> None:
     widths = {"obs": PLAN.features.width(12), "privileged": privileged.SIZE, "action": 12}
-    assert sorted(mirrors(PLAN)[part].order) == list(range(widths[part]))
+    assert sorted(TASK.mirrors[part].order) == list(range(widths[part]))
 
 
 @given(arrays(np.float64, 12, elements=st.floats(-0.1, 0.1)))

@@ -14,7 +14,8 @@ from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation
 from leash_robot.sim.envs.line_track import TrackCamera, draw_track, place_at_start
-from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import Pushes, WalkConfig
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import Ranges, draw

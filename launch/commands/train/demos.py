@@ -7,6 +7,7 @@ import numpy as np
 
 from leash_robot.launch.reporting.output import console
 from leash_robot.launch.reporting.progress_bar import progress_bar
+from leash_robot.launch.reporting.training_bar import OUTSIDE
 from leash_robot.policies.rl.demonstrations import RecordedActions, recorded
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable, Recordings, recording_files, select_learnable
@@ -16,8 +17,6 @@ from leash_robot.robot.spec import Spec
 
 Recorded = RecordedActions | None
 """What recordings teach, if there are any."""
-OUTSIDE = "their targets are outside of what the action box can express"
-"""Why ticks are left out of imitation."""
 
 
 def recordings(data: Sequence[Path], outcomes: Sequence[Learnable] = OUTCOMES) -> Recordings:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn
 
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.commands.train.demos import OUTSIDE, imitable
+from leash_robot.launch.commands.train.demos import imitable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.cockpit import open_cockpit
 from leash_robot.launch.composition.learned_with import check_calibration
@@ -38,6 +38,7 @@ from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
 from leash_robot.launch.reporting.output import console, emit, short
+from leash_robot.launch.reporting.training_bar import OUTSIDE
 from leash_robot.policies.freshness import Fresh
 from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
@@ -122,7 +123,7 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
     if resume is not None:
-        check_same(checkpoint, resume.standing, plan, FREE)
+        check_same(checkpoint, resume.info, plan, FREE)
     elif checkpoint.exists():
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
@@ -142,13 +143,13 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
         known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
         job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
         if resume is not None:
-            job = dataclasses.replace(job, standing=resume.standing, arrays=resume.arrays)
+            job = dataclasses.replace(job, standing=resume.info, arrays=resume.arrays)
         school: School = Between(job) if config.lockstep else Apart(job)
         stack.enter_context(school)
         console.print("preparing the learner", highlight=False)
         school.prepare()
         memory = Memory(online, shown)
-        memory.steps = resume.standing.steps[0] if resume else 0
+        memory.steps = resume.info.steps[0] if resume else 0
         try:
             with _people(config, plan) as people, _opened(config, people.brake) as opened:
                 figures = _practise(config, plan, (opened, people), memory, (actor, average), school, resume)
@@ -220,8 +221,8 @@ def _practise(
     resume: Checkpoint | None,
 ) -> dict[str, Any]:
     opened, people = at
-    spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.standing.updates])
-    before = resume.standing.minutes if resume else 0.0
+    spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.info.updates])
+    before = resume.info.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
         quiet = 0 if resume or config.start is not None else plan.random
         explorer = Explorer(action_filter_of(plan, spec), actor_for(plan, spec), boxes[0], rng, quiet)

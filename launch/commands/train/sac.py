@@ -3,30 +3,40 @@
 import contextlib
 import os
 import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-import numpy as np
 import tyro
 from msgspec import Meta
 from msgspec.structs import replace
 
 from leash_robot.launch.commands.train.demos import Recorded, imitable
+from leash_robot.launch.composition.training import WalkTraining, evaluation_walk, load_training
+from leash_robot.launch.composition.walk_policy import action_filter_of
 from leash_robot.launch.options.checked import Count
+from leash_robot.launch.options.seeds import FINAL
 from leash_robot.launch.options.shipped import PlanFile, PolicyFile
-from leash_robot.launch.rl.bar import TrainingBar, check_minutes
-from leash_robot.launch.rl.plan import SacPlan, load_plan
+from leash_robot.launch.reporting.training_bar import TrainingBar, check_minutes
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.policy_file import read_manifest
+from leash_robot.policies.rl.algorithm import Weights
 from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
-from leash_robot.robot.action_filter import ActionFilter
+from leash_robot.policies.rl.config import TrainingConfig
+from leash_robot.policies.rl.drivers import asynchronous, synchronous
+from leash_robot.policies.rl.drivers.asynchronous import AsynchronousTraining
+from leash_robot.policies.rl.drivers.synchronous import SynchronousTraining
+from leash_robot.policies.rl.evaluation import Evaluation, Snapshot, SnapshotSelector
+from leash_robot.policies.rl.task import EpisodeScore, TrainingTask
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 
 if TYPE_CHECKING:
-    from leash_robot.launch.rl.snapshots import Gallery
+    from leash_robot.sim.evaluation.walk_score import RecordedWalk
+
+Training = TypeVar("Training", bound=TrainingConfig)
 
 DEMONSTRATIONS = 15_000
 """Steps that `--from` shows when the plan does not say how many."""
@@ -41,12 +51,15 @@ SPARE = max(1, (os.cpu_count() or 2) - 1)
 class TrainSac:
     """Learn to walk in simulation: `leash train sac --config pupper/walk --out runs/walk`.
 
-    On a robot instead, while it walks: `leash train sac --robot twin --help`.
+    In any Gymnasium environment: `leash train sac --env Pendulum-v1`. On a robot instead, while it walks:
+    `leash train sac --robot twin --help`.
 
     The folder gets the best policy, a checkpoint to go on from, curves for TensorBoard and a report. The exit code is 3
     where the criterion of the plan (`judging.target`) was not met; what goes on from there is printed.
     """
 
+    env: str | None = None
+    """Any Gymnasium environment with bounded continuous actions instead of a walk, by its name: `Pendulum-v1`."""
     config: PlanFile = None
     """YAML with the task, the randomization and the learner's settings; what it does not name keeps its default."""
     out: Path = Path("runs/sac")
@@ -78,75 +91,109 @@ class TrainSac:
     """Print one JSON object on the last line."""
 
 
-FREE = ("minutes", "updates", "stop", "judging", "compiled", "ratio", "sac")
-"""Parts of a plan that may change when a training goes on; networks of another size are refused by themselves."""
+FREE = ("minutes", "updates", "stop", "judging", "compiled", "ratio", "sac", "keep")
+"""Parts of a training that may change when it goes on; networks of another size are refused by themselves."""
 
 
 def learn(config: TrainSac) -> dict[str, Any]:
-    """Train, score the chosen policy on fresh draws, report; the figures.
+    """Train, score the chosen policy on fresh seeds, report; the figures.
 
-    `met` says whether the criterion of the plan was met; where it was not, `go_on` is the command that goes on.
+    `met` says whether the criterion of the training was met; where it was not, `go_on` is the command that goes on.
     """
-    from leash_robot.launch.rl.snapshots import Gallery
+    if config.env is not None:
+        from leash_robot.launch.commands.train.environment import learn_environment
+
+        return learn_environment(config, config.env)
+    return learn_walk(config)
+
+
+def learn_walk(config: TrainSac) -> dict[str, Any]:
+    """Learn to walk in simulation."""
+    from leash_robot.launch.composition.walk_policy import save_walk_policy
+    from leash_robot.launch.composition.walk_task import WalkTask, walk_figures_of
+    from leash_robot.launch.reporting.snapshots import SnapshotReport, walk_line
 
     spec, plan = load_spec(), planned(config)
-    checkpoint = config.out / "checkpoint.safetensors"
-    resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
-    if resume is not None:
-        check_same(checkpoint, resume.standing, plan, FREE)
-        check_budget(config, plan, resume.standing.updates)
-    prepare(config.out, checkpoint, fresh=resume is None)
-    check_minutes(plan, resume.standing.minutes if resume else 0.0, most_updates(plan, spec))
-    gallery = Gallery(plan, spec, config.out)
-    work = _Work(plan, spec, gallery, checkpoint, resume, recorded(config, plan, spec))
-    with TrainingBar(plan) as bar, contextlib.closing(gallery):
-        figures = _trained(work, config, bar)
-        if work.recorded is not None:
-            figures |= {"recorded": len(work.recorded.actions), "recorded_left_out": work.recorded.left_out}
-        figures |= _scored(work, config, bar)
-    return figures if gallery.met else {**figures, "go_on": going_on(config, plan)}
+    run = begin(config, plan, spec.hash)
+    task = WalkTask(plan, spec)
+    check_minutes(plan, run.before, most_updates(task))
+    recordings = recorded(config, plan, spec)
+    policy, commands = config.out / "policy.safetensors", plan.walk.commands
+    given: dict[str, object] = {"slew": plan.slew, "commands": (commands.vx, commands.vy, commands.yaw)}
+
+    def save(weights: Weights, made: Evaluation) -> None:
+        save_walk_policy(policy, weights, plan, spec, walk_figures_of(made), **given)
+
+    def report(made: Evaluation, snapshot: Snapshot, better: bool) -> None:
+        figures = walk_figures_of(made)
+        curves.add(figures, snapshot, walk_line(figures, made, snapshot, better=better))
+
+    selector = SnapshotSelector(task, save, report)
+    with TrainingBar(plan) as bar, contextlib.closing(SnapshotReport(config.out)) as curves:
+        with run.hinting():
+            if run.resume is not None and policy.exists():
+                bar.phase("judging the policy of before")
+                selector.rescore(rescored(plan, policy))
+            figures = drive(config, task, selector, run, bar, recordings)
+        if recordings is not None:
+            figures |= {"recorded": len(recordings.actions), "recorded_left_out": recordings.left_out}
+        figures |= _scored(config, plan, selector, policy, bar)
+    return figures if selector.met else {**figures, "go_on": going_on(config, plan)}
 
 
-def _trained(work: "_Work", config: TrainSac, bar: TrainingBar) -> dict[str, Any]:
-    """Train; how much was done."""
-    from leash_robot.launch.rl.score import rejudged
-
-    try:
-        if work.resume is not None and work.gallery.policy.exists():
-            bar.phase("judging the policy of before")
-            work.gallery.rejudge(rejudged(work.plan, work.gallery.policy))
-        return _lockstep(work, bar) if config.lockstep else _free(work, config.collectors, bar)
-    except PolicyError as error:
-        if "--resume" in str(error) or not work.checkpoint.exists():
-            raise
-        raise PolicyError(f"{error}; --resume goes on from the last checkpoint") from None
-
-
-def _scored(work: "_Work", config: TrainSac, bar: TrainingBar) -> dict[str, Any]:
+def _scored(
+    config: TrainSac, plan: WalkTraining, selector: SnapshotSelector, policy: Path, bar: TrainingBar
+) -> dict[str, Any]:
     """Score the policy on fresh draws, if there is one, and write the report."""
-    from leash_robot.launch.rl.report import write_story
-    from leash_robot.launch.rl.score import final
+    from leash_robot.launch.reporting.training_report import write_training_report
+    from leash_robot.sim.evaluation.walk_score import walk_figures
 
-    plan, gallery = work.plan, work.gallery
-    policy = str(gallery.policy) if gallery.has_policy else None
+    chosen = policy if selector.has_policy else None
     bar.phase("scoring the policy on fresh draws")
-    scored, walks = final(plan, gallery.policy) if policy else ({}, [])
+    walks = final_walks(plan, chosen) if chosen else []
+    scored = walk_figures([walk.score for walk in walks]) if chosen else {}
     bar.phase("writing the report")
-    page = write_story(config.out, plan, gallery, scored, walks, video=config.video)
-    return {"met": gallery.met, **scored, "policy": policy, "report": str(page)}
+    page = write_training_report(config.out, plan, selector, chosen, scored, walks, video=config.video)
+    return {"met": selector.met, **scored, "policy": str(chosen) if chosen else None, "report": str(page)}
 
 
-def most_updates(plan: SacPlan, spec: Spec) -> float:
+def final_walks(plan: WalkTraining, file: Path, seconds: float | None = None) -> "list[RecordedWalk]":
+    """The policy in the file on fresh draws; it runs as it would be deployed, only the world is the training's."""
+    return recorded_walks(plan, file, range(FINAL.start, FINAL.start + plan.judging.final), seconds)
+
+
+def recorded_walks(
+    plan: WalkTraining, file: Path, seeds: Sequence[int], seconds: float | None = None
+) -> "list[RecordedWalk]":
+    """The policy in the file on the machines and commands of these seeds."""
+    from leash_robot.policies.cloned_policy import load
+    from leash_robot.sim.envs.walk import PupperEnv
+    from leash_robot.sim.evaluation.walk_score import record_walks
+
+    return record_walks(PupperEnv(evaluation_walk(plan, seconds or plan.walk.seconds)), load(file)[1], seeds)
+
+
+def rescored(plan: WalkTraining, file: Path) -> list[EpisodeScore]:
+    """Scores of the policy in the file on the seeds that snapshots are evaluated on; without its slew, as they are."""
+    from leash_robot.launch.composition.walk_task import episode_score
+    from leash_robot.policies.cloned_policy import load
+    from leash_robot.sim.envs.walk import PupperEnv
+    from leash_robot.sim.evaluation.walk_score import record_walks
+
+    judging = plan.judging
+    env = PupperEnv(evaluation_walk(plan, judging.seconds))
+    seeds = range(judging.seed, judging.seed + judging.episodes)
+    return [episode_score(walk.score) for walk in record_walks(env, load(file, slewed=False)[1], seeds)]
+
+
+def most_updates(task: TrainingTask) -> float:
     """How many updates a second this machine makes at the very most, from a few that are not compiled."""
-    if plan.minutes is None:
+    if task.config.minutes is None:
         return 0.0
-    from leash_robot.launch.rl.env import sizes
-    from leash_robot.policies.rl.sac.sac import Learner
-
-    return COMPILED * Learner(plan.sac, sizes(plan, spec), compiled=False).prepare()
+    return COMPILED * task.factory.uncompiled().algorithm([], []).prepare()
 
 
-def check_budget(config: TrainSac, plan: SacPlan, updates: int) -> None:
+def check_budget(config: TrainSac, plan: TrainingConfig, updates: int) -> None:
     """Raise UsageError where the budget was used up before."""
     if updates >= plan.updates:
         raise UsageError(
@@ -154,18 +201,23 @@ def check_budget(config: TrainSac, plan: SacPlan, updates: int) -> None:
         )
 
 
-def going_on(config: TrainSac, plan: SacPlan) -> str:
+def going_on(config: TrainSac, plan: TrainingConfig) -> str:
     """The command that trains half as long again."""
     words = ["leash", "train", "sac", "--out", str(config.out), "--resume", "--updates", str(plan.updates * 3 // 2)]
-    for name, given in (("--config", config.config), ("--from", config.start), ("--residual", config.residual)):
+    for name, given in (
+        ("--env", config.env),
+        ("--config", config.config),
+        ("--from", config.start),
+        ("--residual", config.residual),
+    ):
         words += [name, str(given)] if given is not None else []
     words += ["--seed", str(config.seed)] if config.seed is not None else []
     return shlex.join([*words, *(["--lockstep"] if config.lockstep else [])])
 
 
-def planned(config: TrainSac) -> SacPlan:
+def planned(config: TrainSac) -> WalkTraining:
     """The plan with what the command line says. Raises PolicyError when who demonstrates does not fit."""
-    plan = load_plan(config.config)
+    plan = load_training(config.config)
     if config.start is not None:
         demos = replace(
             plan.demonstrations,
@@ -184,6 +236,11 @@ def planned(config: TrainSac) -> SacPlan:
         plan = changed(plan, residual=config.residual)
     if plan.residual and plan.demonstrations.steps:
         raise UsageError("a residual begins as the trot itself; leave out --from and demonstrations.steps")
+    return bounded(config, plan)
+
+
+def bounded(config: TrainSac, plan: Training) -> Training:
+    """The plan with the budget and the seed of the command line. Raises UsageError."""
     given = {name: getattr(config, name) for name in ("updates", "minutes", "seed")}
     plan = changed(plan, **{name: value for name, value in given.items() if value is not None})
     if config.lockstep and plan.minutes is not None:
@@ -191,7 +248,7 @@ def planned(config: TrainSac) -> SacPlan:
     return plan
 
 
-def changed(plan: SacPlan, **given: object) -> SacPlan:
+def changed(plan: Training, **given: object) -> Training:
     """The plan with these entries. Raises UsageError where they do not go with the others."""
     try:
         return replace(plan, **given)
@@ -199,11 +256,9 @@ def changed(plan: SacPlan, **given: object) -> SacPlan:
         raise UsageError(f"{error}; leave one of them out") from None
 
 
-def recorded(config: TrainSac, plan: SacPlan, spec: Spec) -> Recorded:
-    """What recordings teach. Raises PolicyError when they reach out of the action box."""
-    box = np.tile(plan.walk.box, len(spec.joints) // 3)
-    action_filter = ActionFilter.with_cutoff(box, plan.walk.filter_hz, spec.rate)
-    return imitable(config.demos, spec, plan.features, action_filter, config.outcomes)
+def recorded(config: TrainSac, plan: WalkTraining, spec: Spec) -> Recorded:
+    """What recordings teach. Raises PolicyError when they reach out of the action scale."""
+    return imitable(config.demos, spec, plan.features, action_filter_of(plan, spec), config.outcomes)
 
 
 def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
@@ -218,31 +273,55 @@ def prepare(folder: Path, checkpoint: Path, *, fresh: bool) -> None:
         raise PolicyError(f"cannot write to {folder}: {error.strerror}; give another --out") from None
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a training is given."""
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """Where a training begins."""
 
-    plan: SacPlan
-    spec: Spec
-    gallery: "Gallery"
     checkpoint: Path
     resume: Checkpoint | None
-    recorded: Recorded
+
+    @property
+    def before(self) -> float:
+        """Minutes that earlier parts took."""
+        return self.resume.info.minutes if self.resume else 0.0
+
+    @contextlib.contextmanager
+    def hinting(self) -> Iterator[None]:
+        """Errors mention that the last checkpoint can be resumed, where there is one."""
+        try:
+            yield
+        except PolicyError as error:
+            if "--resume" in str(error) or not self.checkpoint.exists():
+                raise
+            raise PolicyError(f"{error}; --resume goes on from the last checkpoint") from None
 
 
-def _free(work: _Work, collectors: int, bar: TrainingBar) -> dict[str, Any]:
-    from leash_robot.launch.rl.asynchronous import FreeRun, run
+def begin(config: TrainSac, plan: TrainingConfig, run_hash: str) -> TrainingRun:
+    """Read the checkpoint, if it is to be resumed, and make the folder. Raises LeashError where that cannot be."""
+    checkpoint = config.out / "checkpoint.safetensors"
+    resume = load_checkpoint(checkpoint, run_hash) if config.resume else None
+    if resume is not None:
+        check_same(checkpoint, resume.info, plan, FREE)
+        check_budget(config, plan, resume.info.updates)
+    prepare(config.out, checkpoint, fresh=resume is None)
+    return TrainingRun(checkpoint, resume)
 
-    with FreeRun(work.plan, work.spec, collectors, work.resume, work.recorded) as training:
-        minutes = run(training, work.gallery, work.checkpoint, bar)
+
+def drive(
+    config: TrainSac,
+    task: TrainingTask,
+    selector: SnapshotSelector,
+    run: TrainingRun,
+    bar: TrainingBar,
+    recordings: Recorded = None,
+) -> dict[str, Any]:
+    """Train with the driver of the command line; how much was done."""
+    if config.lockstep:
+        with SynchronousTraining(task, resume=run.resume, recorded=recordings) as training:
+            minutes = synchronous.run(training, selector, run.checkpoint, bar)
+            counts = {"steps": training.steps, "updates": training.trainer.algorithm.updates}
+            return {"minutes": minutes, **counts, **training.demonstrated}
+    with AsynchronousTraining(task, config.collectors, run.resume, recordings) as training:
+        minutes = asynchronous.run(training, selector, run.checkpoint, bar)
         counts = {"steps": training.progress.steps, "updates": training.progress.updates}
-        return {"minutes": minutes, **counts, **training.demonstrated}
-
-
-def _lockstep(work: _Work, bar: TrainingBar) -> dict[str, Any]:
-    from leash_robot.launch.rl.synchronous import Lockstep, run
-
-    with Lockstep(work.plan, work.spec, resume=work.resume, recorded=work.recorded) as training:
-        minutes = run(training, work.gallery, work.checkpoint, bar)
-        counts = {"steps": training.steps, "updates": training.learner.updates}
         return {"minutes": minutes, **counts, **training.demonstrated}

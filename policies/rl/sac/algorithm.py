@@ -32,7 +32,7 @@ class Sac:
         resume: Checkpoint | None = None,
     ) -> None:
         self._factory, self._demonstrated = factory, demonstrated
-        self.config = settled(factory.config, resume.standing.precision if resume else None)
+        self.config = settled(factory.config, resume.info.precision if resume else None)
         self.learner = Learner(self.config, factory.sizes, seed=factory.seed, compiled=factory.compiled)
         self.rng = np.random.default_rng(factory.seed)
         self._cloning = self._batches(demonstrated)
@@ -50,11 +50,11 @@ class Sac:
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.learner.adopt(checkpoint.part("learner"))
-        self.learner.updates = checkpoint.standing.updates
+        self.learner.updates = checkpoint.info.updates
         if "luck" in checkpoint.arrays:
             self.learner.resume_luck(checkpoint.arrays["luck"])
-        if checkpoint.standing.rng:
-            resume_generator(self.rng, checkpoint.standing.rng)
+        if checkpoint.info.rng:
+            resume_generator(self.rng, checkpoint.info.rng)
 
     @property
     def updates(self) -> int:
@@ -100,4 +100,4 @@ class Sac:
         """All that is needed to go on exactly."""
         arrays = {f"learner.{name}": row for name, row in self.learner.arrays().items()}
         whole: Arrays = {**arrays, "luck": self.learner.luck_state()}
-        return AlgorithmState(whole, generator_state(self.rng), self.config.precision)
+        return AlgorithmState(self.updates, whole, generator_state(self.rng), self.config.precision)

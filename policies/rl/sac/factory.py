@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from leash_robot.policies.rl.algorithm import Algorithm
 from leash_robot.policies.rl.checkpoint import Checkpoint
@@ -36,6 +36,10 @@ class SacFactory:
     def batch(self) -> int:
         """Steps in a batch."""
         return self.config.batch
+
+    def uncompiled(self) -> "SacFactory":
+        """The same, of learners that do not compile."""
+        return replace(self, compiled=False)
 
     def actor(self) -> NumpyActor:
         """An actor without weights."""

@@ -179,13 +179,13 @@ def test_in_real_time_the_driving_process_holds_no_torch(tmp_path: Path) -> None
     figures = json.loads(ended.stdout.splitlines()[-1])
     assert {"minutes", "robot_minutes", "steps", "updates", "falls", "late_ticks", "speed_mean"} <= figures.keys()
     assert figures["steps"] > 60
-    assert load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).standing.steps[0] > 0
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).info.steps[0] > 0
 
 
 def steps(checkpoint: Path) -> int:
     """Of a checkpoint, if there is one already."""
     try:
-        return load_checkpoint(checkpoint, SPEC.hash).standing.steps[0]
+        return load_checkpoint(checkpoint, SPEC.hash).info.steps[0]
     except LeashError:
         return 0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leash_robot.launch.rl.plan import judged, load_plan
+from leash_robot.launch.composition.training import evaluation_walk, load_training
 from support.paths import CONFIGS
 
 PLANS = sorted(file for file in CONFIGS.glob("pupper/*.yaml") if file.stem != "live")
@@ -12,8 +12,8 @@ PLANS = sorted(file for file in CONFIGS.glob("pupper/*.yaml") if file.stem != "l
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_a_plan_is_read_and_judges_one_command_an_episode(path: Path) -> None:
-    plan = load_plan(path)
-    world = judged(plan, 8.0)
+    plan = load_training(path)
+    world = evaluation_walk(plan, 8.0)
     assert world.commands.hold > 8.0
     assert world.ranges == plan.walk.ranges
     lowest, highest = plan.walk.commands.vx

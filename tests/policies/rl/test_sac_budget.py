@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,28 +12,32 @@ from msgspec.structs import replace
 from leash_robot.launch.commands.train.command import NOT_MET
 from leash_robot.launch.commands.train.command import main as train
 from leash_robot.launch.commands.train.sac import TrainSac, learn, planned
-from leash_robot.launch.rl.asynchronous import FreeRun
-from leash_robot.launch.rl.bar import check_minutes, left_over
-from leash_robot.launch.rl.collector import CollectJob, Collector
-from leash_robot.launch.rl.env import actor_of, columns
-from leash_robot.launch.rl.evaluator import Score, scored
-from leash_robot.launch.rl.plan import Judging, SacPlan
-from leash_robot.launch.rl.snapshots import Gallery, Shot, summed
-from leash_robot.launch.rl.synchronous import Lockstep
+from leash_robot.launch.composition.training import WalkEvaluation, WalkTraining
+from leash_robot.launch.composition.walk_policy import save_walk_policy
+from leash_robot.launch.composition.walk_task import WalkTask, episode_score, walk_figures_of
+from leash_robot.launch.reporting.training_bar import check_minutes, left_over
+from leash_robot.policies.rl.algorithm import Weights
+from leash_robot.policies.rl.drivers.asynchronous import AsynchronousTraining
+from leash_robot.policies.rl.drivers.collector import Collector, CollectorJob
+from leash_robot.policies.rl.drivers.learner_process import ActorMessage
+from leash_robot.policies.rl.drivers.synchronous import SynchronousTraining
+from leash_robot.policies.rl.evaluation import Evaluation, Snapshot, SnapshotSelector
 from leash_robot.policies.rl.progress import LEARNING, Pace, SharedProgress
 from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.sac import Learner
+from leash_robot.policies.rl.task import EpisodeScore
 from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.envs.commands import Commands
 from leash_robot.sim.envs.tracking import Tracking
-from leash_robot.sim.envs.walk import WalkConfig
+from leash_robot.sim.envs.walk_config import WalkConfig
+from leash_robot.sim.evaluation.walk_score import WalkScore, score_walk
 from leash_robot.sim.randomization.sampling import Ranges
 
 AHEAD = Commands(vx=(0.5, 0.5), vy=(0.0, 0.0), yaw=(0.0, 0.0), stand=0.0)
-PLAN = SacPlan(
+PLAN = WalkTraining(
     updates=30,
     walk=WalkConfig(seconds=1.5, ranges=Ranges()),
     sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16, precision="float32"),
@@ -42,12 +45,12 @@ PLAN = SacPlan(
     random=20,
     ratio=0.5,
     compiled=False,
-    judging=Judging(updates=15, episodes=2, seconds=1.5, commands=Commands(stand=1.0), final=1),
+    judging=WalkEvaluation(updates=15, episodes=2, seconds=1.5, commands=Commands(stand=1.0), final=1),
 )
 STAND, WALK = np.zeros(3), np.array([0.4, 0.0, 0.0])
 
 
-def trained(folder: Path, plan: SacPlan, **options: object) -> dict[str, object]:
+def trained(folder: Path, plan: WalkTraining, **options: object) -> dict[str, object]:
     folder.mkdir(exist_ok=True)
     path = folder / "plan.yaml"
     path.write_text(msgspec.yaml.encode(plan).decode())
@@ -55,23 +58,31 @@ def trained(folder: Path, plan: SacPlan, **options: object) -> dict[str, object]
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    made = Gallery(replace(PLAN, judging=replace(PLAN.judging, target=1.0)), load_spec(), tmp_path)
-    yield made
-    made.close()
+def policy(tmp_path: Path) -> Path:
+    return tmp_path / "policy.safetensors"
 
 
-def shot(updates: int = 0) -> Shot:
+@pytest.fixture
+def selector(policy: Path) -> SnapshotSelector:
+    plan = replace(PLAN, judging=replace(PLAN.judging, target=1.0))
+
+    def save(weights: Weights, made: Evaluation) -> None:
+        save_walk_policy(policy, weights, plan, load_spec(), walk_figures_of(made))
+
+    return SnapshotSelector(WalkTask(plan, load_spec()), save)
+
+
+def snapshot(updates: int = 0) -> Snapshot:
     learner = Learner(PLAN.sac, Sizes(PLAN.features.width(12), 1, 12), compiled=False)
     actor = {name.removeprefix("actor."): row for name, row in learner.arrays_of("actor").items()}
-    return Shot(0.0, 0, updates, actor, np.zeros(5, np.float32), 0.0)
+    return Snapshot(0.0, 0, updates, actor, {}, 0.0)
 
 
-def walking(error: float = 0.02, pursuit: float = 0.9) -> list[Score]:
-    return [Score(False, Tracking(error, 0.0), 0.1, pursuit)] * 2
+def walking(error: float = 0.02, pursuit: float = 0.9) -> list[EpisodeScore]:
+    return [episode_score(WalkScore(False, Tracking(error, 0.0), 0.1, pursuit))] * 2
 
 
-STANDING = [Score(False, Tracking(0.4, 0.0), 0.0, 0.0)] * 2
+STANDING = [episode_score(WalkScore(False, Tracking(0.4, 0.0), 0.0, 0.0))] * 2
 
 
 def test_a_learner_waits_for_steps_and_a_collector_for_updates() -> None:
@@ -120,40 +131,40 @@ def test_counts_are_read_in_another_place_as_they_were_written() -> None:
 
 def test_a_free_training_keeps_steps_and_updates_together_and_stops_at_its_budget() -> None:
     plan = replace(PLAN, updates=40, stop=False)
-    with FreeRun(plan, load_spec(), 2) as training:
+    with AsynchronousTraining(WalkTask(plan, load_spec()), 2) as training:
         limit = time.monotonic() + 300
         while training.progress.updates < 40 and time.monotonic() < limit:
             list(training.listen())
             training.learner.poll(0.1)
-        learned = training.ask()
+        learned = training.request(ActorMessage())
         assert learned.updates == training.progress.updates == 40
         assert 80 <= training.progress.steps <= 80 + 100 + 2
 
 
-def test_a_snapshot_that_stands_is_never_the_policy(gallery: Gallery) -> None:
-    gallery.show(shot(), STANDING)
-    assert gallery.best is None and not gallery.policy.exists()
-    gallery.show(shot(), walking(error=0.15, pursuit=0.6))
-    assert gallery.policy.exists()
-    before = gallery.best
-    gallery.show(shot(), STANDING)
-    assert gallery.best == before
+def test_a_snapshot_that_stands_is_never_the_policy(selector: SnapshotSelector, policy: Path) -> None:
+    selector.add(snapshot(), STANDING)
+    assert selector.best is None and not policy.exists()
+    selector.add(snapshot(), walking(error=0.15, pursuit=0.6))
+    assert policy.exists()
+    before = selector.best
+    selector.add(snapshot(), STANDING)
+    assert selector.best == before
 
 
 def test_standing_still_is_worth_nothing_where_a_movement_is_asked_for() -> None:
     still, ahead = np.zeros((100, 3)), np.tile(0.8 * WALK, (100, 1))
     sent = np.zeros((100, 12))
-    assert scored(still, sent, WALK, fell=False, rate=20.0).pursuit == 0.0
-    assert scored(ahead, sent, WALK, fell=False, rate=20.0).pursuit == pytest.approx(0.8)
-    assert scored(ahead, sent, WALK, fell=True, rate=20.0).pursuit == 0.0
-    assert np.isnan(scored(still, sent, STAND, fell=False, rate=20.0).pursuit)
+    assert score_walk(still, sent, WALK, fell=False, rate=20.0).pursuit == 0.0
+    assert score_walk(ahead, sent, WALK, fell=False, rate=20.0).pursuit == pytest.approx(0.8)
+    assert score_walk(ahead, sent, WALK, fell=True, rate=20.0).pursuit == 0.0
+    assert np.isnan(score_walk(still, sent, STAND, fell=False, rate=20.0).pursuit)
 
 
-def test_the_criterion_is_met_by_two_judgements_in_a_row(gallery: Gallery) -> None:
+def test_the_criterion_is_met_by_two_judgements_in_a_row(selector: SnapshotSelector) -> None:
     met = []
     for scores in (walking(), walking(error=0.2), walking(), walking(), STANDING):
-        gallery.show(shot(), scores)
-        met.append(gallery.met)
+        selector.add(snapshot(), scores)
+        met.append(selector.met)
     assert met == [False, False, False, True, True]
 
 
@@ -188,35 +199,34 @@ def test_a_training_that_never_met_its_criterion_says_so_and_how_to_go_on(
 def test_a_policy_is_judged_anew_when_a_training_goes_on(tmp_path: Path) -> None:
     """Its merit under an earlier judging is not what is to be beaten: here the policy has become a bad one."""
     policy = Path(str(trained(tmp_path, PLAN)["policy"]))
-    gallery = Gallery(PLAN, load_spec(), tmp_path / "run")
-    wild = {name: row * (1000 if name == "weight_1" else 1) for name, row in shot().actor.items()}
-    gallery.save(wild, summed(shot(), walking()))
-    gallery.close()
+    wild = {name: row * (1000 if name == "weight_1" else 1) for name, row in snapshot().weights.items()}
+    save_walk_policy(policy, wild, PLAN, load_spec(), {})
     bad = policy.read_bytes()
     trained(tmp_path, replace(PLAN, updates=60, stop=False, judging=replace(PLAN.judging, seconds=1.4)), resume=True)
     assert policy.read_bytes() != bad
 
 
-def test_a_policy_that_stands_gives_way_once_a_movement_is_asked_for(tmp_path: Path, gallery: Gallery) -> None:
-    gallery.rejudge(walking())
-    assert gallery.best is not None
-    gallery.rejudge(STANDING)
-    assert gallery.best is None
+def test_a_policy_that_stands_gives_way_once_a_movement_is_asked_for(selector: SnapshotSelector) -> None:
+    selector.rescore(walking())
+    assert selector.best is not None
+    selector.rescore(STANDING)
+    assert selector.best is None
 
 
 def test_more_collectors_go_on_where_the_training_was(tmp_path: Path) -> None:
     """A collector that joins later neither explores at random again nor begins the penalties anew."""
     spec, plan = load_spec(), replace(PLAN, random=400, ramp=400)
+    task = WalkTask(plan, spec)
     mine, theirs = multiprocessing.Pipe()
     with (
         SharedProgress(collectors=2, steps=399) as progress,
-        Replay(capacity=500, columns=columns(plan, spec)) as replay,
-        WeightChannel(size=actor_of(plan).size) as newest,
-        WeightChannel(size=actor_of(plan).size) as candidate,
+        Replay(capacity=500, columns=task.factory.columns) as replay,
+        WeightChannel(size=task.factory.actor().size) as newest,
+        WeightChannel(size=task.factory.actor().size) as average,
     ):
         newest.publish(np.zeros(newest.address.size, np.float32))
-        places = replay.place, newest.address, None, candidate.address
-        collector = Collector(CollectJob(plan, 1, 2, *places, progress.counts, Pace(0.5, 400, 399)), theirs)
+        places = replay.place, newest.address, None, average.address
+        collector = Collector(CollectorJob(task, 1, 2, *places, progress.counts, Pace(0.5, 400, 399)), theirs)
         collector.episode()
         collector.close()
         actions = np.abs(replay.columns["action"][: replay.written - 1]).max(axis=1)
@@ -229,7 +239,7 @@ def test_more_collectors_go_on_where_the_training_was(tmp_path: Path) -> None:
     ("minutes", "before", "refused"), [(1.0, 0.0, True), (3.0, 0.0, False), (3.0, 2.5, True), (None, 0.0, False)]
 )
 def test_minutes_in_which_nothing_is_judged_are_refused(minutes: float | None, before: float, refused: bool) -> None:
-    plan = SacPlan(updates=20_000, minutes=minutes, judging=Judging(updates=4000))
+    plan = WalkTraining(updates=20_000, minutes=minutes, judging=WalkEvaluation(updates=4000))
     if not refused:
         check_minutes(plan, before, 40.0)
         return
@@ -241,14 +251,14 @@ def test_minutes_in_which_nothing_is_judged_are_refused(minutes: float | None, b
 
 def test_a_minute_that_cannot_do_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
-    path.write_text(msgspec.yaml.encode(replace(PLAN, updates=10**8, judging=Judging(updates=10**7))).decode())
+    path.write_text(msgspec.yaml.encode(replace(PLAN, updates=10**8, judging=WalkEvaluation(updates=10**7))).decode())
     with pytest.raises(UsageError, match="leave them out and bound the --updates"):
         learn(TrainSac(config=path, out=tmp_path / "run", minutes=0.1))
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
 def test_what_is_left_is_told_for_this_machine() -> None:
-    plan = SacPlan(updates=20_000, stop=True)
+    plan = WalkTraining(updates=20_000, stop=True)
     assert left_over(plan, 8000, 3.0, 20.0) == "at most 10 min left at 20 updates/s"
     assert left_over(replace(plan, stop=False), 8000, 3.0, 40.0) == "5 min left at 40 updates/s"
     assert left_over(replace(plan, minutes=7.0), 8000, 3.0, 20.0) == "at most 4 min left at 20 updates/s"
@@ -281,9 +291,9 @@ def test_a_checkpoint_of_a_plan_whose_free_parts_had_other_names_goes_on(tmp_pat
     from leash_robot.policies.rl.checkpoint import check_same, load_checkpoint
 
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(PLAN, spec) as training:
-        training.keep(path, 0.0, 0.0)
-    kept = load_checkpoint(path, spec.hash).standing
+    with SynchronousTraining(WalkTask(PLAN, spec)) as training:
+        training.save(path, 0.0, 0.0)
+    kept = load_checkpoint(path, spec.hash).info
     older = msgspec.json.decode(kept.plan)
     older["judging"] = {"every": 60.0}
     check_same(path, replace(kept, plan=msgspec.json.encode(older).decode()), PLAN, FREE)

@@ -1,5 +1,6 @@
 """`leash train sac`: reproducible, resumable, and clear about what is wrong."""
 
+import contextlib
 import dataclasses
 import multiprocessing
 import sys
@@ -13,20 +14,22 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from leash_robot.launch.cli import main as leash
-from leash_robot.launch.commands.train.sac import FREE, TrainSac, learn, planned
-from leash_robot.launch.rl.asynchronous import FreeRun
-from leash_robot.launch.rl.collector import softness, teacher
-from leash_robot.launch.rl.plan import Demonstrations, Judging, SacPlan, load_plan
-from leash_robot.launch.rl.score import walked
-from leash_robot.launch.rl.snapshots import Gallery
-from leash_robot.launch.rl.synchronous import Lockstep
+from leash_robot.launch.commands.train.sac import FREE, TrainSac, learn, planned, recorded_walks
+from leash_robot.launch.composition.training import WalkEvaluation, WalkTraining, load_training
+from leash_robot.launch.composition.walk_policy import save_walk_policy
+from leash_robot.launch.composition.walk_task import WalkTask, expert_policy
 from leash_robot.policies.policy_file import read_manifest
-from leash_robot.policies.rl.checkpoint import check_same, generator_state, load_checkpoint, save_checkpoint
+from leash_robot.policies.rl.algorithm import flattened
+from leash_robot.policies.rl.checkpoint import Arrays, check_same, load_checkpoint, save_checkpoint
+from leash_robot.policies.rl.config import Demonstrations
 from leash_robot.policies.rl.demonstrations import recorded
+from leash_robot.policies.rl.drivers.asynchronous import AsynchronousTraining
+from leash_robot.policies.rl.drivers.learner_process import ActorMessage
+from leash_robot.policies.rl.drivers.synchronous import SynchronousTraining
+from leash_robot.policies.rl.evaluation import SnapshotSelector
 from leash_robot.policies.rl.replay_buffer import FINAL
 from leash_robot.policies.rl.sac.config import Precision, SacConfig
-from leash_robot.policies.rl.sac.numpy_actor import flattened
-from leash_robot.policies.rl.sac.precision import settled
+from leash_robot.policies.rl.task import curriculum_of
 from leash_robot.policies.scripted.gait import Trot, TrotConfig
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.episode import Actions, Episode, list_episodes, load_dataset
@@ -34,19 +37,20 @@ from leash_robot.robot.errors import PolicyError, SpecError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.sim.envs.commands import Commands
 from leash_robot.sim.envs.rewards import Weights
-from leash_robot.sim.envs.walk import WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import WalkConfig
 from leash_robot.sim.randomization.sampling import Ranges, load_ranges
 from support.disks import files_at_most
 from support.paths import CONFIGS
 
-PLAN = SacPlan(
+PLAN = WalkTraining(
     walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),
     sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16),
     capacity=2000,
     random=20,
     ratio=0.5,
     compiled=False,
-    judging=Judging(updates=20, episodes=2, seconds=1.5, commands=Commands(stand=1.0), final=2),
+    judging=WalkEvaluation(updates=20, episodes=2, seconds=1.5, commands=Commands(stand=1.0), final=2),
 )
 SHOWN = replace(PLAN, demonstrations=Demonstrations(steps=40, imitate=10))
 EXPLORED = replace(PLAN, walk=replace(PLAN.walk, commands=Commands(hold=0.05, again=0.5)), reflected=0.5)
@@ -58,32 +62,42 @@ def filtering(scale: float) -> ActionFilter:
     return ActionFilter.with_cutoff(np.full(12, scale), 4.0, load_spec().rate)
 
 
-def trained(plan: SacPlan, episodes: int) -> dict[str, np.ndarray]:
-    with Lockstep(plan, load_spec()) as training:
+def walk(plan: WalkTraining) -> WalkTask:
+    return WalkTask(plan, load_spec())
+
+
+def learned(training: SynchronousTraining) -> Arrays:
+    return training.trainer.algorithm.state().arrays
+
+
+def trained(plan: WalkTraining, episodes: int) -> Arrays:
+    with SynchronousTraining(walk(plan)) as training:
         for _ in range(episodes):
             training.episode()
-        return training.learner.arrays()
+        return learned(training)
 
 
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+def same(one: Arrays, other: Arrays) -> bool:
     return all(np.array_equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize(("ramp", "steps", "part"), [(0, 0, 1.0), (100, 0, 0.0), (100, 40, 0.4), (100, 900, 1.0)])
 def test_penalties_grow_over_the_ramp(ramp: int, steps: int, part: float) -> None:
-    assert softness(replace(PLAN, ramp=ramp), steps) == pytest.approx(part)
+    with contextlib.closing(walk(replace(PLAN, ramp=ramp)).make_env()) as env:
+        env.training_progress(steps)
+        assert env._weights.bounce == pytest.approx(part * PLAN.walk.weights.bounce)
 
 
 def test_the_trot_that_demonstrates_walks_as_the_plan_says() -> None:
     shown = Demonstrations(trot=TrotConfig(height=0.15))
-    trot = teacher(shown, load_spec())
+    trot = expert_policy(shown, load_spec())
     assert isinstance(trot, Trot) and trot.config.height == 0.15
 
 
 @pytest.mark.parametrize(
     "plan", [PLAN, SHOWN, ROUNDS, EXPLORED], ids=["from scratch", "from demonstrations", "in rounds", "explored"]
 )
-def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
+def test_lock_step_is_the_same_from_the_same_seed(plan: WalkTraining) -> None:
     first, again, other = (trained(replace(plan, seed=seed), 3) for seed in (1, 1, 2))
     assert same(first, again)
     assert not same(first, other)
@@ -91,32 +105,34 @@ def test_lock_step_is_the_same_from_the_same_seed(plan: SacPlan) -> None:
 
 @pytest.mark.parametrize("history", range(3))
 @pytest.mark.parametrize("plan", [SHOWN, EXPLORED], ids=["from demonstrations", "explored"])
-def test_a_resumed_training_goes_on_exactly(plan: SacPlan, history: int, tmp_path: Path) -> None:
+def test_a_resumed_training_goes_on_exactly(plan: WalkTraining, history: int, tmp_path: Path) -> None:
     """Whatever both worlds went through before: how many episodes there were is drawn, and resets between."""
     spec, path, rng = load_spec(), tmp_path / "checkpoint.safetensors", np.random.default_rng([history, 14])
     before, after, resets = (int(number) for number in rng.integers((1, 1, 0), (6, 5, 4)))
-    with Lockstep(plan, spec) as training:
+    with SynchronousTraining(walk(plan)) as training:
         for _ in range(before):
             training.episode()
-        training.keep(path, 0.5, 1.0)
+        training.save(path, 0.5, 1.0)
         for _ in range(after):
             training.episode()
-        straight, steps = training.learner.arrays(), training.steps
-    with Lockstep(plan, spec, resume=load_checkpoint(path, spec.hash)) as training:
-        remembered = training.env.curriculum.memory
+        straight, steps = learned(training), training.steps
+    with SynchronousTraining(walk(plan), resume=load_checkpoint(path, spec.hash)) as training:
+        curriculum = curriculum_of(training.env)
+        assert curriculum is not None
+        remembered = curriculum.curriculum_state
         for seed in range(resets):
             training.env.reset(seed=seed)
-        training.env.curriculum.memory = remembered
+        curriculum.curriculum_state = remembered
         for _ in range(after):
             training.episode()
         assert training.steps == steps
-        assert same(straight, training.learner.arrays())
+        assert same(straight, learned(training))
 
 
 def test_a_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(PLAN, spec) as training:
-        training.keep(path, 0.0, 0.0)
+    with SynchronousTraining(walk(PLAN)) as training:
+        training.save(path, 0.0, 0.0)
     other = msgspec.structs.replace(spec, rate=10.0)
     with pytest.raises(PolicyError, match=f"trained for spec {spec.hash}, this one is {other.hash}"):
         load_checkpoint(path, other.hash)
@@ -124,18 +140,17 @@ def test_a_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_from_before_the_first_snapshot_was_judged_goes_on(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    gallery = Gallery(PLAN, spec, tmp_path)
-    with Lockstep(PLAN, spec) as training:
-        training.keep(path, 0.0, gallery.best)
-    gallery.close()
-    assert load_checkpoint(path, spec.hash).standing.best is None
+    selector = SnapshotSelector(walk(PLAN), lambda weights, made: None)
+    with SynchronousTraining(walk(PLAN)) as training:
+        training.save(path, 0.0, selector.best)
+    assert load_checkpoint(path, spec.hash).info.best is None
 
 
 def test_another_task_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(SHOWN, spec) as training:
-        training.keep(path, 0.0, 0.0)
-    kept = load_checkpoint(path, spec.hash).standing
+    with SynchronousTraining(walk(SHOWN)) as training:
+        training.save(path, 0.0, 0.0)
+    kept = load_checkpoint(path, spec.hash).info
     check_same(path, kept, replace(SHOWN, minutes=99.0, sac=replace(SHOWN.sac, gamma=0.5)), FREE)
     wider = replace(SHOWN, walk=replace(SHOWN.walk, box=(0.3, 0.4, 0.4)))
     for other, said in (
@@ -157,20 +172,20 @@ def test_another_task_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
 
 def test_what_was_remembered_is_spread_over_more_or_fewer_collectors(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(SHOWN, spec) as training:
+    with SynchronousTraining(walk(SHOWN)) as training:
         training.episode()
-        training.keep(path, 0.0, 0.0)
-        online, shown = training.replay.written, training.shown.written
+        training.save(path, 0.0, 0.0)
+        online, shown = training.replay.written, training.demonstrations.written
     kept = load_checkpoint(path, spec.hash)
-    with FreeRun(replace(SHOWN, random=1000), spec, 2, kept) as training:
-        assert [replay.written for replay in training._shown] == [shown, 0]
+    with AsynchronousTraining(walk(replace(SHOWN, random=1000)), 2, kept) as training:
+        assert [replay.written for replay in training.demonstrations] == [shown, 0]
         assert training.replays[0].written >= online
-        training.keep(path, 0.0, 0.0)
+        training.save(path, 0.0, 0.0)
     both = load_checkpoint(path, spec.hash)
     assert len(both.part("online.1")["end"]) > 0
-    with Lockstep(SHOWN, spec, resume=both) as training:
+    with SynchronousTraining(walk(SHOWN), resume=both) as training:
         rows = [both.part(f"online.{number}")["end"] for number in range(2)]
-        assert training.replay.written == sum(map(len, rows)) and training.shown.written == shown
+        assert training.replay.written == sum(map(len, rows)) and training.demonstrations.written == shown
         ends = training.replay.columns["end"][: training.replay.written]
         assert ends[len(rows[0]) - 1] == FINAL and ends[-1] == FINAL
 
@@ -184,18 +199,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(PLAN, spec) as training:
-        training.keep(path, 0.1, 0.0)
+    with SynchronousTraining(walk(PLAN)) as training:
+        training.save(path, 0.1, 0.0)
         training.episode()
         with (
             files_at_most(10_000),
             pytest.raises(PolicyError, match="still holds the last one; make room and --resume"),
         ):
-            training.keep(path, 0.2, 0.0)
+            training.save(path, 0.2, 0.0)
         kept = load_checkpoint(path, spec.hash)
-        assert kept.standing.minutes == 0.1
+        assert kept.info.minutes == 0.1
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
-    with Lockstep(PLAN, spec, resume=kept) as training:
+    with SynchronousTraining(walk(PLAN), resume=kept) as training:
         training.episode()
 
 
@@ -224,33 +239,35 @@ def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: 
 
 
 @pytest.mark.parametrize("plan", [SHOWN, replace(PLAN, residual="trot")], ids=["whole targets", "residual"])
-def test_the_saved_policy_acts_like_the_actor(plan: SacPlan, tmp_path: Path) -> None:
+def test_the_saved_policy_acts_like_the_actor(plan: WalkTraining, tmp_path: Path) -> None:
     """Through scale, squashing, box, filter, features and the trot: the same targets to the last bits of a float."""
     spec = load_spec()
-    with Lockstep(plan, spec) as training:
+    with SynchronousTraining(walk(plan)) as training:
         for _ in range(2):
             training.episode()
-        gallery = Gallery(plan, spec, tmp_path)
-        training.judge(gallery, 0.1)
-        gallery.close()
+        policy = tmp_path / "policy.safetensors"
+        training.evaluate(
+            SnapshotSelector(walk(plan), lambda weights, made: save_walk_policy(policy, weights, plan, spec, {})), 0.1
+        )
         env, actor = training.env, training.actor
-        actor.adopt(flattened(training.learner.arrays_of("average"), "average"))
+        assert isinstance(env, PupperEnv)
+        actor.adopt(flattened(training.trainer.algorithm.weights("average")))
         obs, _ = env.reset(seed=5)
         wanted = []
         for _ in range(15):
             obs = env.step(actor.best(obs))[0]
             wanted.append(env.sent)
     asked = replace(plan, judging=replace(plan.judging, commands=plan.walk.commands))
-    walk = walked(asked, gallery.policy, [5], 0.75)[0]
+    recorded_walk = recorded_walks(asked, policy, [5], 0.75)[0]
     # Note: a walk is chaotic; after some steps the last bits of torch and NumPy have grown to be seen
-    np.testing.assert_allclose(walk.targets[:6], wanted[:6], atol=1e-5)
+    np.testing.assert_allclose(recorded_walk.targets[:6], wanted[:6], atol=1e-5)
     assert np.ptp(wanted, axis=0).max() > 0.01
 
 
 def test_a_reward_that_is_no_number_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file cannot say such a number; a reward that somebody writes can come to one."""
     plan = replace(PLAN, walk=replace(PLAN.walk, weights=Weights(bounce=float("nan"))))
-    monkeypatch.setattr("leash_robot.launch.commands.train.sac.load_plan", lambda path: plan)
+    monkeypatch.setattr("leash_robot.launch.commands.train.sac.load_training", lambda path: plan)
     with pytest.raises(PolicyError, match="reward of step 0 is not finite .bounce nan"):
         learn(TrainSac(out=tmp_path / "run"))
 
@@ -258,38 +275,41 @@ def test_a_reward_that_is_no_number_is_named(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 def test_a_training_goes_on_in_the_precision_that_it_began_with(kind: Precision, tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(replace(PLAN, sac=replace(PLAN.sac, precision=kind)), spec) as training:
-        training.keep(path, 0.0, 0.0)
+    with SynchronousTraining(walk(replace(PLAN, sac=replace(PLAN.sac, precision=kind)))) as training:
+        training.save(path, 0.0, 0.0)
     kept = load_checkpoint(path, spec.hash)
-    with Lockstep(PLAN, spec, resume=kept) as training:
-        assert training.learner.config.precision == kind
-    assert FreeRun(PLAN, spec, 1, kept).plan.sac.precision == kind
+    with SynchronousTraining(walk(PLAN), resume=kept) as training:
+        assert training.trainer.algorithm.state().precision == kind
+    with AsynchronousTraining(walk(PLAN), 1, kept) as free:
+        state = free.request(ActorMessage(state=True)).state
+        assert state is not None and state.precision == kind
 
 
 def test_a_free_running_learner_goes_on_with_its_random_numbers(tmp_path: Path) -> None:
     """Without steps there are no updates, so what comes back must be what went in."""
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(replace(PLAN, random=0), spec) as training:
+    with SynchronousTraining(walk(replace(PLAN, random=0))) as training:
         training.episode()
-        training.keep(path, 0.0, 0.0)
-        luck, rng = training.learner.luck_state(), generator_state(training.batches.rng)
+        training.save(path, 0.0, 0.0)
+        state = training.trainer.algorithm.state()
+        luck, rng = state.arrays["luck"], state.rng
     kept = load_checkpoint(path, spec.hash)
-    with FreeRun(replace(PLAN, random=100_000, capacity=200_000), spec, 1, kept) as training:
-        training.keep(path, 0.0, 0.0)
+    with AsynchronousTraining(walk(replace(PLAN, random=100_000, capacity=200_000)), 1, kept) as training:
+        training.save(path, 0.0, 0.0)
     again = load_checkpoint(path, spec.hash)
     assert np.array_equal(again.arrays["luck"], luck)
-    assert again.standing.rng == rng
+    assert again.info.rng == rng
 
 
 @pytest.mark.parametrize("victim", ["collector 0", "learner"])
 def test_a_process_that_dies_ends_the_training_with_one_line(victim: str, tmp_path: Path) -> None:
-    with FreeRun(PLAN, load_spec(), 1) as training:
+    with AsynchronousTraining(walk(PLAN), 1) as training:
         (process,) = [child for child in multiprocessing.active_children() if child.name == victim]
         process.kill()
         process.join()
         with pytest.raises(PolicyError, match=r"(collector 0|the learner) died .exit code -9."):
             if victim == "learner":
-                training.ask()
+                training.request(ActorMessage())
             else:
                 list(training.listen())
     assert not [child for child in multiprocessing.active_children() if child.name in {"learner", "collector 0"}]
@@ -377,37 +397,37 @@ def test_a_residual_needs_no_demonstrations(tmp_path: Path) -> None:
 def test_a_plan_can_name_a_table_of_ranges(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text("walk: {seconds: 7, ranges: train}\nseed: 3")
-    plan = load_plan(path)
+    plan = load_training(path)
     assert plan.walk.ranges == load_ranges("train", CONFIGS / "ranges")
-    assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, SacPlan().sac)
+    assert (plan.walk.seconds, plan.seed, plan.sac) == (7.0, 3, WalkTraining().sac)
     path.write_text("walk: {ranges: nowhere}")
     with pytest.raises(
         SpecError, match="no table of ranges is called 'nowhere'; known are hard, inside, outside, train"
     ):
-        load_plan(path)
+        load_training(path)
     path.write_text("walk: {ranges: train, legs: 5}")
     with pytest.raises(SpecError, match="legs"):
-        load_plan(path)
+        load_training(path)
 
 
 def test_a_plan_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text("sac: {batchsize: 3}")
     with pytest.raises(Exception, match="batchsize"):
-        load_plan(path)
+        load_training(path)
 
 
 def test_a_checkpoint_keeps_what_it_was_given(tmp_path: Path) -> None:
     spec, path = load_spec(), tmp_path / "checkpoint.safetensors"
-    with Lockstep(PLAN, spec) as training:
+    with SynchronousTraining(walk(PLAN)) as training:
         training.episode()
-        training.keep(path, 1.5, 0.25)
+        training.save(path, 1.5, 0.25)
         kept = load_checkpoint(path, spec.hash)
-        assert kept.standing.best == 0.25
-        assert msgspec.json.decode(kept.standing.plan, type=SacPlan) == replace(PLAN, sac=settled(PLAN.sac))
-        assert same(kept.part("learner"), training.learner.arrays())
+        assert kept.info.best == 0.25
+        assert msgspec.json.decode(kept.info.plan, type=WalkTraining) == PLAN
+        assert same(learned(training), kept.arrays)
         assert len(kept.part("online.0")["end"]) == training.replay.written
-    save_checkpoint(path, kept.standing, {})
+    save_checkpoint(path, kept.info, {})
     assert load_checkpoint(path, spec.hash).arrays == {}
 
 
@@ -438,5 +458,5 @@ def test_a_plan_that_cannot_be_is_refused_by_name(text: str, message: str, tmp_p
     path = tmp_path / "plan.yaml"
     path.write_text(text)
     with pytest.raises(SpecError, match=message) as refused:
-        load_plan(path)
+        load_training(path)
     assert "\n" not in str(refused.value)

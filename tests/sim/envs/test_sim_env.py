@@ -16,7 +16,8 @@ from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs import rewards as reward
 from leash_robot.sim.envs.commands import Commands
-from leash_robot.sim.envs.walk import PupperEnv, Pushes, WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import Pushes, WalkConfig
 from leash_robot.sim.randomization.sampling import FIXED, Ranges
 
 SPEC = load_spec()
@@ -31,8 +32,8 @@ def make() -> Iterator[Make]:
     """Makes environments and closes them in the end."""
     with contextlib.ExitStack() as stack:
 
-        def build(config: WalkConfig | None = None, encoder: Encoder | None = None) -> PupperEnv:
-            return stack.enter_context(contextlib.closing(PupperEnv(config, encoder=encoder)))
+        def build(config: WalkConfig | None = None, encoder: Encoder | None = None, ramp: int = 0) -> PupperEnv:
+            return stack.enter_context(contextlib.closing(PupperEnv(config, encoder=encoder, ramp=ramp)))
 
         yield build
 
@@ -176,9 +177,9 @@ def test_penalties_of_the_simulator_are_zero_for_a_perfect_stand() -> None:
 
 
 def test_softened_penalties_leave_what_is_worth_walking_for(make: Make) -> None:
-    walks = {part: make(WalkConfig(seconds=1.0)) for part in (1.0, 0.25, 0.0)}
+    walks = {part: make(WalkConfig(seconds=1.0), ramp=100) for part in (1.0, 0.25, 0.0)}
     for part, env in walks.items():
-        env.soften(part)
+        env.training_progress(round(100 * part))
         env.reset(seed=3)
     action = np.random.default_rng(0).uniform(-1, 1, 12).astype(np.float32)
     terms = {part: env.step(action)[4]["terms"] for part, env in walks.items()}

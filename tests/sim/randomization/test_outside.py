@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leash_robot.launch.composition.training import WalkTraining, load_training
 from leash_robot.launch.options import seeds
 from leash_robot.launch.options.tables import table
-from leash_robot.launch.rl.plan import SacPlan, load_plan
-from leash_robot.launch.rl.score import FRESH
 from leash_robot.policies.imitation.score import HELD_OUT_TRACKS, training_seeds
 from leash_robot.robot.errors import SpecError
 from leash_robot.sim.randomization.dynamics import Dynamics
@@ -35,7 +34,7 @@ def values(name: str, drawn: Dynamics) -> list[float]:
 def trained() -> Iterator[tuple[str, Ranges]]:
     """The ranges of every training that is shipped."""
     for file in PLANS:
-        ranges = load_plan(file).walk.ranges
+        ranges = load_training(file).walk.ranges
         assert ranges is not None
         yield file.name, ranges
 
@@ -116,9 +115,8 @@ def test_seeds_of_different_purposes_never_meet() -> None:
     ):
         for one, other in itertools.combinations(purposes, 2):
             assert one.stop <= other.start or other.stop <= one.start
-    judging = SacPlan().judging
+    judging = WalkTraining().judging
     assert judging.seed in seeds.SELECTION and judging.seed + judging.episodes in seeds.SELECTION
-    assert FRESH in seeds.FINAL
     assert not set(training_seeds(899_000, 3000)) & set(HELD_OUT_TRACKS)
 
 

@@ -14,7 +14,8 @@ from leash_robot.launch.options.tables import table
 from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
-from leash_robot.sim.envs.walk import PupperEnv, WalkConfig
+from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.envs.walk_config import WalkConfig
 from leash_robot.sim.evaluation.samples import CommandRanges, axes, draw_sample
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.client import pybullet

@@ -9,15 +9,15 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from msgspec.structs import replace
 
+from leash_robot.launch.composition.training import WalkTraining
 from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
 from leash_robot.launch.reporting.video import write_video
-from leash_robot.launch.rl.plan import SacPlan
-from leash_robot.launch.rl.score import Walked
-from leash_robot.launch.rl.snapshots import Gallery, Judged
 from leash_robot.policies.cloned_policy import load
+from leash_robot.policies.rl.evaluation import Evaluation, SnapshotSelector
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.sim.envs.tracking import PLANAR, TURNING
 from leash_robot.sim.envs.walk import PupperEnv
+from leash_robot.sim.evaluation.walk_score import RecordedWalk
 
 SHOWN = ((0.4, 0.0, 0.0), (-0.2, 0.0, 0.0), (0.0, 0.12, 0.0), (0.2, 0.0, 0.8))
 """Commands of the video, one after another: ahead, back, sideways, a curve."""
@@ -26,30 +26,31 @@ EACH = 3.0
 FEET = ("front right", "front left", "back right", "back left")
 
 
-def write_story(
+def write_training_report(
     folder: Path,
-    plan: SacPlan,
-    gallery: Gallery,
+    config: WalkTraining,
+    selector: SnapshotSelector,
+    policy: Path | None,
     figures: Mapping[str, Any],
-    walks: Sequence[Walked],
+    walks: Sequence[RecordedWalk],
     *,
     video: bool,
 ) -> Path:
     """Write `report.html` and, if wanted, `walk.mp4`; returns the page."""
     report = Report(
-        "leash train sac", f"Learned in PyBullet from {_origin(plan)}, seed {plan.seed}. {_chosen(gallery)}"
+        "leash train sac", f"Learned in PyBullet from {_origin(config)}, seed {config.seed}. {_chosen(selector)}"
     )
-    if video and gallery.has_policy:
+    if video and policy is not None:
         path = folder / "walk.mp4"
-        write_video(path, _frames(plan, gallery.policy), 20)
+        write_video(path, _frames(config, policy), 20)
         report.video(path, "Ahead at 0.4 m/s, back at 0.2, left at 0.12, and a curve of 0.2 m/s and 0.8 rad/s.")
     if walks:
         report.section("On fresh draws", f"A success stays up and is off by less than {PLANAR} m/s, {TURNING} rad/s.")
         report.table(("figure", "value"), figures_table(figures))
         report.plot(tracking_plot(walks), "What was asked and what was done, one point an episode.")
-    if gallery.rows:
+    if selector.evaluations:
         report.section("Learning", "Snapshots of the averaged actor on held-out draws, over updates.")
-        report.plot(learning_plot(gallery.rows), "Share of successes and of episodes without a fall; errors.")
+        report.plot(learning_plot(selector.evaluations), "Share of successes and of episodes without a fall; errors.")
     if walks:
         walk = max(walks, key=lambda walk: walk.command[0])
         report.section(
@@ -61,15 +62,15 @@ def write_story(
     return page
 
 
-def learning_plot(rows: Sequence[Judged]) -> Figure:
+def learning_plot(rows: Sequence[Evaluation]) -> Figure:
     """Success and errors over time."""
     figure, (top, bottom) = axes(2)
     updates = [row.updates for row in rows]
-    top.plot(updates, [row.no_fall / row.episodes for row in rows], color=GREY, label="no fall")
-    top.plot(updates, [row.success / row.episodes for row in rows], color=BLUE, marker=".", label="success")
-    bottom.plot(updates, [row.speed_error for row in rows], color=ORANGE, label="speed error [m/s]")
-    bottom.plot(updates, [row.yaw_error for row in rows], color=GREEN, label="yaw error [rad/s]")
-    bottom.plot(updates, [row.action_rate for row in rows], color=GREY, label="target change a tick [box]")
+    top.plot(updates, [row.figures["no_fall"] for row in rows], color=GREY, label="no fall")
+    top.plot(updates, [row.success_rate for row in rows], color=BLUE, marker=".", label="success")
+    bottom.plot(updates, [row.figures["speed_error"] for row in rows], color=ORANGE, label="speed error [m/s]")
+    bottom.plot(updates, [row.figures["yaw_error"] for row in rows], color=GREEN, label="yaw error [rad/s]")
+    bottom.plot(updates, [row.figures["action_rate"] for row in rows], color=GREY, label="target change a tick [box]")
     top.set(ylabel="share", ylim=(-0.05, 1.05))
     bottom.set(xlabel="updates", ylim=(0, None))
     for axis in (top, bottom):
@@ -77,7 +78,7 @@ def learning_plot(rows: Sequence[Judged]) -> Figure:
     return figure
 
 
-def tracking_plot(walks: Sequence[Walked]) -> Figure:
+def tracking_plot(walks: Sequence[RecordedWalk]) -> Figure:
     """Asked against done, for each entry of the command."""
     figure = Figure(figsize=(9, 3), layout="constrained")
     names = ("forward [m/s]", "left [m/s]", "turn [rad/s]")
@@ -95,7 +96,7 @@ def tracking_plot(walks: Sequence[Walked]) -> Figure:
     return figure
 
 
-def gait_plot(walk: Walked, rate: float) -> Figure:
+def gait_plot(walk: RecordedWalk, rate: float) -> Figure:
     """The last three seconds: contacts, targets of a leg, speed."""
     figure, (top, middle, bottom) = axes(3, height=1.8)
     part = slice(max(0, len(walk.velocity) - round(3 * rate)), None)
@@ -116,9 +117,9 @@ def gait_plot(walk: Walked, rate: float) -> Figure:
     return figure
 
 
-def _frames(plan: SacPlan, file: Path) -> Iterator[Pixels]:
+def _frames(config: WalkTraining, file: Path) -> Iterator[Pixels]:
     """The nominal machine, under one command after another."""
-    quiet = replace(plan.walk, ranges=None, pushes=None, seconds=EACH * len(SHOWN) + 1)
+    quiet = replace(config.walk, ranges=None, pushes=None, seconds=EACH * len(SHOWN) + 1)
     env = PupperEnv(quiet, render_mode="rgb_array")
     _, make = load(file)
     policy = make()
@@ -132,17 +133,17 @@ def _frames(plan: SacPlan, file: Path) -> Iterator[Pixels]:
     env.close()
 
 
-def _chosen(gallery: Gallery) -> str:
+def _chosen(selector: SnapshotSelector) -> str:
     """What the policy is."""
-    if not gallery.has_policy:
+    if not selector.has_policy:
         return "No snapshot followed its commands, so there is no policy yet."
-    met = "met" if gallery.met else "did not meet"
+    met = "met" if selector.met else "did not meet"
     return (
         f"The training {met} its criterion. The policy below is the snapshot that did best on machines, floors and"
         " commands that training never drew; its figures are from draws that chose nothing."
     )
 
 
-def _origin(plan: SacPlan) -> str:
-    demos = plan.demonstrations
+def _origin(config: WalkTraining) -> str:
+    demos = config.demonstrations
     return f"{demos.steps} steps of {Path(demos.teacher).name}" if demos.steps else "scratch"
