@@ -1,5 +1,6 @@
 """How fast a legged robot moves, by what it measures: feet that stand are at rest, so the body moves the other way."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,10 @@ from leash_robot.robot.types import Array, Observation
 
 DEPTH = 0.004
 """A foot this much higher than the lowest one is believed e times less [m]."""
+FALLEN_HEIGHT = 0.08
+"""A body that is lower has fallen; about half the standing height of Pupper v2 [m]."""
+FALLEN_TILT = math.radians(45)
+"""A body that tilts more has fallen [rad]."""
 SMOOTH = 0.5
 """Weight of the newest estimate in their average; one tick alone sways with the gait."""
 
@@ -58,3 +63,9 @@ def _moved(before: Feet, now: Feet, gyro: Array) -> Array:
     weight = np.exp(low / DEPTH)
     velocity: Array = -(weight @ slip) / weight.sum()
     return velocity
+
+
+def fallen(obs: Observation, estimate: Estimate) -> bool:
+    """Whether the robot tilts too far, or lies on its belly."""
+    tilt = float(np.arccos(np.clip(-obs.gravity[2], -1.0, 1.0)))
+    return tilt > FALLEN_TILT or estimate.height < FALLEN_HEIGHT

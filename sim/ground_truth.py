@@ -4,12 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from leash_robot.robot.odometry import FALLEN_HEIGHT, FALLEN_TILT
 from leash_robot.robot.types import Array
-
-FALLEN_HEIGHT = 0.08
-"""About half the standing height of Pupper v2 [m]."""
-FALLEN_TILT = math.radians(45)
-"""[rad]"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from rich.table import Table
 from leash_robot.launch.commands.eval.held_out import HeldOut, measure
 from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.commands.train.sac import TrainSac, learn
-from leash_robot.launch.composition.training import WalkTraining, load_training
+from leash_robot.launch.composition.training.schema import WalkTraining, load_training
 from leash_robot.launch.options.shipped import CONFIGS
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.output import console

@@ -32,8 +32,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from leash_robot.launch.commands.train.sac import TrainSac, learn
-from leash_robot.launch.composition.training import WalkTraining, evaluation_walk, load_training
-from leash_robot.launch.composition.walk_task import PURSUES, WalkTask, episode_score, walk_figures_of
+from leash_robot.launch.composition.training.schema import WalkTraining, evaluation_walk, load_training
+from leash_robot.launch.composition.training.walk_task import PURSUES, WalkTask, episode_score, walk_figures_of
 from leash_robot.launch.options.seeds import FINAL
 from leash_robot.launch.options.shipped import CONFIGS
 from leash_robot.policies.rl.evaluation import IN_A_ROW, Snapshot, summarize

@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from msgspec.structs import replace
 
-from leash_robot.launch.composition.training import WalkTraining
+from leash_robot.launch.composition.training.schema import WalkTraining
 from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
 from leash_robot.launch.reporting.video import write_video
 from leash_robot.policies.cloned_policy import load

@@ -6,7 +6,7 @@ generators, and all that the replays hold. Not kept: the episodes that were runn
 
 import os
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,13 +124,20 @@ def load_checkpoint(path: Path, spec_hash: str) -> Checkpoint:
     return Checkpoint(standing, arrays)
 
 
-def check_same(path: Path, standing: CheckpointInfo, plan: msgspec.Struct, free: Collection[str]) -> None:
+def check_same(
+    path: Path,
+    standing: CheckpointInfo,
+    plan: msgspec.Struct,
+    free: Collection[str],
+    translate: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> None:
     """Raise PolicyError unless the plan is the one that the checkpoint was written with, but for the `free` entries.
 
-    What is remembered means something only in the action box, with the features and under the rewards it came from.
+    Experience is valid only with the action scale, the features and the rewards it came from. `translate` turns the
+    plan of an earlier version into one of today.
     """
     try:  # what the plan did not know yet is as if left out
-        said: dict[str, Any] = msgspec.json.decode(standing.plan)
+        said = translate(msgspec.json.decode(standing.plan))
         earlier = msgspec.convert({name: said[name] for name in said if name not in free}, type(plan))
     except msgspec.MsgspecError as error:
         raise PolicyError(f"{path} was trained with a plan that means nothing now ({error}); start anew") from None

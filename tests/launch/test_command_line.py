@@ -14,7 +14,7 @@ from leash_robot.launch.commands.deploy import Deploy
 from leash_robot.launch.commands.doctor.command import Doctor
 from leash_robot.launch.commands.train.live import TrainLive
 from leash_robot.launch.commands.train.sac import TrainSac
-from leash_robot.launch.composition.training import load_training
+from leash_robot.launch.composition.training.schema import load_training
 from leash_robot.launch.options import startup
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed

@@ -1,21 +1,21 @@
 """What is stored is what was done, also where the action box cannot express it; the actor does not learn that."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
-from leash_robot.launch.composition.training import WalkTraining
-from leash_robot.launch.composition.walk_task import WalkTask
-from leash_robot.launch.live.driver import Apprentice, Teacher, action_filter_of
-from leash_robot.launch.live.job import columns_of, shown_columns_of
-from leash_robot.launch.live.memory import Memory
-from leash_robot.launch.live.plan import LivePlan
+from leash_robot.launch.commands.train.live import factory_of
+from leash_robot.launch.composition.training.schema import ON_ROBOT, WalkTraining
+from leash_robot.launch.composition.training.walk_policy import action_filter_of
+from leash_robot.launch.composition.training.walk_task import WalkTask
 from leash_robot.policies.rl.algorithm import demonstration_columns
 from leash_robot.policies.rl.demonstrations import count_demonstrated
 from leash_robot.policies.rl.drivers.collector import demonstration_recorder
+from leash_robot.policies.rl.drivers.learning_actor import ActionSource, ExpertActor, LearningActor, RobotTask
+from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
 from leash_robot.policies.rl.replay_buffer import FINAL, Replay
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share
@@ -25,15 +25,17 @@ from leash_robot.robot.action_filter import expressible
 from leash_robot.robot.odometry import Estimate
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Tick
+from leash_robot.robot.velocity_reward import MeasuredWeights, measured_terms
 from leash_robot.sim.envs.demonstrator import WalkDemonstrator
 from leash_robot.sim.envs.walk_config import WalkConfig
 
-SPEC, PLAN = load_spec(), LivePlan()
-FILTER = action_filter_of(PLAN, SPEC)
+SPEC, PLAN = load_spec(), ON_ROBOT
+COMMAND = np.array([0.4, 0.0, 0.0])
+FILTER, FACTORY = action_filter_of(PLAN, SPEC), factory_of(PLAN, SPEC)
 
 
 class Upright:
-    """Fits `Sense`: a robot that stands at its usual height."""
+    """Fits `StateEstimator`: a robot that stands at its usual height."""
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -44,7 +46,7 @@ class Upright:
 
 
 class Quiet:
-    """Fits `Mind`: the middle of the box."""
+    """Fits `ActionSource`: the middle of the box."""
 
     demonstrates = False
     wanted: Float32 | None = None
@@ -54,11 +56,17 @@ class Quiet:
         return np.zeros(len(last))
 
 
+def learning(source: ActionSource, memory: TransitionRecorder, hold: float = 10.0) -> LearningActor:
+    reward = partial(measured_terms, weights=MeasuredWeights())
+    task = RobotTask(SPEC, PLAN.features, FILTER, lambda rng: COMMAND, hold, reward, Upright())
+    return LearningActor(task, source, memory)
+
+
 @pytest.fixture
-def memory() -> Iterator[Memory]:
-    online = Replay(capacity=400, columns=columns_of(PLAN, SPEC))
-    shown = Replay(capacity=400, columns=shown_columns_of(PLAN, SPEC))
-    yield Memory(online, shown)
+def memory() -> Iterator[TransitionRecorder]:
+    online = Replay(capacity=400, columns=FACTORY.columns)
+    shown = Replay(capacity=400, columns=demonstration_columns(FACTORY))
+    yield TransitionRecorder(online, shown)
     for replay in (online, shown):
         replay.close()
 
@@ -69,14 +77,14 @@ def seen(number: int, command: Array) -> Observation:
     return Observation(0.05 * number, 0.0, np.array(SPEC.stand), still, still, upright, np.zeros(3), command)
 
 
-def driven(apprentice: Apprentice, targets: list[Array], source: Source) -> None:
+def driven(actor: LearningActor, targets: list[Array], source: Source) -> None:
     """Let somebody send these targets."""
     command = np.array([0.3, 0.0, 0.0])
     for number, target in enumerate(targets):
         obs = seen(number, command)
-        wanted = apprentice.act(obs)
+        wanted = actor.act(obs)
         sent = Action(target, command, source)
-        apprentice.add(Tick(obs, Action(target, command, source) if source == "human" else wanted, sent))
+        actor.add(Tick(obs, Action(target, command, source) if source == "human" else wanted, sent))
 
 
 def trot(count: int) -> list[Array]:
@@ -101,9 +109,9 @@ def rows(replay: Replay, name: str) -> Float32:
     return made
 
 
-def test_a_persons_targets_are_stored_as_they_were_carried_out(memory: Memory) -> None:
+def test_a_persons_targets_are_stored_as_they_were_carried_out(memory: TransitionRecorder) -> None:
     targets = trot(60)
-    driven(Apprentice(PLAN, SPEC, Quiet(), memory, Upright()), targets, "human")
+    driven(learning(Quiet(), memory), targets, "human")
     for replay in (memory._online, memory._shown):
         actions = rows(replay, "action")
         assert not expressible(actions).all()
@@ -112,20 +120,22 @@ def test_a_persons_targets_are_stored_as_they_were_carried_out(memory: Memory) -
     assert memory.left_out == (~expressible(rows(memory._shown, "action"))).sum() > 10
 
 
-def test_a_teachers_targets_out_of_the_box_are_left_out_though_what_was_done_lay_inside(memory: Memory) -> None:
-    teacher = Teacher(FILTER, SPEC.stand, Trot(SPEC), np.random.default_rng(0))
-    apprentice = Apprentice(replace(PLAN, task=replace(PLAN.task, hold=60.0)), SPEC, teacher, memory, Upright())
+def test_a_teachers_targets_out_of_the_box_are_left_out_though_what_was_done_lay_inside(
+    memory: TransitionRecorder,
+) -> None:
+    teacher = ExpertActor(FILTER, SPEC.stand, Trot(SPEC), np.random.default_rng(0))
+    actor = learning(teacher, memory, hold=60.0)
     for number in range(60):
         obs = seen(number, np.zeros(3))
-        wanted = apprentice.act(obs)
-        apprentice.add(Tick(obs, wanted, wanted))
+        wanted = actor.act(obs)
+        actor.add(Tick(obs, wanted, wanted))
     done, meant = rows(memory._shown, "action"), rows(memory._shown, "wanted")
     assert expressible(done).all() and not expressible(meant).all()
     assert memory.left_out == (~expressible(meant)).sum()
 
 
-def test_an_actor_that_drives_demonstrates_nothing(memory: Memory) -> None:
-    driven(Apprentice(PLAN, SPEC, Quiet(), memory, Upright()), trot(20), "policy")
+def test_an_actor_that_drives_demonstrates_nothing(memory: TransitionRecorder) -> None:
+    driven(learning(Quiet(), memory), trot(20), "policy")
     assert memory._shown.written == memory.demonstrated == memory.left_out == 0
 
 

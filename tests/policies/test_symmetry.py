@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from msgspec.structs import replace
 
-from leash_robot.launch.composition.training import WalkTraining
-from leash_robot.launch.composition.walk_task import WalkTask
+from leash_robot.launch.composition.training.schema import WalkTraining
+from leash_robot.launch.composition.training.walk_task import WalkTask
 from leash_robot.policies import reflection
 from leash_robot.policies.reflection import OTHER_END, Reflected, of_joints
 from leash_robot.policies.symmetry import JOINTS, of_features

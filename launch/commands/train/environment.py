@@ -5,7 +5,7 @@ import statistics
 from typing import Any
 
 from leash_robot.launch.commands.train.sac import TrainSac, begin, bounded, drive, going_on, most_updates
-from leash_robot.launch.composition.gym_task import (
+from leash_robot.launch.composition.training.gym_task import (
     GymTask,
     episode_returns,
     gym_task,

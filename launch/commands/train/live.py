@@ -4,13 +4,14 @@ This process drives the robot and holds no torch; the learner is another one, wh
 """
 
 import contextlib
-import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import tyro
 from msgspec import Meta
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 from rich.progress import BarColumn, Progress, TextColumn
 
 from leash_robot.launch.commands.deploy import terminable
-from leash_robot.launch.commands.train.demos import imitable
+from leash_robot.launch.commands.train.demos import Recorded, imitable
 from leash_robot.launch.composition.attended import attended
 from leash_robot.launch.composition.cockpit import open_cockpit
 from leash_robot.launch.composition.learned_with import check_calibration
@@ -26,34 +27,52 @@ from leash_robot.launch.composition.operators import OperatorOptions, make_opera
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policies import open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
-from leash_robot.launch.live.driver import Apprentice, Explorer, Teacher, action_filter_of
-from leash_robot.launch.live.job import Job, actor_for, columns_of, shown_columns_of
-from leash_robot.launch.live.learner_client import Apart, Between, School
-from leash_robot.launch.live.memory import Memory
-from leash_robot.launch.live.plan import LivePlan, load_live_plan
-from leash_robot.launch.live.practice import Practice, practise
-from leash_robot.launch.live.sense import Velocity, make_sense
-from leash_robot.launch.live.tally import Tally
+from leash_robot.launch.composition.training.estimator import Velocity, make_estimator
+from leash_robot.launch.composition.training.schema import WalkTraining, load_robot_training, with_robot_defaults
+from leash_robot.launch.composition.training.walk_policy import action_filter_of, save_walk_policy
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
+from leash_robot.launch.reporting.curves import Curves
 from leash_robot.launch.reporting.output import console, emit, short
 from leash_robot.launch.reporting.training_bar import OUTSIDE
 from leash_robot.policies.freshness import Fresh
 from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
+from leash_robot.policies.rl.algorithm import Weights, demonstration_columns
 from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
+from leash_robot.policies.rl.drivers.learner_client import InlineLearner, LearnerClient, ProcessLearner
+from leash_robot.policies.rl.drivers.learner_process import LearnerJob, LearnerOutputs
+from leash_robot.policies.rl.drivers.learning_actor import (
+    PRIVILEGED,
+    ActionSource,
+    ExpertActor,
+    ExploringActor,
+    LearningActor,
+    RobotTask,
+)
+from leash_robot.policies.rl.drivers.robot import RobotTraining, train
+from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
+from leash_robot.policies.rl.progress import Pace
 from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.sac.config import Sizes
+from leash_robot.policies.rl.sac.factory import SacFactory
+from leash_robot.policies.rl.sac.feature_scale import scale_of
+from leash_robot.policies.rl.trainer import Imitation, RunIdentity, TrainingProgress
 from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
+from leash_robot.robot.bodies.pupper.get_up import get_up
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.host.priority import first_in_line
-from leash_robot.robot.spec import load_spec
-from leash_robot.robot.types import Log, Policy
+from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.types import Array, Log, Policy
+from leash_robot.robot.velocity_reward import measured_terms
+from leash_robot.sim.evaluation.learning_statistics import LearningStatistics
 from leash_robot.teleop.attention import Attention
-from leash_robot.teleop.brake import Brake
+from leash_robot.teleop.brake import Brake, Stoppable
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig
 from leash_robot.teleop.operator import Operator
@@ -113,54 +132,120 @@ def main(args: list[str]) -> int:
     return 0
 
 
-FREE = ("minutes", "compiled", "ratio", "sac", "random", "shown", "imitate", "keep", "judge")
+FREE = ("minutes", "compiled", "ratio", "sac", "random", "demonstrations", "keep", "judging")
 """Parts of a plan that may change when learning goes on."""
 
 
 def learn_live(config: TrainLive) -> dict[str, Any]:
-    """Practise; the figures. Whatever ends it, the robot is made safe first and the checkpoint written after that."""
+    """Train; the figures. Whatever ends it, the robot is made safe first and the checkpoint written after that."""
     plan, spec = planned(config), load_spec(load_plan(config.robot.robot, config.robot.plan).spec)
     checkpoint = config.out / "checkpoint.safetensors"
     resume = load_checkpoint(checkpoint, spec.hash) if config.resume else None
     if resume is not None:
-        check_same(checkpoint, resume.info, plan, FREE)
+        check_same(checkpoint, resume.info, plan, FREE, with_robot_defaults)
     elif checkpoint.exists():
         raise PolicyError(f"{checkpoint} holds an earlier training; --resume goes on with it, or give another --out")
     check_writable(config.out / "policy.safetensors")
     demos = () if resume is not None else config.demos
     recorded = imitable(demos, spec, plan.features, action_filter_of(plan, spec), config.outcomes)
-    began = time.monotonic()
+    factory, began = factory_of(plan, spec), time.monotonic()
     with contextlib.ExitStack() as stack:
-        rows = columns_of(plan, spec), shown_columns_of(plan, spec)
-        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in rows)
+        columns = factory.columns, demonstration_columns(factory)
+        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in columns)
         if resume is not None:
             # Note: checkpoints of earlier versions kept what was done alone.
             resume.arrays.setdefault("shown.0.wanted", resume.arrays["shown.0.action"])
             resume.refill("online", [online])
             resume.refill("shown", [shown])
-        actor, average = (stack.enter_context(WeightChannel(size=actor_for(plan, spec).size)) for _ in range(2))
-        places = online.place, shown.place, actor.address, average.address
-        known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
-        job = Job(plan, spec, config.out, *places, known, config.start is not None, recorded=recorded)
-        if resume is not None:
-            job = dataclasses.replace(job, standing=resume.info, arrays=resume.arrays)
-        school: School = Between(job) if config.lockstep else Apart(job)
-        stack.enter_context(school)
+        channels = [stack.enter_context(WeightChannel(size=factory.actor().size)) for _ in range(2)]
+        job = LearnerJob(
+            factory,
+            RunIdentity(spec.hash, msgspec.json.encode(plan).decode()),
+            (online.place,),
+            (shown.place,),
+            channels[0].address,
+            channels[1].address,
+            Pace(plan.ratio, plan.random, 0, resume.info.updates if resume else 0),
+            _imitation(config, plan, spec, recorded),
+            resume.without_buffers() if resume else None,
+            outputs=_outputs(config, plan, spec, checkpoint),
+        )
+        learner: LearnerClient = InlineLearner(job) if config.lockstep else ProcessLearner(job)
+        stack.enter_context(learner)
         console.print("preparing the learner", highlight=False)
-        school.prepare()
-        memory = Memory(online, shown)
-        memory.steps = resume.info.steps[0] if resume else 0
+        learner.prepare()
+        recorder = TransitionRecorder(online, shown)
+        recorder.steps = resume.info.steps[0] if resume else 0
         try:
             with _people(config, plan) as people, _opened(config, people.brake) as opened:
-                figures = _practise(config, plan, (opened, people), memory, (actor, average), school, resume)
+                figures = _train(config, plan, (opened, people), recorder, channels, learner, resume)
         finally:
-            school.end()
+            learner.end()
     wall = (time.monotonic() - began) / 60
-    pace = school.updates / max(1, memory.steps)
-    return {"minutes": wall, "steps": memory.steps, "updates": school.updates, "updates_a_step": pace, **figures}
+    pace = learner.updates / max(1, recorder.steps)
+    return {"minutes": wall, "steps": recorder.steps, "updates": learner.updates, "updates_a_step": pace, **figures}
 
 
-def planned(config: TrainLive) -> LivePlan:
+def factory_of(plan: WalkTraining, spec: Spec) -> SacFactory:
+    """SAC on what a robot measures."""
+    n = len(spec.joints)
+    sizes = Sizes(plan.features.width(n), PRIVILEGED, n)
+    seen = Mirror(np.arange(PRIVILEGED), np.array([1.0, -1.0, 1.0]))
+    mirrors = {"obs": of_features(plan.features), "privileged": seen, "action": JOINTS}
+    scale, share = scale_of(plan.features, n), plan.demonstrations.share
+    return SacFactory(plan.sac, sizes, scale, mirrors, share, plan.seed, plan.compiled)
+
+
+def _imitation(config: TrainLive, plan: WalkTraining, spec: Spec, recorded: Recorded) -> Imitation | None:
+    """What is cloned first: nothing without an expert."""
+    demos = plan.demonstrations
+    rows = round(0.9 * demos.seconds * spec.rate)
+    return Imitation(demos.imitate, 1, rows, recorded) if config.start is not None else None
+
+
+@dataclass(frozen=True)
+class PolicyExport:
+    """Fits `Export`: writes the policy file beside the checkpoint."""
+
+    path: Path
+    plan: WalkTraining
+    spec: Spec
+    calibration: str
+    """Hash of the calibration of the robot that learns, or empty."""
+
+    def __call__(self, weights: Weights, progress: TrainingProgress) -> None:
+        """Raises PolicyError where there is no room."""
+        notes = {"robot_minutes": progress.minutes, "steps": progress.steps}
+        save_walk_policy(self.path, weights, self.plan, self.spec, notes, calibration=self.calibration)
+
+
+def _outputs(config: TrainLive, plan: WalkTraining, spec: Spec, checkpoint: Path) -> LearnerOutputs:
+    known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
+    export = PolicyExport(config.out / "policy.safetensors", plan, spec, known)
+    return LearnerOutputs(checkpoint, plan.keep, export, partial(Curves, config.out))
+
+
+def robot_task(config: TrainLive, plan: WalkTraining, opened: Opened) -> RobotTask:
+    """What is learned on the robot. Raises UsageError for a velocity that cannot be known there."""
+    spec, commands = opened.spec, plan.walk.commands
+    truth = opened.simulator.truth if opened.simulator else None
+
+    def draw_command(rng: np.random.Generator) -> Array:
+        return np.array([rng.uniform(*bounds) for bounds in (commands.vx, commands.vy, commands.yaw)])
+
+    return RobotTask(
+        spec,
+        plan.features,
+        action_filter_of(plan, spec),
+        draw_command,
+        commands.hold,
+        partial(measured_terms, weights=plan.worth),
+        make_estimator(config.velocity, spec, truth),
+        plan.seed,
+    )
+
+
+def planned(config: TrainLive) -> WalkTraining:
     """The plan with what the command line says."""
     if config.robot.robot == "sim":
         raise UsageError("--robot sim learns in PyBullet; that is `leash train sac` without --robot")
@@ -168,7 +253,7 @@ def planned(config: TrainLive) -> LivePlan:
         raise UsageError("--lockstep has no real time: it is for --robot twin, and for --operator scripted alone")
     if config.demos and config.start is None:
         raise UsageError("--demos are imitated beside somebody who walks first; give --from too")
-    plan = load_live_plan(config.config)
+    plan = load_robot_training(config.config)
     given = {"minutes": config.minutes, "seed": config.robot.seed}
     return replace(plan, **{name: value for name, value in given.items() if value is not None})
 
@@ -182,7 +267,7 @@ class People:
 
 
 @contextlib.contextmanager
-def _people(config: TrainLive, plan: LivePlan) -> Iterator[People]:
+def _people(config: TrainLive, plan: WalkTraining) -> Iterator[People]:
     """The operator, if there is one, and whoever sits at the terminal; any of them stops the robot at any moment."""
     brake = Brake()
     with contextlib.ExitStack() as stack:
@@ -192,7 +277,7 @@ def _people(config: TrainLive, plan: LivePlan) -> Iterator[People]:
             yield People(brake)
             return
         cockpit = stack.enter_context(open_cockpit(config.who, config.out))
-        size = 1, plan.minutes * 60, plan.seed
+        size = 1, (plan.minutes or 0.0) * 60, plan.seed
         operator = stack.enter_context(make_operator(config.who, *size, cockpit, script=interventions))
         if isinstance(operator, Attention):
             stack.enter_context(operator.attending(brake.pull))
@@ -202,7 +287,7 @@ def _people(config: TrainLive, plan: LivePlan) -> Iterator[People]:
 @contextlib.contextmanager
 def _opened(config: TrainLive, brake: Brake) -> Iterator[Opened]:
     if config.lockstep:
-        from leash_robot.launch.live.robot import lockstep_robot
+        from leash_robot.launch.composition.training.virtual_robot import lockstep_robot
 
         with lockstep_robot(config.robot) as opened:
             yield opened
@@ -211,63 +296,71 @@ def _opened(config: TrainLive, brake: Brake) -> Iterator[Opened]:
         yield opened
 
 
-def _practise(
+def _train(
     config: TrainLive,
-    plan: LivePlan,
+    plan: WalkTraining,
     at: tuple[Opened, People],
-    memory: Memory,
-    boxes: tuple[WeightChannel, WeightChannel],
-    school: School,
+    recorder: TransitionRecorder,
+    channels: Sequence[WeightChannel],
+    learner: LearnerClient,
     resume: Checkpoint | None,
 ) -> dict[str, Any]:
     opened, people = at
     spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.info.updates])
-    before = resume.info.minutes if resume else 0.0
+    task, before = robot_task(config, plan, opened), resume.info.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
         quiet = 0 if resume or config.start is not None else plan.random
-        explorer = Explorer(action_filter_of(plan, spec), actor_for(plan, spec), boxes[0], rng, quiet)
-        mind = (
-            explorer
-            if resume or config.start is None
-            else Teacher(action_filter_of(plan, spec), spec.stand, _teacher(config, opened, stack), rng)
+        explorer = ExploringActor(task.action_filter, factory_of(plan, spec).actor(), channels[0], rng, quiet)
+        source: ActionSource = explorer
+        if resume is None and config.start is not None:
+            source = ExpertActor(task.action_filter, spec.stand, _expert(config, opened, stack), rng)
+        actor = LearningActor(task, source, recorder)
+        decides, others = _supervised(config, opened, actor, people)
+        statistics = LearningStatistics(spec.period, opened.simulator.truth if opened.simulator else None)
+        training = RobotTraining(
+            plan.minutes or 0.0,
+            opened,
+            actor,
+            recorder,
+            explorer,
+            channels[1],
+            learner,
+            statistics,
+            Stoppable(decides, people.brake.watch),
+            get_up,
+            lambda: people.brake.cause,
+            stack.enter_context(_progress(plan)),
+            before,
+            others,
         )
-        truth = opened.simulator.truth if opened.simulator else None
-        apprentice = Apprentice(plan, spec, mind, memory, make_sense(config.velocity, spec, truth), plan.seed)
-        decides, others = _supervised(config, opened, apprentice, people)
-        tally = Tally(spec.period, truth)
-        report = stack.enter_context(_progress(plan))
-        practice = Practice(
-            plan, opened, apprentice, memory, explorer, boxes[1], school, tally, decides, report, before, others,
-            people.brake,
-        )  # fmt: skip
         if not config.lockstep:
             stack.enter_context(first_in_line(opened.plan.processes.control.nice))
         figures: dict[str, Any] = {}
         with contextlib.suppress(KeyboardInterrupt):
-            figures = practise(practice)
+            figures = train(training, round(plan.judging.robot_seconds * spec.rate))
         opened.robot.rest()
-        return {"robot_minutes": practice.minutes, "falls": tally.falls, **figures, **_counted(practice)}
+        counted = _counted(training, statistics, opened)
+        return {"robot_minutes": training.minutes, "falls": statistics.falls, **figures, **counted}
 
 
-def _counted(practice: Practice) -> dict[str, Any]:
-    tally = practice.tally
-    late = tally.lateness.figures() if len(tally.lateness.late) else {}
+def _counted(training: RobotTraining, statistics: LearningStatistics, opened: Opened) -> dict[str, Any]:
+    late = statistics.lateness.figures() if len(statistics.lateness.late) else {}
     own = {
-        "gate_stops": practice.opened.gate_stops(),
-        "late_ticks": tally.late_ticks,
-        **tally.own.figures(),
+        "gate_stops": opened.gate_stops(),
+        "late_ticks": statistics.late_ticks,
+        **statistics.own.figures(),
     }
-    if tally.true is not None:
-        own |= {f"true_{name}": value for name, value in tally.true.figures().items()}
-    memory = practice.memory
-    if memory.left_out:
-        counts = f"{memory.left_out} of {memory.demonstrated} demonstrated steps"
+    if statistics.true is not None:
+        own |= {f"true_{name}": value for name, value in statistics.true.figures().items()}
+    recorder = training.recorder
+    if recorder.left_out:
+        counts = f"{recorder.left_out} of {recorder.demonstrated} demonstrated steps"
         console.print(f"{counts} are left out of imitation: {OUTSIDE}; widen `box`", highlight=False, soft_wrap=True)
-    shown = {"demonstrated": memory.demonstrated, "left_out": memory.left_out}
-    return {**own, "interventions": practice.apprentice.bursts, **shown, **late}
+    shown = {"demonstrated": recorder.demonstrated, "left_out": recorder.left_out}
+    return {**own, "interventions": training.actor.interventions, **shown, **late}
 
 
-def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> Policy:
+def _expert(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> Policy:
     """Who shows how: through a policy server of its own, as always when motors are near; in lock-step right here."""
     name = "trot" if config.start is None else config.start
     if name != "trot":
@@ -282,24 +375,24 @@ def _teacher(config: TrainLive, opened: Opened, stack: contextlib.ExitStack) -> 
 
 
 def _supervised(
-    config: TrainLive, opened: Opened, apprentice: Apprentice, people: People
+    config: TrainLive, opened: Opened, actor: LearningActor, people: People
 ) -> tuple[Policy, tuple[Log, ...]]:
-    """The apprentice, and the person who may take over, if there is one."""
+    """The learning actor, and the person who may take over, if there is one."""
     if people.operator is None:
-        return apprentice, ()
+        return actor, ()
     drive = Drive(people.operator, Trot(opened.spec), clock=config.who.clock, lost=config.who.lost)
-    takeover = Takeover(apprentice, drive, opened.spec, TakeoverConfig(release=True))
+    takeover = Takeover(actor, drive, opened.spec, TakeoverConfig(release=True))
     return takeover, (takeover,)
 
 
 @contextlib.contextmanager
-def _progress(plan: LivePlan) -> Iterator[Callable[[float, str], None]]:
+def _progress(plan: WalkTraining) -> Iterator[Callable[[float, str], None]]:
     """A bar that is drawn when told, by nobody else: a thread of its own would stand in the loop's way."""
     columns = BarColumn(20), TextColumn("{task.completed:.1f} of {task.total:g} min"), TextColumn("{task.fields[told]}")
     with Progress(*columns, console=console, auto_refresh=False) as bar:
         task = bar.add_task("learning", total=plan.minutes, told="standing up")
 
         def report(minutes: float, told: str) -> None:
-            bar.update(task, completed=min(minutes, plan.minutes), told=told, refresh=True)
+            bar.update(task, completed=min(minutes, plan.minutes or 0.0), told=told, refresh=True)
 
         yield report

@@ -13,8 +13,8 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from leash_robot.launch.commands.train.demos import Recorded, imitable
-from leash_robot.launch.composition.training import WalkTraining, evaluation_walk, load_training
-from leash_robot.launch.composition.walk_policy import action_filter_of
+from leash_robot.launch.composition.training.schema import WalkTraining, evaluation_walk, load_training
+from leash_robot.launch.composition.training.walk_policy import action_filter_of
 from leash_robot.launch.options.checked import Count
 from leash_robot.launch.options.seeds import FINAL
 from leash_robot.launch.options.shipped import PlanFile, PolicyFile
@@ -109,8 +109,8 @@ def learn(config: TrainSac) -> dict[str, Any]:
 
 def learn_walk(config: TrainSac) -> dict[str, Any]:
     """Learn to walk in simulation."""
-    from leash_robot.launch.composition.walk_policy import save_walk_policy
-    from leash_robot.launch.composition.walk_task import WalkTask, walk_figures_of
+    from leash_robot.launch.composition.training.walk_policy import save_walk_policy
+    from leash_robot.launch.composition.training.walk_task import WalkTask, walk_figures_of
     from leash_robot.launch.reporting.snapshots import SnapshotReport, walk_line
 
     spec, plan = load_spec(), planned(config)
@@ -175,7 +175,7 @@ def recorded_walks(
 
 def rescored(plan: WalkTraining, file: Path) -> list[EpisodeScore]:
     """Scores of the policy in the file on the seeds that snapshots are evaluated on; without its slew, as they are."""
-    from leash_robot.launch.composition.walk_task import episode_score
+    from leash_robot.launch.composition.training.walk_task import episode_score
     from leash_robot.policies.cloned_policy import load
     from leash_robot.sim.envs.walk import PupperEnv
     from leash_robot.sim.evaluation.walk_score import record_walks

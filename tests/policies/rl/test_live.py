@@ -19,12 +19,18 @@ from leash_robot.launch.cli import chosen
 from leash_robot.launch.commands.train.live import TrainLive, learn_live, planned
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
-from leash_robot.launch.live.getup import get_up
-from leash_robot.launch.live.plan import LivePlan, Task
+from leash_robot.launch.composition.training.schema import (
+    ON_ROBOT,
+    WalkTraining,
+    load_robot_training,
+    with_robot_defaults,
+)
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.rl.checkpoint import load_checkpoint
+from leash_robot.policies.rl.config import Demonstrations
 from leash_robot.policies.rl.replay_buffer import FINAL, TRUNCATED
 from leash_robot.policies.rl.sac.config import SacConfig
+from leash_robot.robot.bodies.pupper.get_up import get_up
 from leash_robot.robot.errors import LeashError, PolicyError, RobotError, UsageError
 from leash_robot.robot.feature_encoding import COMMAND
 from leash_robot.robot.lateness import Lateness
@@ -35,20 +41,24 @@ from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
 from leash_robot.sim.twin.virtual_time import lockstep
 
 SPEC = load_spec()
-PLAN = LivePlan(
+PLAN = replace(
+    ON_ROBOT,
     minutes=0.05,
     sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16),
-    task=Task(hold=1.0),
+    walk=replace(ON_ROBOT.walk, commands=replace(ON_ROBOT.walk.commands, hold=1.0)),
     random=20,
     ratio=0.5,
     compiled=False,
-    shown=1.0,
-    imitate=5,
-    judge=0.5,
+    demonstrations=Demonstrations(seconds=1.0, imitate=5),
+    judging=replace(ON_ROBOT.judging, robot_seconds=0.5),
 )
 
 
-def configured(folder: Path, plan: LivePlan = PLAN) -> TrainLive:
+def unscored(plan: WalkTraining) -> WalkTraining:
+    return replace(plan, judging=replace(plan.judging, robot_seconds=0.0))
+
+
+def configured(folder: Path, plan: WalkTraining = PLAN) -> TrainLive:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "plan.yaml"
     path.write_text(msgspec.yaml.encode(plan).decode())
@@ -79,7 +89,8 @@ def test_lock_step_is_the_same_from_the_same_seed_and_resumes(tmp_path: Path) ->
 def test_a_step_is_judged_by_what_was_asked_when_it_was_taken(tmp_path: Path) -> None:
     """Also the last one before something else is asked, and its final observation says what it was."""
     nothing = dict.fromkeys(("yaw", "lean", "wobble", "change", "low", "fall"), 0.0)
-    plan = replace(PLAN, minutes=0.1, judge=0, task=Task(vx=(-0.5, 0.5), hold=1.0), worth=MeasuredWeights(**nothing))
+    walk = replace(PLAN.walk, commands=replace(PLAN.walk.commands, vx=(-0.5, 0.5)))
+    plan = replace(unscored(PLAN), minutes=0.1, walk=walk, worth=MeasuredWeights(**nothing))
     learn_live(dataclasses.replace(configured(tmp_path, plan), lockstep=True))
     rows = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash).part("online.0")
     frames = plan.features.frames * plan.features.frame_width(12)
@@ -97,7 +108,7 @@ def test_a_step_is_judged_by_what_was_asked_when_it_was_taken(tmp_path: Path) ->
 def test_a_takeover_lands_in_both_replays(tmp_path: Path) -> None:
     who = OperatorOptions(operator=("scripted",))
     figures = learn_live(
-        dataclasses.replace(configured(tmp_path, replace(PLAN, minutes=0.12, judge=0)), lockstep=True, who=who)
+        dataclasses.replace(configured(tmp_path, replace(unscored(PLAN), minutes=0.12)), lockstep=True, who=who)
     )
     assert figures["interventions"] >= 1
     kept = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors", SPEC.hash)
@@ -118,7 +129,7 @@ def test_a_teacher_is_imitated_and_then_relieved(tmp_path: Path) -> None:
     assert 15 <= figures["demonstrated"] < figures["steps"]
     assert figures["taught_speed_mps"] > 0.0
     manifest = read_manifest(tmp_path / "run" / "policy.safetensors")
-    assert (manifest.kind, manifest.filter_hz) == ("sac", PLAN.filter_hz)
+    assert (manifest.kind, manifest.filter_hz) == ("sac", PLAN.walk.filter_hz)
 
 
 def test_recordings_are_imitated_beside_a_teacher(tmp_path: Path) -> None:
@@ -127,7 +138,7 @@ def test_recordings_are_imitated_beside_a_teacher(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "leash_robot.launch.cli", *words, "--seconds", "4"], check=True, capture_output=True
     )
-    wide = replace(PLAN, minutes=0.08, box=(0.9, 0.9, 0.9), ratio=0.01)
+    wide = replace(PLAN, minutes=0.08, walk=replace(PLAN.walk, box=(0.9, 0.9, 0.9)), ratio=0.01)
     for name, demos in (("with", (tmp_path / "demo",)), ("without", ())):
         config = configured(tmp_path / name, wide)
         learn_live(dataclasses.replace(config, lockstep=True, start="trot", demos=demos))
@@ -160,7 +171,7 @@ def test_a_reward_that_is_no_number_is_named_and_the_checkpoint_written(
 ) -> None:
     """A file cannot say such a number; a reward that somebody writes can come to one."""
     plan = replace(PLAN, worth=MeasuredWeights(lean=float("nan")))
-    monkeypatch.setattr("leash_robot.launch.commands.train.live.load_live_plan", lambda path: plan)
+    monkeypatch.setattr("leash_robot.launch.commands.train.live.load_robot_training", lambda path: plan)
     with pytest.raises(PolicyError, match="reward is not finite .lean nan"):
         learn_live(TrainLive(out=tmp_path / "run", lockstep=True))
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
@@ -250,6 +261,21 @@ def test_without_a_robot_there_is_a_clear_word(tmp_path: Path) -> None:
 
 
 def test_the_command_line_chooses_the_module_without_torch() -> None:
-    assert chosen("train", ["sac", "--robot", "twin"]) == ("live", ["--robot", "twin"])
-    assert chosen("train", ["sac", "--out", "x"]) == ("train", ["sac", "--out", "x"])
-    assert chosen("eval", ["sac", "--robot", "twin"])[0] == "eval"
+    folder = "leash_robot.launch.commands"
+    assert chosen("train", ["sac", "--robot", "twin"]) == (f"{folder}.train.live", ["--robot", "twin"])
+    assert chosen("train", ["sac", "--out", "x"]) == (f"{folder}.train.command", ["sac", "--out", "x"])
+    assert chosen("eval", ["sac", "--robot", "twin"])[0] == f"{folder}.eval.command"
+
+
+def test_the_keys_of_version_0_1_still_open(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "{task: {vx: [0.1, 0.2], hold: 7}, box: [0.1, 0.2, 0.3], filter_hz: 2, shown: 9, imitate: 8, judge: 0.5,"
+        " worth: {fall: -3}, minutes: 4}"
+    )
+    plan = load_robot_training(path)
+    assert (plan.walk.commands.vx, plan.walk.commands.vy, plan.walk.commands.hold) == ((0.1, 0.2), (0.0, 0.0), 7)
+    assert (plan.walk.box, plan.walk.filter_hz, plan.worth.fall, plan.minutes) == ((0.1, 0.2, 0.3), 2, -3, 4)
+    assert (plan.demonstrations.seconds, plan.demonstrations.imitate, plan.judging.robot_seconds) == (9, 8, 0.5)
+    assert (plan.ratio, plan.sac, plan.random) == (ON_ROBOT.ratio, ON_ROBOT.sac, ON_ROBOT.random)
+    assert load_robot_training(None) == ON_ROBOT == msgspec.convert(with_robot_defaults({}), WalkTraining)

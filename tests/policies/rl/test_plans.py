@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leash_robot.launch.composition.training import evaluation_walk, load_training
+from leash_robot.launch.composition.training.schema import evaluation_walk, load_training
 from support.paths import CONFIGS
 
 PLANS = sorted(file for file in CONFIGS.glob("pupper/*.yaml") if file.stem != "live")

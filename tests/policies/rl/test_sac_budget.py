@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from leash_robot.launch.commands.train.command import NOT_MET
 from leash_robot.launch.commands.train.command import main as train
 from leash_robot.launch.commands.train.sac import TrainSac, learn, planned
-from leash_robot.launch.composition.training import WalkEvaluation, WalkTraining
-from leash_robot.launch.composition.walk_policy import save_walk_policy
-from leash_robot.launch.composition.walk_task import WalkTask, episode_score, walk_figures_of
+from leash_robot.launch.composition.training.schema import WalkEvaluation, WalkTraining
+from leash_robot.launch.composition.training.walk_policy import save_walk_policy
+from leash_robot.launch.composition.training.walk_task import WalkTask, episode_score, walk_figures_of
 from leash_robot.launch.reporting.training_bar import check_minutes, left_over
 from leash_robot.policies.rl.algorithm import Weights
 from leash_robot.policies.rl.drivers.asynchronous import AsynchronousTraining

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from leash_robot.launch.cli import main as leash
 from leash_robot.launch.commands.train.sac import FREE, TrainSac, learn, planned, recorded_walks
-from leash_robot.launch.composition.training import WalkEvaluation, WalkTraining, load_training
-from leash_robot.launch.composition.walk_policy import save_walk_policy
-from leash_robot.launch.composition.walk_task import WalkTask, expert_policy
+from leash_robot.launch.composition.training.schema import WalkEvaluation, WalkTraining, load_training
+from leash_robot.launch.composition.training.walk_policy import save_walk_policy
+from leash_robot.launch.composition.training.walk_task import WalkTask, expert_policy
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.rl.algorithm import flattened
 from leash_robot.policies.rl.checkpoint import Arrays, check_same, load_checkpoint, save_checkpoint

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.launch.composition.training import WalkTraining, load_training
+from leash_robot.launch.composition.training.schema import WalkTraining, load_training
 from leash_robot.launch.options import seeds
 from leash_robot.launch.options.tables import table
 from leash_robot.policies.imitation.score import HELD_OUT_TRACKS, training_seeds

@@ -3,11 +3,10 @@
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
-from leash_robot.launch.live.driver import Apprentice
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.types import Array, Tick
 from leash_robot.sim.envs.tracking import tracking
@@ -17,7 +16,19 @@ LATE = 0.025
 """A tick that begins later than this is late [s]; half a period."""
 
 
-class Motion:
+class ActsAndLearns(Protocol):
+    """What is learned from at a tick."""
+
+    reward: float
+    command: Array
+
+    @property
+    def velocity(self) -> Array:
+        """(3,) as the reward knows it [m/s]."""
+        ...
+
+
+class MotionStatistics:
     """How a robot moved under its commands, by one way of knowing its velocity."""
 
     def __init__(self, period: float) -> None:
@@ -54,8 +65,8 @@ class Motion:
         }
 
 
-class Tally:
-    """Fits `Log`, to stand behind the apprentice's. `now` is robot time."""
+class LearningStatistics:
+    """Fits `Log` and `RobotStatistics`. `now` is robot time."""
 
     def __init__(self, period: float, truth: Callable[[], GroundTruth] | None = None) -> None:
         """`truth` is what a simulated robot really does; it is measured besides, and nothing learns from it."""
@@ -63,9 +74,9 @@ class Tally:
         self._truth = truth
         self.falls = self.helped = self.stops = self.interventions = 0
         self.rewards: deque[float] = deque(maxlen=400)
-        self.own = Motion(period)
+        self.own = MotionStatistics(period)
         """As the reward knows it."""
-        self.true = None if truth is None else Motion(period)
+        self.true = None if truth is None else MotionStatistics(period)
         """As it really is."""
         self._first = self.now = math.nan
 
@@ -81,15 +92,27 @@ class Tally:
         self._first = self.now if math.isnan(self._first) else self._first
         self.lateness.add(tick)
 
-    def walked(self, tick: Tick, apprentice: Apprentice) -> None:
+    def add_step(self, tick: Tick, actor: ActsAndLearns) -> None:
         """Note one tick of learning."""
-        self.rewards.append(apprentice.reward)
-        velocity = np.array([*apprentice.estimate.velocity[:2], tick.obs.gyro[2]])
-        self.own.add(velocity, apprentice.command, self.minutes)
+        self.rewards.append(actor.reward)
+        velocity = np.array([*actor.velocity[:2], tick.obs.gyro[2]])
+        self.own.add(velocity, actor.command, self.minutes)
         if self._truth is not None and self.true is not None:
             truth = self._truth()
             velocity = np.array([*truth.velocity[:2], truth.angular_velocity[2]])
-            self.true.add(velocity, apprentice.command, self.minutes)
+            self.true.add(velocity, actor.command, self.minutes)
+
+    @property
+    def steps(self) -> int:
+        """Ticks of learning since `restart`."""
+        return len(self.own.moved)
+
+    def curves(self) -> dict[str, float]:
+        """Latest means and counts by name."""
+        speed = sum(self.own.speeds) / max(1, len(self.own.speeds))
+        reward = sum(self.rewards) / max(1, len(self.rewards))
+        counts = {"falls": self.falls, "late_ticks": self.late_ticks, "person_helped": self.helped}
+        return {"reward": reward, "speed_mps": speed} | {name: float(value) for name, value in counts.items()}
 
     def restart(self) -> None:
         """Score from here on."""
@@ -112,7 +135,7 @@ class Tally:
         true = {} if self.true is None else self.true.scored()
         return {**self.own.scored(), **{f"true_{name}": value for name, value in true.items()}}
 
-    def told(self) -> str:
+    def text(self) -> str:
         """How it goes, in a few words."""
         if not self.rewards:
             return "standing up"

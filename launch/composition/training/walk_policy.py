@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from leash_robot.launch.composition.training import WalkTraining
+from leash_robot.launch.composition.training.schema import WalkTraining
 from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.rl.algorithm import Weights
 from leash_robot.policies.rl.sac.export import policy_of

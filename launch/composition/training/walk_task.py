@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leash_robot.launch.composition.training import WalkTraining, evaluation_walk
-from leash_robot.launch.composition.walk_policy import action_filter_of
+from leash_robot.launch.composition.training.schema import WalkTraining, evaluation_walk
+from leash_robot.launch.composition.training.walk_policy import action_filter_of
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.reflection import Reflected
 from leash_robot.policies.registry import load_policy

@@ -1,33 +1,20 @@
 """What the reward knows of the body's motion: measured by the robot itself, or by an external tracker."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Literal
 
-import numpy as np
-
+from leash_robot.policies.rl.drivers.learning_actor import StateEstimator
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.odometry import Estimate, Odometry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Observation
-from leash_robot.sim.ground_truth import FALLEN_HEIGHT, FALLEN_TILT, GroundTruth
+from leash_robot.sim.ground_truth import GroundTruth
 
 Velocity = Literal["tracker", "odometry"]
 
 
-class Sense(Protocol):
-    """Estimates the motion at each tick."""
-
-    def reset(self) -> None:
-        """The robot was moved, or time was left out."""
-        ...
-
-    def step(self, obs: Observation) -> Estimate:
-        """The estimate at this observation."""
-        ...
-
-
 class Tracker:
-    """Fits `Sense`: the truth, as motion capture would give it."""
+    """Fits `StateEstimator`: the truth, as motion capture would give it."""
 
     def __init__(self, truth: Callable[[], GroundTruth]) -> None:
         self._truth = truth
@@ -41,8 +28,8 @@ class Tracker:
         return Estimate(truth.velocity, truth.height)
 
 
-def make_sense(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] | None) -> Sense:
-    """The one that is asked for. Raises UsageError."""
+def make_estimator(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] | None) -> StateEstimator:
+    """The estimator of this kind. Raises UsageError."""
     if truth is not None and kind == "tracker":
         return Tracker(truth)
     if kind == "tracker":
@@ -50,9 +37,3 @@ def make_sense(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] | No
     if spec.legs is None:
         raise UsageError(f"{spec.name} has no legs to tell its velocity by")
     return Odometry(spec.legs)
-
-
-def fallen(obs: Observation, estimate: Estimate) -> bool:
-    """Whether the robot tilts too far, or lies on its belly."""
-    tilt = float(np.arccos(np.clip(-obs.gravity[2], -1.0, 1.0)))
-    return tilt > FALLEN_TILT or estimate.height < FALLEN_HEIGHT

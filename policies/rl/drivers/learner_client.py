@@ -1,26 +1,30 @@
-"""The learner beside a robot's loop: in its own process, or between the ticks of a lock-step robot."""
+"""The learner beside a robot's loop: in its own process, or between the ticks of a robot in virtual time."""
 
 import contextlib
-import importlib
 import multiprocessing
-from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
-from leash_robot.launch.live.job import Job, Note
+from leash_robot.policies.rl.drivers.learner_process import (
+    ActorMessage,
+    LearnerJob,
+    LearnerMessage,
+    LearnerWorker,
+    learn,
+)
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.types import Tick
-
-if TYPE_CHECKING:
-    pass
 
 GRACE = 60.0
 """How long the learner may take for its last checkpoint [s]."""
 
 
-class School(Protocol):
-    """Fits `Log`: is there at every tick, and never takes longer than it may."""
+class LearnerClient(Protocol):
+    """Fits `Log`: is called at every tick, and never takes longer than it may."""
 
-    updates: int
+    @property
+    def updates(self) -> int:
+        """Updates so far, as far as is known."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -34,8 +38,8 @@ class School(Protocol):
         """One more tick."""
         ...
 
-    def tell(self, note: Note) -> None:
-        """Say how it stands. Raises PolicyError when the learner gave up."""
+    def tell(self, message: ActorMessage) -> None:
+        """Send a message. Raises PolicyError when the learner gave up."""
         ...
 
     def end(self) -> None:
@@ -43,18 +47,18 @@ class School(Protocol):
         ...
 
 
-class Apart:
-    """Fits `School`: the learner's own process; this one needs no torch."""
+class ProcessLearner:
+    """Fits `LearnerClient`: the learner's own process; this one needs no torch."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LearnerJob) -> None:
         self._job = job
-        self.updates = job.standing.updates if job.standing else 0
+        self.updates = job.resume.info.updates if job.resume else 0
         self._waiting = self._over = False
 
     def __enter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_teach, args=(self._job, theirs), name="learner", daemon=True)
+        self._process = context.Process(target=learn, args=(self._job, theirs), name="learner", daemon=True)
         self._process.start()
         theirs.close()
         return self
@@ -69,22 +73,22 @@ class Apart:
         self._pipe.close()
 
     def prepare(self) -> None:
-        """Wait for the learner's first word."""
+        """Wait for the learner's first message."""
         try:
-            self._heard()
+            self._receive()
         except (EOFError, OSError):
             raise self._died() from None
 
     def add(self, tick: Tick) -> None:
         """Nothing: the learner reads the replay."""
 
-    def tell(self, note: Note) -> None:
-        """Say it, unless the learner has not answered the last one; nothing here waits."""
+    def tell(self, message: ActorMessage) -> None:
+        """Send it, unless the learner has not answered the last one; nothing here waits."""
         try:
             while self._pipe.poll():
-                self._heard()
+                self._receive()
             if not self._waiting:
-                self._pipe.send(note)
+                self._pipe.send(message)
                 self._waiting = True
         except (EOFError, OSError):
             raise self._died() from None
@@ -94,15 +98,15 @@ class Apart:
         self._over = True
         return PolicyError(f"the learner died (exit code {self._process.exitcode}); --resume goes on")
 
-    def _heard(self) -> None:
-        said = self._pipe.recv()
-        self.updates, self._waiting, self._over = said.updates, False, said.last
-        if said.failed:
+    def _receive(self) -> None:
+        answer: LearnerMessage = self._pipe.recv()
+        self.updates, self._waiting, self._over = answer.updates, False, answer.last
+        if answer.failed:
             self._over = True
-            raise PolicyError(said.failed)
+            raise PolicyError(answer.failed)
 
     def end(self) -> None:
-        """Ask for the last checkpoint, and wait for it. Nothing is asked of a learner that gave up, which was said."""
+        """Request the last checkpoint, and wait for it. Nothing is requested of a learner that gave up and said so."""
         if self._over:
             return
         try:
@@ -110,48 +114,44 @@ class Apart:
             while not self._over:
                 if not self._pipe.poll(GRACE):
                     raise PolicyError(f"the learner wrote no last checkpoint in {GRACE:g} s; an earlier one is there")
-                self._heard()
+                self._receive()
         except (EOFError, OSError):
             raise self._died() from None
 
 
-def _teach(job: Job, pipe: Connection) -> None:
-    """Note: imported here, so that only the learner's process holds torch."""
-    importlib.import_module("leash_robot.launch.live.learner").teach(job, pipe)
+class InlineLearner:
+    """Fits `LearnerClient`: exactly the updates that are due after each tick; the same again from the same seed."""
 
-
-class Between:
-    """Fits `School`: as many updates after each tick as the plan says; the same again from the same seed."""
-
-    def __init__(self, job: Job) -> None:
-        from leash_robot.launch.live.learner import Tutor
-
-        self.tutor: Tutor = Tutor(job)
-        self.updates = self.tutor.learner.updates
+    def __init__(self, job: LearnerJob) -> None:
+        self._worker = LearnerWorker(job)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.tutor.__exit__()
+        self._worker.__exit__()
+
+    @property
+    def updates(self) -> int:
+        """Updates so far."""
+        return self._worker.trainer.algorithm.updates
 
     def prepare(self) -> None:
-        """Become machine code."""
-        self.tutor.learner.prepare()
+        """Compile."""
+        self._worker.prepare()
 
     def add(self, tick: Tick) -> None:
         """Make the updates that are due."""
-        due = self.tutor.due
-        for _ in range(due):
-            self.tutor.update()
-        if due > 0:
-            self.tutor.publish()
-        self.updates = self.tutor.learner.updates
+        updates = self.updates
+        while self._worker.step():
+            pass
+        if self.updates > updates:
+            self._worker.trainer.publish()
 
-    def tell(self, note: Note) -> None:
+    def tell(self, message: ActorMessage) -> None:
         """Pass it on."""
-        self.tutor.hear(note)
+        self._worker.answer(message)
 
     def end(self) -> None:
         """Write the last checkpoint."""
-        self.tutor.keep()
+        self._worker.save()

@@ -1,0 +1,1 @@
+"""Composes trainings: what is learned, in which world, with which algorithm."""
