@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from leash_robot.launch.commands.train.live import factory_of
+from leash_robot.launch.composition.training.robot_task import robot_factory
 from leash_robot.launch.composition.training.schema import ON_ROBOT, WalkTraining
 from leash_robot.launch.composition.training.walk_policy import action_filter_of
 from leash_robot.launch.composition.training.walk_task import WalkTask
@@ -31,7 +31,7 @@ from leash_robot.sim.envs.walk_config import WalkConfig
 
 SPEC, PLAN = load_spec(), ON_ROBOT
 COMMAND = np.array([0.4, 0.0, 0.0])
-FILTER, FACTORY = action_filter_of(PLAN, SPEC), factory_of(PLAN, SPEC)
+FILTER, FACTORY = action_filter_of(PLAN, SPEC), robot_factory(PLAN, SPEC)
 
 
 class Upright:

@@ -53,7 +53,7 @@ TASK = WalkTask(PLAN, SPEC)
 def test_a_mirrored_robot_sees_the_mirror_image() -> None:
     """Two worlds, one driven by mirrored actions under a mirrored command; the solver's own order costs some digits."""
     envs = [TASK.make_env() for _ in range(2)]
-    mirror, rng = TASK.mirrors, np.random.default_rng(0)
+    mirror, rng = TASK.factory.mirrors, np.random.default_rng(0)
     command = np.array([0.2, 0.1, 0.5])
     for env, asked in zip(envs, (command, command * [1, -1, -1]), strict=True):
         env.reset(seed=1, options={"command": asked})
@@ -78,7 +78,7 @@ def test_a_mirrored_machine_is_the_mirror_image() -> None:
     mirrored = replace(drawn, com_shift=(0.01, -0.02, 0.0), torque_offset=turned)
     still = np.zeros(14, np.float32)
     one, other = (np.concatenate([still, privileged.machine(machine, 0.5)]) for machine in (drawn, mirrored))
-    np.testing.assert_allclose(TASK.mirrors["privileged"](one), other, atol=1e-6)
+    np.testing.assert_allclose(TASK.factory.mirrors["privileged"](one), other, atol=1e-6)
     assert not np.allclose(one, other)
 
 
@@ -93,7 +93,7 @@ def test_twice_mirrored_is_as_before(frames: int, gyro: bool, velocity: bool, ac
 @pytest.mark.parametrize("part", ["obs", "privileged", "action"])
 def test_every_column_of_the_replay_has_a_mirror_of_its_width(part: str) -> None:
     widths = {"obs": PLAN.features.width(12), "privileged": privileged.SIZE, "action": 12}
-    assert sorted(TASK.mirrors[part].order) == list(range(widths[part]))
+    assert sorted(TASK.factory.mirrors[part].order) == list(range(widths[part]))
 
 
 @given(arrays(np.float64, 12, elements=st.floats(-0.1, 0.1)))

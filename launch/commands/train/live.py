@@ -28,8 +28,9 @@ from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policies import open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions, known_calibration, open_robot
 from leash_robot.launch.composition.training.estimator import Velocity, make_estimator
+from leash_robot.launch.composition.training.robot_task import PolicyExport, robot_factory, robot_task
 from leash_robot.launch.composition.training.schema import WalkTraining, load_robot_training, with_robot_defaults
-from leash_robot.launch.composition.training.walk_policy import action_filter_of, save_walk_policy
+from leash_robot.launch.composition.training.walk_policy import action_filter_of
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import LivePlanFile, PolicyName
@@ -39,37 +40,30 @@ from leash_robot.launch.reporting.training_bar import OUTSIDE
 from leash_robot.policies.freshness import Fresh
 from leash_robot.policies.manifest import calibration_mark, check_fits
 from leash_robot.policies.policy_file import check_writable, read_manifest
-from leash_robot.policies.rl.algorithm import Weights, demonstration_columns
+from leash_robot.policies.rl.algorithm import demonstration_columns
 from leash_robot.policies.rl.checkpoint import Checkpoint, check_same, load_checkpoint
 from leash_robot.policies.rl.drivers.learner_client import InlineLearner, LearnerClient, ProcessLearner
 from leash_robot.policies.rl.drivers.learner_process import LearnerJob, LearnerOutputs
 from leash_robot.policies.rl.drivers.learning_actor import (
-    PRIVILEGED,
     ActionSource,
     ExpertActor,
     ExploringActor,
     LearningActor,
-    RobotTask,
 )
 from leash_robot.policies.rl.drivers.robot import RobotTraining, train
 from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
 from leash_robot.policies.rl.progress import Pace
 from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.sac.config import Sizes
-from leash_robot.policies.rl.sac.factory import SacFactory
-from leash_robot.policies.rl.sac.feature_scale import scale_of
-from leash_robot.policies.rl.trainer import Imitation, RunIdentity, TrainingProgress
+from leash_robot.policies.rl.trainer import Imitation, RunIdentity
 from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
 from leash_robot.robot.bodies.pupper.get_up import get_up
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable
 from leash_robot.robot.errors import PolicyError, UsageError
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.spec import Spec, load_spec
-from leash_robot.robot.types import Array, Log, Policy
-from leash_robot.robot.velocity_reward import measured_terms
+from leash_robot.robot.types import Log, Policy
 from leash_robot.sim.evaluation.learning_statistics import LearningStatistics
 from leash_robot.teleop.attention import Attention
 from leash_robot.teleop.brake import Brake, Stoppable
@@ -148,7 +142,7 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     check_writable(config.out / "policy.safetensors")
     demos = () if resume is not None else config.demos
     recorded = imitable(demos, spec, plan.features, action_filter_of(plan, spec), config.outcomes)
-    factory, began = factory_of(plan, spec), time.monotonic()
+    factory, began = robot_factory(plan, spec), time.monotonic()
     with contextlib.ExitStack() as stack:
         columns = factory.columns, demonstration_columns(factory)
         online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in columns)
@@ -186,16 +180,6 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     return {"minutes": wall, "steps": recorder.steps, "updates": learner.updates, "updates_a_step": pace, **figures}
 
 
-def factory_of(plan: WalkTraining, spec: Spec) -> SacFactory:
-    """SAC on what a robot measures."""
-    n = len(spec.joints)
-    sizes = Sizes(plan.features.width(n), PRIVILEGED, n)
-    seen = Mirror(np.arange(PRIVILEGED), np.array([1.0, -1.0, 1.0]))
-    mirrors = {"obs": of_features(plan.features), "privileged": seen, "action": JOINTS}
-    scale, share = scale_of(plan.features, n), plan.demonstrations.share
-    return SacFactory(plan.sac, sizes, scale, mirrors, share, plan.seed, plan.compiled)
-
-
 def _imitation(config: TrainLive, plan: WalkTraining, spec: Spec, recorded: Recorded) -> Imitation | None:
     """What is cloned first: nothing without an expert."""
     demos = plan.demonstrations
@@ -203,46 +187,10 @@ def _imitation(config: TrainLive, plan: WalkTraining, spec: Spec, recorded: Reco
     return Imitation(demos.imitate, 1, rows, recorded) if config.start is not None else None
 
 
-@dataclass(frozen=True)
-class PolicyExport:
-    """Fits `Export`: writes the policy file beside the checkpoint."""
-
-    path: Path
-    plan: WalkTraining
-    spec: Spec
-    calibration: str
-    """Hash of the calibration of the robot that learns, or empty."""
-
-    def __call__(self, weights: Weights, progress: TrainingProgress) -> None:
-        """Raises PolicyError where there is no room."""
-        notes = {"robot_minutes": progress.minutes, "steps": progress.steps}
-        save_walk_policy(self.path, weights, self.plan, self.spec, notes, calibration=self.calibration)
-
-
 def _outputs(config: TrainLive, plan: WalkTraining, spec: Spec, checkpoint: Path) -> LearnerOutputs:
     known = calibration_mark(known_calibration(config.robot, spec).hash, spec)
     export = PolicyExport(config.out / "policy.safetensors", plan, spec, known)
     return LearnerOutputs(checkpoint, plan.keep, export, partial(Curves, config.out))
-
-
-def robot_task(config: TrainLive, plan: WalkTraining, opened: Opened) -> RobotTask:
-    """What is learned on the robot. Raises UsageError for a velocity that cannot be known there."""
-    spec, commands = opened.spec, plan.walk.commands
-    truth = opened.simulator.truth if opened.simulator else None
-
-    def draw_command(rng: np.random.Generator) -> Array:
-        return np.array([rng.uniform(*bounds) for bounds in (commands.vx, commands.vy, commands.yaw)])
-
-    return RobotTask(
-        spec,
-        plan.features,
-        action_filter_of(plan, spec),
-        draw_command,
-        commands.hold,
-        partial(measured_terms, weights=plan.worth),
-        make_estimator(config.velocity, spec, truth),
-        plan.seed,
-    )
 
 
 def planned(config: TrainLive) -> WalkTraining:
@@ -307,16 +255,18 @@ def _train(
 ) -> dict[str, Any]:
     opened, people = at
     spec, rng = opened.spec, np.random.default_rng([plan.seed, 0 if resume is None else resume.info.updates])
-    task, before = robot_task(config, plan, opened), resume.info.minutes if resume else 0.0
+    truth = opened.simulator.truth if opened.simulator else None
+    task = robot_task(plan, spec, make_estimator(config.velocity, spec, truth))
+    before = resume.info.minutes if resume else 0.0
     with contextlib.ExitStack() as stack:
         quiet = 0 if resume or config.start is not None else plan.random
-        explorer = ExploringActor(task.action_filter, factory_of(plan, spec).actor(), channels[0], rng, quiet)
+        explorer = ExploringActor(task.action_filter, robot_factory(plan, spec).actor(), channels[0], rng, quiet)
         source: ActionSource = explorer
         if resume is None and config.start is not None:
             source = ExpertActor(task.action_filter, spec.stand, _expert(config, opened, stack), rng)
         actor = LearningActor(task, source, recorder)
         decides, others = _supervised(config, opened, actor, people)
-        statistics = LearningStatistics(spec.period, opened.simulator.truth if opened.simulator else None)
+        statistics = LearningStatistics(spec.period, truth)
         training = RobotTraining(
             plan.minutes or 0.0,
             opened,

@@ -10,7 +10,11 @@ from msgspec.structs import replace
 from leash_robot.launch.composition.training.schema import WalkTraining
 from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.rl.algorithm import Weights
+from leash_robot.policies.rl.sac.config import Sizes
 from leash_robot.policies.rl.sac.export import policy_of
+from leash_robot.policies.rl.sac.factory import SacFactory
+from leash_robot.policies.rl.sac.feature_scale import scale_of
+from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
 from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Spec
@@ -34,3 +38,12 @@ def save_walk_policy(
         save_policy(path, manifest, layers)
     except OSError as error:
         raise PolicyError(f"cannot write {path}: {error.strerror}; make room and --resume") from None
+
+
+def sac_factory(config: WalkTraining, spec: Spec, privileged: Mirror) -> SacFactory:
+    """SAC on a robot's features; `privileged` says how what only critics see looks to a mirrored robot."""
+    n = len(spec.joints)
+    sizes = Sizes(config.features.width(n), len(privileged.order), n)
+    mirrors = {"obs": of_features(config.features), "privileged": privileged, "action": JOINTS}
+    scale, share = scale_of(config.features, n), config.demonstrations.share
+    return SacFactory(config.sac, sizes, scale, mirrors, share, config.seed, config.compiled)

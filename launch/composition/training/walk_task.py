@@ -9,19 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from leash_robot.launch.composition.training.schema import WalkTraining, evaluation_walk
-from leash_robot.launch.composition.training.walk_policy import action_filter_of
+from leash_robot.launch.composition.training.walk_policy import action_filter_of, sac_factory
 from leash_robot.policies.manifest import check_fits
 from leash_robot.policies.reflection import Reflected
 from leash_robot.policies.registry import load_policy
 from leash_robot.policies.rl.algorithm import Actor, ExplorationPolicy
 from leash_robot.policies.rl.config import Demonstrations
 from leash_robot.policies.rl.evaluation import Evaluation
-from leash_robot.policies.rl.sac.config import Sizes
 from leash_robot.policies.rl.sac.factory import SacFactory
-from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
+from leash_robot.policies.symmetry import Mirror
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.feature_encoding import FeatureEncoder
 from leash_robot.robot.spec import Spec
@@ -54,27 +52,10 @@ class WalkTask:
         return self.spec.period
 
     @property
-    def sizes(self) -> Sizes:
-        """Lengths of what the learner gets."""
-        n = len(self.spec.joints)
-        return Sizes(self.config.features.width(n), privileged.SIZE, n)
-
-    @property
-    def mirrors(self) -> dict[str, Mirror]:
-        """How the columns of the replay look to a mirrored robot."""
-        return {
-            "obs": of_features(self.config.features),
-            "privileged": Mirror(np.array(privileged.MIRROR), np.array(privileged.MIRROR_SIGNS)),
-            "action": JOINTS,
-        }
-
-    @property
     def factory(self) -> SacFactory:
         """SAC on the robot's features."""
-        config = self.config
-        scale = scale_of(config.features, len(self.spec.joints))
-        share = config.demonstrations.share
-        return SacFactory(config.sac, self.sizes, scale, self.mirrors, share, config.seed, config.compiled)
+        mirror = Mirror(np.array(privileged.MIRROR), np.array(privileged.MIRROR_SIGNS))
+        return sac_factory(self.config, self.spec, mirror)
 
     def make_env(self) -> PupperEnv:
         """A world of its own."""
