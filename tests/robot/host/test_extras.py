@@ -15,7 +15,7 @@ from leash_robot.launch.commands.data.command import COMMANDS as DATA
 from leash_robot.launch.options.shipped import CONFIGS
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.host.extras import BY_PACKAGE, missing, require
+from leash_robot.robot.host.extras import BY_PACKAGE, missing, needs, require
 from support.forked import Ran, forked
 from support.paths import ROOT
 
@@ -140,6 +140,13 @@ def test_what_is_not_there_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         require("no_such_package")
     with pytest.raises(UsageError, match=r"sim and train extras \(no_such_package, no_such_package_either are not"):
         require("json", "no_such_package", "no_such_package_either")
+
+
+def test_a_package_without_wheels_for_this_python_names_the_one_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert needs(["pybullet"]).endswith("pip install 'leash-robot[sim]'")
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    assert needs(["torch", "pybullet"]).endswith("pip install 'leash-robot[train,sim]' under Python 3.11")
+    assert needs(["torch"]).endswith("pip install 'leash-robot[train]'")
 
 
 def test_a_package_that_refuses_to_be_found_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
