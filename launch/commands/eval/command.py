@@ -60,7 +60,7 @@ class Eval:
         return self.seconds or (20.0 if self.machines.grid else 10.0)
 
     @property
-    def asked(self) -> Command:
+    def nominal_command(self) -> Command:
         """The command of every episode of the nominal machine."""
         return self.command or (0.25, 0.0, 0.0)
 
@@ -145,7 +145,7 @@ def measure(config: Eval) -> dict[str, float | int]:
         first_in_line(opened.plan.processes.control.nice),
     ):
         name_slow_cameras(handle, opened)
-        policy = Stoppable(handle.with_command(config.asked), person.watch)
+        policy = Stoppable(handle.with_command(config.nominal_command), person.watch)
         scores = evaluate(opened, policy, length, config.episodes, check=person.brake.check, report=note)
         # Note: no refreshing thread, which would hold the interpreter against the loop on a busy machine.
         done = list(track(scores, "episodes", total=config.episodes, console=console, auto_refresh=False))
@@ -169,7 +169,7 @@ def _tracks(config: Eval) -> dict[str, float | int]:
 
 def table(config: Eval, figures: dict[str, float | int]) -> Table:
     """The figures, for people."""
-    made = Table("figure", "value", title=f"{config.policy} on {config.robot.robot}, command {config.asked}")
+    made = Table("figure", "value", title=f"{config.policy} on {config.robot.robot}, command {config.nominal_command}")
     for key, value in figures.items():
         made.add_row(key, f"{value:.4g}")
     return made
