@@ -81,7 +81,7 @@ class MeasuredWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: float = 0.2
     """The error is divided by the command's speed, or by this where the command is slower [m/s]."""
     yaw: float = 0.3
-    """Same for the yaw rate."""
+    """Same for the yaw rate. It earns only as far as a commanded velocity is followed, or standing still would pay."""
     least_yaw: float = 0.6
     """[rad/s]"""
     lean: float = -0.5
@@ -106,10 +106,14 @@ def measured_terms(
 ) -> dict[str, float]:
     """What each term adds to this tick's reward; `actions` (n,) are the one that led here and the one before it."""
     planar = math.hypot(estimate.velocity[0] - command[0], estimate.velocity[1] - command[1])
-    speed = max(weights.least, math.hypot(command[0], command[1]))
+    speed = math.hypot(command[0], command[1])
+    velocity = tent(planar, max(weights.least, speed))
+    yaw = tent(abs(obs.gyro[2] - command[2]), max(weights.least_yaw, abs(command[2])))
+    if speed > 0 and yaw > 0:
+        yaw *= max(0.0, velocity)
     return {
-        "velocity": weights.velocity * tent(planar, speed),
-        "yaw": weights.yaw * tent(abs(obs.gyro[2] - command[2]), max(weights.least_yaw, abs(command[2]))),
+        "velocity": weights.velocity * velocity,
+        "yaw": weights.yaw * yaw,
         "lean": weights.lean * orientation(obs.gravity.tolist()),
         "wobble": weights.wobble * angular_velocity_xy(obs.gyro.tolist()),
         "change": weights.change * action_rate(*actions),

@@ -49,3 +49,14 @@ def test_a_robot_that_stands_high_and_follows_earns_the_tracking_terms_alone() -
     assert terms == {"velocity": 1.0, "yaw": 0.3, "lean": 0, "wobble": 0, "change": 0, "low": 0, "fall": 0}
     low = measured_terms(obs, Estimate(command, HEIGHT - 0.1), command, (still, still), MeasuredWeights(), fell=True)
     assert low["low"] == pytest.approx(-2.0) and low["fall"] == -5.0
+
+
+def test_standing_still_earns_nothing_under_a_commanded_velocity_and_its_yaw_rate_under_none() -> None:
+    still, level = np.zeros(12), np.array([0.0, 0.0, -1.0])
+    obs = Observation(0.0, 0.0, still, still, still, level, np.zeros(3), np.zeros(3))
+    stands = Estimate(np.zeros(3), HEIGHT)
+    for command, yaw in (((0.4, 0.0, 0.0), 0.0), ((0.0, 0.0, 0.0), 0.3), ((0.4, 0.0, 1.5), -0.0)):
+        terms = measured_terms(obs, stands, np.array(command), (still, still), MeasuredWeights(), fell=False)
+        assert terms["yaw"] == pytest.approx(yaw)
+    astray = measured_terms(obs, stands, np.array([0.4, 0.0, -3.0]), (still, still), MeasuredWeights(), fell=False)
+    assert astray["yaw"] <= 0.0

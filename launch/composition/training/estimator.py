@@ -7,7 +7,7 @@ from leash_robot.policies.rl.drivers.learning_actor import StateEstimator
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.odometry import Estimate, Odometry
 from leash_robot.robot.spec import Spec
-from leash_robot.robot.types import Observation
+from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.ground_truth import GroundTruth
 
 Velocity = Literal["tracker", "odometry"]
@@ -22,7 +22,7 @@ class Tracker:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def step(self, obs: Observation) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
         """The truth now."""
         truth = self._truth()
         return Estimate(truth.velocity, truth.height)
@@ -36,4 +36,4 @@ def make_estimator(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] 
         raise UsageError("--velocity tracker needs a simulated robot; leave it out, the legs then tell the velocity")
     if spec.legs is None:
         raise UsageError(f"{spec.name} has no legs to tell its velocity by")
-    return Odometry(spec.legs)
+    return Odometry(spec.legs, spec.gains)

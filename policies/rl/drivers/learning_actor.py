@@ -30,8 +30,8 @@ class StateEstimator(Protocol):
         """The robot was moved, or time was left out."""
         ...
 
-    def step(self, obs: Observation) -> Estimate:
-        """The estimate at this observation."""
+    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
+        """The estimate at this observation; `target` (n,) [rad] is what the joints follow since the last one."""
         ...
 
 
@@ -166,7 +166,7 @@ class LearningActor:
 
     def act(self, obs: Observation) -> Action:
         """The learner's target now."""
-        self.estimate = self.estimator.step(obs)
+        self.estimate = self.estimator.step(obs, self._spec.stand + self._last)
         self.fell = fallen(obs, self.estimate)
         self._cut = self._age >= self._hold or missed_slots(obs.late, self._spec.period) > 0
         if self._age >= self._hold:
