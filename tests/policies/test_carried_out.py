@@ -40,7 +40,7 @@ class Upright:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def step(self, obs: Observation) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
         """Always the same."""
         return Estimate(np.zeros(3), 0.16)
 

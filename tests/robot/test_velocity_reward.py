@@ -19,6 +19,12 @@ def test_speeding_is_worth_no_more_than_lagging(command: float, error: float) ->
     fast, slow = (reward.velocity_tracking(velocity, wanted, 0.2) for velocity in (ahead, behind))
     assert fast == pytest.approx(slow)
     assert reward.velocity_tracking(wanted, wanted, 0.2) == 1.0 >= fast
+    turning = [0.0, 0.0, command]
+    assert (
+        reward.yaw_tracking(turning, turning, 0.2)
+        == 1.0
+        >= reward.yaw_tracking([0.0, 0.0, command + error], turning, 0.2)
+    )
 
 
 def test_penalties_are_zero_for_a_perfect_stand_and_grow_with_the_fault() -> None:
