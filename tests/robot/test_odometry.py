@@ -28,8 +28,7 @@ def seen(joint_pos: Array, joint_vel: Array, gyro: Array) -> Observation:
 def velocities(feet: Array) -> Array:
     """(12,) joint velocities that move the foot centres so, in the stand pose."""
     lever = jacobian(SPEC.stand, LEGS)
-    joints: Array = np.linalg.solve(lever, feet[..., None])[..., 0]
-    return joints.ravel()
+    return np.linalg.solve(lever, feet[..., None]).astype(np.float64).ravel()
 
 
 @given(vx=SPEED, vy=SPEED, turn=st.floats(-1.0, 1.0))
