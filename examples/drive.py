@@ -5,9 +5,9 @@ python examples/drive.py
 
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.pybullet.robot import SimPupper
 
 SECONDS = 5.0

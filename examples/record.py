@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.spec import load_spec
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.pybullet.robot import SimPupper
 
 COMMANDS = ((0.1, 0.0, 0.0), (0.2, 0.0, 0.0), (0.2, 0.0, 0.4))

@@ -14,9 +14,9 @@ from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import Weights, read_manifest, read_weights
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.robot.action_filter import ActionFilter
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import FeatureEncoder
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureEncoder
 from leash_robot.robot.types import Action, Array, Observation, Policy
 
 

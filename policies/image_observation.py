@@ -8,8 +8,8 @@ import numpy as np
 from msgspec import Meta
 
 from leash_robot.robot.cameras.image import Image, Pixels
+from leash_robot.robot.encoding.feature_encoding import GYRO, Float32
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import GYRO, Float32
 from leash_robot.robot.types import Array, Observation
 
 Channels = Annotated[int, Meta(ge=2, le=256, multiple_of=2)]

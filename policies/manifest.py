@@ -11,8 +11,8 @@ from leash_robot.policies.freshness import JOINTS, Input
 from leash_robot.policies.image_observation import PixelsConfig
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import Gains, Spec
 
 Width = Annotated[int, Meta(ge=1, le=4096)]

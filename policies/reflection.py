@@ -9,8 +9,8 @@ import numpy as np
 
 from leash_robot.policies.rl.sac.numpy_actor import Actor, Float32
 from leash_robot.robot.bodies.pupper.kinematics import jacobian
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, parts
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig, parts
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.robot.feature_encoding import FeatureConfig, parts
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, parts
 
 LEGS = np.array([3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])
 """Where each joint's mirror image is: front right and front left change places, as do the back legs."""

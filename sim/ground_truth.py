@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from leash_robot.robot.odometry import FALLEN_HEIGHT, FALLEN_TILT
+from leash_robot.robot.locomotion.odometry import FALLEN_HEIGHT, FALLEN_TILT
 from leash_robot.robot.types import Array
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from leash_robot.launch.options.checked import Count, Seconds
-from leash_robot.robot.velocity_command import Forward
+from leash_robot.robot.locomotion.velocity_command import Forward
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from leash_robot.launch.reporting.output import console, note
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.host.priority import first_in_line
-from leash_robot.robot.velocity_command import Command, ConstantCommand
+from leash_robot.robot.locomotion.velocity_command import Command, ConstantCommand
 from leash_robot.sim.evaluation.episode import EpisodeLength, run_episode
 
 DIRECTIONS: dict[str, Command] = {

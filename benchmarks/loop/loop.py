@@ -22,10 +22,10 @@ from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.robot.host.child import python_command
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Tick
-from leash_robot.robot.velocity_command import ConstantCommand
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from leash_robot.policies.scripted.gait import Stand
 from leash_robot.policies.serving.client import RemotePolicy
 from leash_robot.policies.serving.server import Served, serve
 from leash_robot.robot.cameras.image import Image, Pixels
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.fake import FakeRobot
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.host.child import socket_folder
 from leash_robot.robot.inference.protocol import Question, Reply, act_frames, encode, reply_to
 from leash_robot.robot.spec import Spec, load_spec

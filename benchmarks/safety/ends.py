@@ -17,10 +17,10 @@ from leash_robot.robot.bodies.pupper.driver import Pupper
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.fake import NoLog
 from leash_robot.robot.host.worker_pool import WorkerPool
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Policy
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.evaluation.samples import CommandRanges, RandomizationSample, draw_sample
 from leash_robot.sim.randomization.twin_counterpart import counterpart
 from leash_robot.sim.twin.machine import Twin

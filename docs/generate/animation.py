@@ -18,10 +18,10 @@ from leash_robot.benchmarks.loop.chromium import chromium
 from leash_robot.policies.registry import load_policy
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.fake import NoLog
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Tick
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.rendering.studio import Studio
 

@@ -21,11 +21,11 @@ from leash_robot.launch.reporting.output import console, emit, warn
 from leash_robot.robot.dataset.metadata import Reason, reason_of
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
+from leash_robot.robot.locomotion.velocity_command import Command
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording.monitor import one_episode, recorded_figures
 from leash_robot.robot.types import Log, Tick
-from leash_robot.robot.velocity_command import Command
 from leash_robot.teleop.brake import Brake, Stoppable
 from leash_robot.teleop.session.handles import stop_cause
 

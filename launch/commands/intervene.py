@@ -22,7 +22,7 @@ from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import print_figures
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.velocity_command import Command
+from leash_robot.robot.locomotion.velocity_command import Command
 from leash_robot.teleop.drive import Drive
 from leash_robot.teleop.intervention.call_for_help import FITTED, Limits
 from leash_robot.teleop.intervention.scripted_expert import Answer, Answering

@@ -5,7 +5,7 @@ from pathlib import Path
 from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.scripted.gait import TrotConfig
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.velocity_command import Command
+from leash_robot.robot.locomotion.velocity_command import Command
 
 Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 """Of vx, vy [m/s] and yaw rate [rad/s]."""

@@ -22,9 +22,9 @@ from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.host.child import python_command, socket_folder
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.host.priority import renice
+from leash_robot.robot.locomotion.velocity_command import Command, ConstantCommand
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Policy
-from leash_robot.robot.velocity_command import Command, ConstantCommand
 
 STARTING = 60.0
 """How long a policy server may take to start [s]; torch alone takes seconds."""

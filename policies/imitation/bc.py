@@ -23,7 +23,7 @@ from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.policy_file import Weights
 from leash_robot.robot.dataset.episode import Episode
-from leash_robot.robot.feature_encoding import FeatureConfig, layout
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, layout
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

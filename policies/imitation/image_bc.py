@@ -22,8 +22,8 @@ from leash_robot.policies.networks.cnn import Convnet
 from leash_robot.policies.policy_file import Weights
 from leash_robot.policies.rl.checkpoint import generator_state, resume_generator
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.encoding.feature_encoding import Float32
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

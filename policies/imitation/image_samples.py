@@ -11,8 +11,8 @@ from leash_robot.policies.imitation.holdout import identity
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.dataset.frame_cache import FrameFile, ImageCache
+from leash_robot.robot.encoding.feature_encoding import Float32
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.feature_encoding import Float32
 from leash_robot.robot.types import SOURCES, Array
 
 HUMAN, POLICY = SOURCES.index("human"), SOURCES.index("policy")

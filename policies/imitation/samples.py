@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from leash_robot.policies.imitation.holdout import held_out, identity, threshold
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, Float32, of_episode
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.feature_encoding import FeatureConfig, Float32, of_episode
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

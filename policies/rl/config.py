@@ -11,7 +11,7 @@ from msgspec import Meta
 from leash_robot.policies.manifest import Slew
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.scripted.gait import TrotConfig
-from leash_robot.robot.feature_encoding import FeatureConfig
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 
 Seed = Annotated[int, Meta(ge=0)]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from leash_robot.policies.imitation.samples import proposals, unbroken
 from leash_robot.policies.rl.replay_buffer import FINAL, Replay
-from leash_robot.robot.action_filter import ActionFilter, expressible
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.encoding.action_filter import ActionFilter, expressible
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, Float32, of_episode
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig, Float32, of_episode
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 

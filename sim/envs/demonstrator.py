@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from leash_robot.robot.feature_encoding import Float32
+from leash_robot.robot.encoding.feature_encoding import Float32
 from leash_robot.robot.types import Array, Policy
 from leash_robot.sim.envs.walk import PupperEnv
 

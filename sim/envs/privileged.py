@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from leash_robot.robot.feature_encoding import Float32
+from leash_robot.robot.encoding.feature_encoding import Float32
 from leash_robot.robot.types import Array
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.randomization.dynamics import Dynamics

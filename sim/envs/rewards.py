@@ -5,8 +5,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from leash_robot.robot.types import Array
-from leash_robot.robot.velocity_reward import (
+from leash_robot.robot.locomotion.velocity_reward import (
     Row,
     action_acceleration,
     action_rate,
@@ -16,6 +15,7 @@ from leash_robot.robot.velocity_reward import (
     velocity_tracking,
     yaw_tracking,
 )
+from leash_robot.robot.types import Array
 from leash_robot.sim.ground_truth import GroundTruth
 
 Width = Annotated[float, Meta(ge=1e-3, le=1e3)]

@@ -8,13 +8,13 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.cameras.image import Pixels
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import LARGEST, Encoder, FeatureConfig, FeatureEncoder, Float32
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import LARGEST, Encoder, FeatureConfig, FeatureEncoder, Float32
+from leash_robot.robot.locomotion.velocity_reward import pursuit
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Action, Array, Observation, Policy
-from leash_robot.robot.velocity_reward import pursuit
 from leash_robot.sim.envs import privileged
 from leash_robot.sim.envs import rewards as reward
 from leash_robot.sim.envs.commands import Curriculum

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from leash_robot.robot.errors import PolicyError, RobotError
+from leash_robot.robot.locomotion.velocity_command import Command, ConstantCommand
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Policy, Tick
-from leash_robot.robot.velocity_command import Command, ConstantCommand
 from leash_robot.sim.envs.tracking import SETTLE, Tracking, smoothed
 from leash_robot.sim.evaluation.engines import SampledRobot, open_sample
 from leash_robot.sim.evaluation.episode import EpisodeLength, run_episode

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from msgspec import Meta
 
+from leash_robot.robot.locomotion.velocity_command import Command, Forward, Sideways, Turn
 from leash_robot.robot.types import Array
-from leash_robot.robot.velocity_command import Command, Forward, Sideways, Turn
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import RANGES, Ranges, draw, draw_push, randomized
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from leash_robot.robot.feature_encoding import Float32
+from leash_robot.robot.encoding.feature_encoding import Float32
+from leash_robot.robot.locomotion.velocity_reward import LEAST, LEVER, pursuit
 from leash_robot.robot.statistics import wilson_interval
 from leash_robot.robot.types import Array, Policy
-from leash_robot.robot.velocity_reward import LEAST, LEVER, pursuit
 from leash_robot.sim.envs.tracking import PLANAR, SETTLE, TURNING, Tracking, tracking
 from leash_robot.sim.envs.walk import PupperEnv
 from leash_robot.sim.evaluation.episode_scorer import BOX

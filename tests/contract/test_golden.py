@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from leash_robot.policies.scripted.gait import Trot
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.fake import FakeRobot
-from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from support.paths import TESTS

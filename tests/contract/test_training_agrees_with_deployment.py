@@ -13,8 +13,8 @@ from leash_robot.policies.cloned_policy import Clone
 from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.scripted.steps import Steps
-from leash_robot.robot.action_filter import ActionFilter
-from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder, Float32
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, FeatureEncoder, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.envs.walk import PupperEnv
 from leash_robot.sim.envs.walk_config import WalkConfig

@@ -23,7 +23,7 @@ from leash_robot.launch.options.startup import guarded, received
 from leash_robot.launch.reporting.output import plain
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.velocity_command import Command
+from leash_robot.robot.locomotion.velocity_command import Command
 from support.forked import Ran, forked
 
 LEASH = str(Path(sys.executable).with_name("leash"))

@@ -21,11 +21,11 @@ from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.rl.sac.numpy_actor import Float32
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.robot.action_filter import expressible
-from leash_robot.robot.odometry import Estimate
+from leash_robot.robot.encoding.action_filter import expressible
+from leash_robot.robot.locomotion.odometry import Estimate
+from leash_robot.robot.locomotion.velocity_reward import MeasuredWeights, measured_terms
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Tick
-from leash_robot.robot.velocity_reward import MeasuredWeights, measured_terms
 from leash_robot.sim.envs.demonstrator import WalkDemonstrator
 from leash_robot.sim.envs.walk_config import WalkConfig
 

@@ -19,8 +19,8 @@ from leash_robot.policies.cloned_policy import load
 from leash_robot.policies.manifest import Manifest, NetworkConfig, check_fits, describe, from_json, to_json
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import MAX_FILE, Weights, hash_weights, read_manifest, read_weights, save_policy
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import load_spec
 from support.walks import BLIND
 

@@ -13,8 +13,8 @@ from leash_robot.policies import reflection
 from leash_robot.policies.reflection import OTHER_END, Reflected, of_joints
 from leash_robot.policies.symmetry import JOINTS, of_features
 from leash_robot.robot.bodies.pupper.kinematics import forward
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, Float32
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.envs import privileged

@@ -9,7 +9,7 @@ import pytest
 
 from leash_robot.launch.options.tables import table
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.robot.feature_encoding import FeatureConfig, FeatureEncoder
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, FeatureEncoder
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation

@@ -9,7 +9,7 @@ import numpy as np
 from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import save_policy
-from leash_robot.robot.feature_encoding import FeatureConfig
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import load_spec
 
 SPEC = load_spec()

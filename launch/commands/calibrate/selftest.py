@@ -23,11 +23,11 @@ from leash_robot.launch.reporting.output import console, emit
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import CalibrationError, LeashError
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Policy
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
 from leash_robot.sim.evaluation.replay import TickLog, before_and_after, joint_rmse
 from leash_robot.sim.randomization.uncalibrated_twin import draw_machine, true_motors, true_mount

@@ -26,8 +26,8 @@ from leash_robot.policies.shipped import WALK
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode, load_dataset
 from leash_robot.robot.errors import UsageError
+from leash_robot.robot.locomotion.velocity_command import Forward
 from leash_robot.robot.types import Array
-from leash_robot.robot.velocity_command import Forward
 
 VIDEO_RATE = 20.0
 WRITTEN = {

@@ -14,8 +14,8 @@ from leash_robot.launch.composition.robots import Opened, RobotOptions, open_rob
 from leash_robot.launch.reporting.output import console, note
 from leash_robot.policies.imitation.score import HELD_OUT_TRACKS
 from leash_robot.robot.host.priority import first_in_line
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.types import Array, Tick
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.evaluation.episode import EpisodeLength, run_episode, summary
 from leash_robot.sim.twin.twin import TwinProcess
 

@@ -22,8 +22,8 @@ from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import console, emit, note
 from leash_robot.robot.errors import PolicyError, RobotError, UsageError
 from leash_robot.robot.host.priority import first_in_line
+from leash_robot.robot.locomotion.velocity_command import Command
 from leash_robot.robot.spec import load_spec
-from leash_robot.robot.velocity_command import Command
 from leash_robot.sim.evaluation.episode import EpisodeLength, evaluate, summary
 from leash_robot.teleop.brake import Stoppable
 

@@ -27,8 +27,8 @@ from leash_robot.robot.config.yaml_text import dump_yaml
 from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.host.worker_pool import WorkerPool
+from leash_robot.robot.locomotion.velocity_command import Command
 from leash_robot.robot.spec import Spec, load_spec
-from leash_robot.robot.velocity_command import Command
 from leash_robot.sim.evaluation.engines import SampledRobot
 from leash_robot.sim.evaluation.figures import figures
 from leash_robot.sim.evaluation.held_out import agreement, roll_out_missing

@@ -9,10 +9,10 @@ from leash_robot.launch.reporting.output import console
 from leash_robot.launch.reporting.progress_bar import progress_bar
 from leash_robot.launch.reporting.training_bar import OUTSIDE
 from leash_robot.policies.rl.demonstrations import RecordedActions, recorded
-from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.learnable import OUTCOMES, Learnable, Recordings, recording_files, select_learnable
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import Spec
 
 Recorded = RecordedActions | None

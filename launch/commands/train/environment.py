@@ -45,7 +45,7 @@ def learn_environment(config: TrainSac, env_id: str) -> dict[str, Any]:
             figures = drive(config, task, selector, run, bar)
         bar.phase("scoring the policy on fresh seeds")
         figures |= {"met": selector.met or task.threshold is None, **_scored(task, selector, config)}
-    return figures if figures["met"] else {**figures, "go_on": going_on(config, task.config)}
+    return figures if figures["met"] else {**figures, "go_on": going_on(config, task.config, figures["updates"])}
 
 
 def _seeds(task: GymTask) -> range:

@@ -138,7 +138,7 @@ def learn_walk(config: TrainSac) -> dict[str, Any]:
         if recordings is not None:
             figures |= {"recorded": len(recordings.actions), "recorded_left_out": recordings.left_out}
         figures |= _scored(config, plan, selector, policy, bar)
-    return figures if selector.met else {**figures, "go_on": going_on(config, plan)}
+    return figures if selector.met else {**figures, "go_on": going_on(config, plan, figures["updates"])}
 
 
 def _scored(
@@ -201,9 +201,11 @@ def check_budget(config: TrainSac, plan: TrainingConfig, updates: int) -> None:
         )
 
 
-def going_on(config: TrainSac, plan: TrainingConfig) -> str:
-    """The command that trains half as long again."""
-    words = ["leash", "train", "sac", "--out", str(config.out), "--resume", "--updates", str(plan.updates * 3 // 2)]
+def going_on(config: TrainSac, plan: TrainingConfig, updates: int) -> str:
+    """The command that trains half as long again, after so many updates: an episode may have passed the budget."""
+    more = plan.updates * 3 // 2
+    more = more if updates < more else updates + plan.updates // 2
+    words = ["leash", "train", "sac", "--out", str(config.out), "--resume", "--updates", str(more)]
     for name, given in (
         ("--env", config.env),
         ("--config", config.config),

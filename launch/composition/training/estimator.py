@@ -5,7 +5,7 @@ from typing import Literal
 
 from leash_robot.policies.rl.drivers.learning_actor import StateEstimator
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.odometry import Estimate, Odometry
+from leash_robot.robot.locomotion.odometry import Estimate, Odometry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.ground_truth import GroundTruth

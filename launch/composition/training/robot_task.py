@@ -13,9 +13,9 @@ from leash_robot.policies.rl.drivers.learning_actor import PRIVILEGED, RobotTask
 from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.trainer import TrainingProgress
 from leash_robot.policies.symmetry import Mirror
+from leash_robot.robot.locomotion.velocity_reward import measured_terms
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
-from leash_robot.robot.velocity_reward import measured_terms
 
 
 def robot_factory(plan: WalkTraining, spec: Spec) -> SacFactory:

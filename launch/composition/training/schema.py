@@ -12,7 +12,7 @@ from leash_robot.launch.options.tables import table
 from leash_robot.policies.rl.config import Demonstrations, EvaluationConfig, TrainingConfig
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.robot.config.settings import read_yaml
-from leash_robot.robot.velocity_reward import MeasuredWeights
+from leash_robot.robot.locomotion.velocity_reward import MeasuredWeights
 from leash_robot.sim.envs.commands import Commands
 from leash_robot.sim.envs.walk_config import WalkConfig
 

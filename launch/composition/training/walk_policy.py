@@ -15,7 +15,7 @@ from leash_robot.policies.rl.sac.export import policy_of
 from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.sac.feature_scale import scale_of
 from leash_robot.policies.symmetry import JOINTS, Mirror, of_features
-from leash_robot.robot.action_filter import ActionFilter
+from leash_robot.robot.encoding.action_filter import ActionFilter
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Spec
 

@@ -20,8 +20,8 @@ from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.policies.symmetry import Mirror
+from leash_robot.robot.encoding.feature_encoding import FeatureEncoder
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import FeatureEncoder
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Policy
 from leash_robot.sim.envs import privileged

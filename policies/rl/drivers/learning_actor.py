@@ -10,14 +10,14 @@ import numpy as np
 from leash_robot.policies.rl.algorithm import Actor, Float32
 from leash_robot.policies.rl.drivers.transitions import Transition, TransitionRecorder, relabelled
 from leash_robot.policies.rl.weight_channel import WeightChannel
-from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.clock import missed_slots
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import COMMAND, FeatureConfig, FeatureEncoder
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import COMMAND, FeatureConfig, FeatureEncoder
-from leash_robot.robot.odometry import Estimate, fallen
+from leash_robot.robot.locomotion.odometry import Estimate, fallen
+from leash_robot.robot.locomotion.velocity_reward import HEIGHT
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, Policy, Tick
-from leash_robot.robot.velocity_reward import HEIGHT
 
 PRIVILEGED = 3
 """What the critics see besides: forward and sideward velocity, height."""

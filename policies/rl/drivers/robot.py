@@ -10,9 +10,9 @@ from leash_robot.policies.rl.drivers.learning_actor import ExploringActor, Learn
 from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
 from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.robot.errors import GateLatched, RearmRefused, RobotError
+from leash_robot.robot.locomotion.odometry import fallen
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
-from leash_robot.robot.odometry import fallen
 from leash_robot.robot.standing import OpenedRobot
 from leash_robot.robot.types import Log, Policy, Robot, Tick
 

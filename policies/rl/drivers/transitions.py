@@ -9,7 +9,7 @@ import numpy as np
 
 from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay
 from leash_robot.policies.rl.sac.numpy_actor import Float32
-from leash_robot.robot.action_filter import expressible
+from leash_robot.robot.encoding.action_filter import expressible
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from leash_robot.policies.rl.replay_buffer import Draw, Replay
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.rl.sac.sac import Batch
 from leash_robot.policies.symmetry import Mirror
-from leash_robot.robot.action_filter import expressible
+from leash_robot.robot.encoding.action_filter import expressible
 
 Float32 = NDArray[np.float32]
 

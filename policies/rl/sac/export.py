@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.policies.rl.sac.feature_scale import scale_of
-from leash_robot.robot.feature_encoding import FeatureConfig
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.spec import Spec
 
 Float32 = NDArray[np.float32]

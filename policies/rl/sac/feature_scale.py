@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.robot.feature_encoding import FeatureConfig, layout
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig, layout
 
 FACTORS = {"gravity": 3.0, "joint_pos": 4.0, "actions": 4.0}
 """Of features that vary little; Adam would move their weights as slowly as they are small."""

@@ -11,9 +11,9 @@ from leash_robot.robot.calibration import Calibration, Estimate, dump_calibratio
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import CalibrationError
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.evaluation.replay import TickLog
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin

@@ -18,8 +18,8 @@ from leash_robot.policies.networks.cnn import shapes as picture_shapes
 from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.registry import load_gait, load_policy
 from leash_robot.robot.cameras.image import Image
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import LeashError, PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.types import Observation
 from support.policy_files import SPEC, N, random, walker
 

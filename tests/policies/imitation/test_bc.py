@@ -23,11 +23,11 @@ from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.dataset.episode import Episode
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import EpisodeError, PolicyError
-from leash_robot.robot.feature_encoding import FeatureConfig
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.types import Action, Observation, Tick, unknown
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.pybullet.robot import SimPupper
 from support.walks import BLIND, Kept, Walker, demonstration, recorded, walk
 

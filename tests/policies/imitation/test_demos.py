@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from leash_robot.launch.commands.train.demos import imitable
-from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.labels import add_label
+from leash_robot.robot.encoding.action_filter import ActionFilter
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from support.walks import BLIND, demonstration, recorded
 
 WIDE = ActionFilter(np.full(12, 2.0), 0.0)

@@ -31,11 +31,11 @@ from leash_robot.policies.rl.config import Demonstrations
 from leash_robot.policies.rl.replay_buffer import FINAL, TRUNCATED
 from leash_robot.policies.rl.sac.config import SacConfig
 from leash_robot.robot.bodies.pupper.get_up import get_up
+from leash_robot.robot.encoding.feature_encoding import COMMAND
 from leash_robot.robot.errors import LeashError, PolicyError, RobotError, UsageError
-from leash_robot.robot.feature_encoding import COMMAND
 from leash_robot.robot.lateness import Lateness
+from leash_robot.robot.locomotion.velocity_reward import MeasuredWeights
 from leash_robot.robot.spec import load_spec
-from leash_robot.robot.velocity_reward import MeasuredWeights
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
 from leash_robot.sim.twin.virtual_time import lockstep

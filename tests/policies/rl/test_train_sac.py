@@ -31,8 +31,8 @@ from leash_robot.policies.rl.replay_buffer import FINAL
 from leash_robot.policies.rl.sac.config import Precision, SacConfig
 from leash_robot.policies.rl.task import curriculum_of
 from leash_robot.policies.scripted.gait import Trot, TrotConfig
-from leash_robot.robot.action_filter import ActionFilter
 from leash_robot.robot.dataset.episode import Actions, Episode, list_episodes, load_dataset
+from leash_robot.robot.encoding.action_filter import ActionFilter
 from leash_robot.robot.errors import PolicyError, SpecError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.sim.envs.commands import Commands

@@ -29,8 +29,8 @@ from leash_robot.policies.serving.endpoint import check_endpoint, tune
 from leash_robot.policies.serving.keys import ClientKeys, ServerKeys, client_keys, new_keys, server_keys
 from leash_robot.policies.serving.server import Server, serve
 from leash_robot.robot.cameras.image import Image
+from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import PolicyError, ServerError
-from leash_robot.robot.feature_encoding import FeatureConfig
 from leash_robot.robot.inference.protocol import (
     VERSION,
     Answer,

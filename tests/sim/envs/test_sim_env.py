@@ -9,8 +9,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from msgspec.structs import replace
 
+from leash_robot.robot.encoding.feature_encoding import Encoder, Float32
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import Encoder, Float32
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.envs import privileged

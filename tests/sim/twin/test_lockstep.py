@@ -5,10 +5,10 @@ import pytest
 
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.errors import RobotError
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.firmware.drive import Mode
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin

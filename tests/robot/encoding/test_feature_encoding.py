@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leash_robot.robot.encoding.feature_encoding import CommandClock, FeatureConfig, FeatureEncoder, layout, of_episode
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.feature_encoding import CommandClock, FeatureConfig, FeatureEncoder, layout, of_episode
 from leash_robot.robot.types import Array, Observation, Tick, unknown
 from support.paths import ROOT
 from support.walks import BLIND, demonstration, recorded

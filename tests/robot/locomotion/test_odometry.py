@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.bodies.pupper.kinematics import forward, inverse, jacobian
+from leash_robot.robot.locomotion.odometry import SMOOTH, Odometry
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
-from leash_robot.robot.odometry import SMOOTH, Odometry
 from leash_robot.robot.spec import Legs, load_spec
 from leash_robot.robot.types import Array, Observation, Tick, unknown
-from leash_robot.robot.velocity_command import ConstantCommand
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 

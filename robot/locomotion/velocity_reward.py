@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leash_robot.robot.odometry import Estimate
+from leash_robot.robot.locomotion.odometry import Estimate
 from leash_robot.robot.types import Array, Observation
 
 Row = Sequence[float]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from leash_robot.robot.action_filter import ActionFilter, expressible
+from leash_robot.robot.encoding.action_filter import ActionFilter, expressible
 from leash_robot.robot.types import Array
 
 OFFSETS = arrays(np.float64, 12, elements=st.floats(-2, 2))

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leash_robot.robot import velocity_reward as reward
-from leash_robot.robot.odometry import Estimate
+from leash_robot.robot.locomotion import velocity_reward as reward
+from leash_robot.robot.locomotion.odometry import Estimate
+from leash_robot.robot.locomotion.velocity_reward import HEIGHT, MeasuredWeights, measured_terms
 from leash_robot.robot.types import Observation
-from leash_robot.robot.velocity_reward import HEIGHT, MeasuredWeights, measured_terms
 
 
 @settings(max_examples=50)

@@ -1,0 +1,1 @@
+"""Between observations and actions of a robot and the numbers of a network, the same in training and deployment."""
