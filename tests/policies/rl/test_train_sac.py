@@ -217,7 +217,7 @@ def test_a_disk_without_room_keeps_the_last_checkpoint(tmp_path: Path) -> None:
 def test_free_running_from_demonstrations_makes_a_policy_that_deploys(tmp_path: Path) -> None:
     """Processes, shared memory, judging, checkpoint, resumption, report; then the file walks outside of training."""
     plan = tmp_path / "plan.yaml"
-    short = replace(SHOWN, random=0, ratio=4.0, updates=200)
+    short = replace(SHOWN, random=0, ratio=4.0, updates=200, stop=False)
     plan.write_text(msgspec.yaml.encode(short).decode())
     figures = learn(TrainSac(config=plan, out=tmp_path / "run", video=False))
     assert figures["steps"] > 0
