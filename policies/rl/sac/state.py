@@ -1,7 +1,7 @@
-"""All that learns in soft actor-critic: how it begins, under which names it is kept, and where it is."""
+"""All that soft actor-critic learns: its initial values, and the names under which checkpoints keep it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,43 +13,50 @@ from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.networks import Params
 
 ACTOR_HEAD = 0.01
-"""The actor's last layer begins this small: an untrained one asks for the stand pose."""
+"""Factor of the actor's last layer at the start: an untrained actor targets the stand pose."""
+EARLIER = {
+    "log_temperature": "alpha.log_alpha",
+    "temperature.mean": "alpha_mean.log_alpha",
+    "temperature.square": "alpha_square.log_alpha",
+}
+"""Names in checkpoints written by earlier versions, and what they are now; `first.*` is `reference.*`."""
 
 
-class Networks(NamedTuple):
-    """All that learns, with Adam's moments beside it."""
+class SacState(NamedTuple):
+    """Networks, alpha, and Adam's moments of both."""
 
     actor: Params
     critic: Params
     target: Params
+    """The critics' targets."""
     average: Params
-    first: Params
-    """The actor that reinforcement began with"""
-    log_temperature: Tensor
-    """()"""
+    """Running average of the actor."""
+    reference: Params
+    """The actor that reinforcement began with."""
+    alpha: Params
+    """`log_alpha` ()"""
     moments: dict[str, Params]
-    """`actor_mean`, `actor_square`, `critic_mean`, `critic_square`, `temperature`"""
+    """Adam's `actor_mean`, `actor_square`, and the same of `critic` and `alpha`."""
     counts: Tensor
-    """(2,) steps that the critics' and the actor's Adam took"""
+    """(2,) steps that the critics' and the actor's Adam took."""
 
 
-def born(config: SacConfig, sizes: Sizes, generator: Generator) -> Networks:
-    """Fresh networks."""
-    actor = _fresh(actor_shapes(config, sizes), generator)
+def init(config: SacConfig, sizes: Sizes, generator: Generator) -> SacState:
+    """Initial weights: uniform within 1 / sqrt(inputs), as those of `torch.nn.Linear` are."""
+    actor = _weights(actor_shapes(config, sizes), generator)
     actor[f"weight_{len(config.actor_hidden)}"] *= ACTOR_HEAD
-    critic = _fresh(critic_shapes(config, sizes), generator)
+    critic = _weights(critic_shapes(config, sizes), generator)
+    alpha = {"log_alpha": torch.tensor(math.log(config.temperature))}
     moments = {
-        f"{name}_{kind}": _zeros(net)
-        for name, net in (("actor", actor), ("critic", critic))
-        for kind in ("mean", "square")
+        f"{name}_{moment}": {key: torch.zeros_like(value) for key, value in params.items()}
+        for name, params in (("actor", actor), ("critic", critic), ("alpha", alpha))
+        for moment in ("mean", "square")
     }
-    moments["temperature"] = {"mean": torch.zeros(()), "square": torch.zeros(())}
-    temperature = torch.tensor(math.log(config.temperature))
-    return Networks(actor, critic, _copy(critic), _copy(actor), _copy(actor), temperature, moments, torch.zeros(2))
+    return SacState(actor, critic, _copy(critic), _copy(actor), _copy(actor), alpha, moments, torch.zeros(2))
 
 
 def actor_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]:
-    """Name and shape of the actor's weights; its outputs are the means, then what becomes the deviations."""
+    """Name and shape of the actor's weights; its outputs are means, then what the standard deviations come from."""
     return shapes(NetworkConfig(1, config.actor_hidden, 1), sizes.obs, 2 * sizes.actions)
 
 
@@ -58,15 +65,31 @@ def critic_shapes(config: SacConfig, sizes: Sizes) -> dict[str, tuple[int, ...]]
     return shapes(NetworkConfig(config.critics, config.critic_hidden, 1), sum(sizes), 1)
 
 
-def named(nets: Networks) -> dict[str, Tensor]:
-    """Every tensor of the networks under a flat name."""
-    own = {name: getattr(nets, name) for name in ("actor", "critic", "target", "average", "first")}
-    parts = {**own, **nets.moments}
-    flat = {f"{part}.{name}": value for part, params in parts.items() for name, value in params.items()}
-    return {**flat, "log_temperature": nets.log_temperature, "counts": nets.counts}
+def named(state: SacState) -> dict[str, Tensor]:
+    """Every tensor of the state under a flat name."""
+    flat = {f"{part}.{name}": value for part, params in _parts(state) for name, value in params.items()}
+    return {**flat, "counts": state.counts}
 
 
-def _fresh(wanted: Mapping[str, tuple[int, ...]], generator: Generator) -> Params:
+def current_name(name: str) -> str:
+    """The name that a tensor of a checkpoint has now."""
+    part, _, rest = name.partition(".")
+    return f"reference.{rest}" if part == "first" else EARLIER.get(name, name)
+
+
+def to_device(state: SacState, device: torch.device) -> SacState:
+    """A copy on this device."""
+    moved = {part: {name: value.to(device) for name, value in params.items()} for part, params in _parts(state)}
+    own = {name: moved[name] for name in SacState._fields if name in moved}
+    return SacState(**own, moments={name: moved[name] for name in state.moments}, counts=state.counts.to(device))
+
+
+def _parts(state: SacState) -> Iterator[tuple[str, Params]]:
+    yield from ((name, getattr(state, name)) for name in SacState._fields[:6])
+    yield from state.moments.items()
+
+
+def _weights(wanted: Mapping[str, tuple[int, ...]], generator: Generator) -> Params:
     made: Params = {}
     for name, shape in wanted.items():
         if name.startswith("weight"):
@@ -76,22 +99,5 @@ def _fresh(wanted: Mapping[str, tuple[int, ...]], generator: Generator) -> Param
     return made
 
 
-def _zeros(params: Params) -> Params:
-    return {name: torch.zeros_like(value) for name, value in params.items()}
-
-
 def _copy(params: Params) -> Params:
     return {name: value.clone() for name, value in params.items()}
-
-
-def moved(nets: Networks, device: torch.device) -> Networks:
-    """The same on another device."""
-
-    def there(params: Params) -> Params:
-        return {name: value.to(device) for name, value in params.items()}
-
-    rest = {name: there(params) for name, params in nets.moments.items()}
-    actor, critic, target, average, first = map(there, nets[:5])
-    return Networks(
-        actor, critic, target, average, first, nets.log_temperature.to(device), rest, nets.counts.to(device)
-    )

@@ -13,7 +13,7 @@ from torch.nn import functional
 from leash_robot.policies.rl.sac.config import Precision, SacConfig, Sizes
 from leash_robot.policies.rl.sac.networks import gaussian, q_values, sample
 from leash_robot.policies.rl.sac.numpy_actor import NumpyActor, flattened
-from leash_robot.policies.rl.sac.precision import quick, settled
+from leash_robot.policies.rl.sac.precision import fastest, resolve
 from leash_robot.policies.rl.sac.sac import Batch, Learner
 from leash_robot.robot.errors import PolicyError
 
@@ -96,13 +96,13 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     """Soft targets, critics, Adam, Polyak, and the actor against the critics just fitted: by autograd."""
     config = replace(SMALL, critics=critics, believed=critics, anchor=anchor)
     ours, data = learner(config), batch(demonstrated=shown)
-    for value in ours.nets.first.values():
+    for value in ours.state.reference.values():
         value.mul_(2.0)
-    first = torch.tanh(Plain(ours.nets.first, 0, nn.SiLU())(data.obs).chunk(2, -1)[0]).detach()
-    actor = Plain(ours.nets.actor, 0, nn.SiLU())
-    judges = [Plain(ours.nets.critic, member, nn.ReLU()) for member in range(critics)]
-    targets = [Plain(ours.nets.target, member, nn.ReLU()) for member in range(critics)]
-    before = {name: value.clone() for name, value in ours.nets.target.items()}
+    first = torch.tanh(Plain(ours.state.reference, 0, nn.SiLU())(data.obs).chunk(2, -1)[0]).detach()
+    actor = Plain(ours.state.actor, 0, nn.SiLU())
+    judges = [Plain(ours.state.critic, member, nn.ReLU()) for member in range(critics)]
+    targets = [Plain(ours.state.target, member, nn.ReLU()) for member in range(critics)]
+    before = {name: value.clone() for name, value in ours.state.target.items()}
     twin = learner(config)
     noise = twin._noise(32, twin._generator)  # the same that `ours` draws next
     temperature = SMALL.temperature
@@ -123,7 +123,7 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     inputs = torch.cat([data.obs, data.privileged, action], -1)
     worth = torch.stack([critic(inputs)[:, 0] for critic in judges])
     soft = temperature * density - (worth.amin(0) if critics == 2 else worth.mean(0))
-    apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.wanted) ** 2).sum(-1)
+    apart = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - data.expert_action) ** 2).sum(-1)
     pull = SMALL.imitation * (1 - 1 / SMALL.imitation_updates)
     strayed = ((torch.tanh(actor(data.obs).chunk(2, -1)[0]) - first) ** 2).sum(-1)
     loss = (soft + pull * shown * apart + anchor * strayed).mean()
@@ -132,11 +132,11 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
 
     ours.update(data)
     for member, critic in enumerate(judges):
-        same_weights(critic, ours.nets.critic, member)
-    same_weights(actor, ours.nets.actor, 0)
+        same_weights(critic, ours.state.critic, member)
+    same_weights(actor, ours.state.actor, 0)
     assert ours.figures[2] == pytest.approx(float(soft.detach().mean()), rel=1e-3)
-    for name, value in ours.nets.target.items():
-        moved = before[name] + SMALL.tau * (ours.nets.critic[name] - before[name])
+    for name, value in ours.state.target.items():
+        moved = before[name] + SMALL.tau * (ours.state.critic[name] - before[name])
         torch.testing.assert_close(value, moved, rtol=1e-5, atol=1e-7)
 
 
@@ -144,10 +144,10 @@ def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
     def strayed(anchor: float) -> float:
         ours, data = learner(replace(SMALL, anchor=anchor, actor_rate=3e-3)), batch()
         ours.settle()
-        before = torch.tanh(gaussian(ours.nets.actor, data.obs)[0])
+        before = torch.tanh(gaussian(ours.state.actor, data.obs)[0])
         for _ in range(100):
             ours.update(data)
-        return float(((torch.tanh(gaussian(ours.nets.actor, data.obs)[0]) - before) ** 2).mean())
+        return float(((torch.tanh(gaussian(ours.state.actor, data.obs)[0]) - before) ** 2).mean())
 
     assert strayed(50.0) < 0.2 * strayed(0.0)
 
@@ -156,19 +156,19 @@ def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
 def test_the_temperature_goes_where_the_entropy_asks(wanted: float, *, warmer: bool) -> None:
     """A policy with more entropy than is wanted cools, one with less warms."""
     ours = learner(replace(SMALL, entropy=wanted))
-    before = float(ours.nets.log_temperature)
+    before = float(ours.state.alpha["log_alpha"])
     for number in range(5):
         ours.update(batch(number))
-    assert (float(ours.nets.log_temperature) > before) == warmer
+    assert (float(ours.state.alpha["log_alpha"]) > before) == warmer
 
 
 def test_the_actor_waits_for_its_turn_and_for_the_warm_up() -> None:
     ours = learner(replace(SMALL, delay=2, warm_up=3))
     changed = []
     for number in range(8):
-        before = {name: value.clone() for name, value in ours.nets.actor.items()}
+        before = {name: value.clone() for name, value in ours.state.actor.items()}
         ours.update(batch(number))
-        changed.append(any(not torch.equal(before[name], value) for name, value in ours.nets.actor.items()))
+        changed.append(any(not torch.equal(before[name], value) for name, value in ours.state.actor.items()))
     assert changed == [False, False, False, False, True, False, True, False]
 
 
@@ -177,8 +177,8 @@ def test_imitation_pulls_towards_what_was_demonstrated_and_fades() -> None:
         ours, data = learner(config), batch(demonstrated=flag)
         for _ in range(150):
             ours.update(data)
-        mean, _ = gaussian(ours.nets.actor, data.obs)
-        return float(((torch.tanh(mean) - data.wanted) ** 2).mean())
+        mean, _ = gaussian(ours.state.actor, data.obs)
+        return float(((torch.tanh(mean) - data.expert_action) ** 2).mean())
 
     strong = replace(SMALL, imitation=50.0, imitation_updates=10_000, actor_rate=3e-3)
     assert distance(strong, 1.0) < 0.5 * distance(strong, 0.0)
@@ -193,8 +193,8 @@ def test_a_target_believes_only_the_critics_that_were_drawn() -> None:
     many = learner(replace(SMALL, critics=5, believed=5))
     for ours in (few, many):
         ours.update(data)
-    assert few.nets.critic["weight_0"].shape[0] == 5
-    difference = [float((few.nets.critic[n] - many.nets.critic[n]).abs().max()) for n in few.nets.critic]
+    assert few.state.critic["weight_0"].shape[0] == 5
+    difference = [float((few.state.critic[n] - many.state.critic[n]).abs().max()) for n in few.state.critic]
     assert max(difference) > 0
 
 
@@ -210,17 +210,17 @@ def test_gradients_of_bfloat16_are_those_of_float32_but_for_rounding(hidden: tup
     for ours in (exact, rounded):
         ours.update(batch(count=256, demonstrated=1.0))
     for part in ("critic_mean", "actor_mean"):
-        for name, gradient in exact.nets.moments[part].items():
-            apart = (rounded.nets.moments[part][name] - gradient).norm() / gradient.norm()
+        for name, gradient in exact.state.moments[part].items():
+            apart = (rounded.state.moments[part][name] - gradient).norm() / gradient.norm()
             assert 0 < float(apart) < 0.1, (part, name)
     np.testing.assert_allclose(rounded.figures, exact.figures, rtol=0.03, atol=0.003)
 
 
 def test_a_precision_is_decided_once() -> None:
-    wanted = [settled(replace(SMALL, precision=kind)).precision for kind in ("float32", "bfloat16", "auto")]
-    assert wanted == ["float32", "bfloat16", quick()]
-    assert settled(replace(SMALL, precision="auto"), "float32").precision == "float32"
-    assert learner(replace(SMALL, precision="auto")).config.precision == quick()
+    wanted = [resolve(replace(SMALL, precision=kind)).precision for kind in ("float32", "bfloat16", "auto")]
+    assert wanted == ["float32", "bfloat16", fastest()]
+    assert resolve(replace(SMALL, precision="auto"), "float32").precision == "float32"
+    assert learner(replace(SMALL, precision="auto")).config.precision == fastest()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -263,10 +263,10 @@ def test_a_learner_that_adopts_another_goes_on_like_it() -> None:
 
 def test_the_average_follows_the_actor_slowly() -> None:
     ours = learner(replace(SMALL, ema=0.25))
-    before = ours.nets.average["weight_0"].clone()
+    before = ours.state.average["weight_0"].clone()
     ours.update(batch())
-    wanted = before + 0.25 * (ours.nets.actor["weight_0"] - before)
-    torch.testing.assert_close(ours.nets.average["weight_0"], wanted)
+    wanted = before + 0.25 * (ours.state.actor["weight_0"] - before)
+    torch.testing.assert_close(ours.state.average["weight_0"], wanted)
 
 
 def test_the_numpy_actor_acts_like_the_torch_one() -> None:
@@ -276,7 +276,7 @@ def test_the_numpy_actor_acts_like_the_torch_one() -> None:
     plain = NumpyActor(np.ones(5, np.float32), SMALL.actor_hidden, 3)
     plain.adopt(flattened(ours.arrays()))
     obs = batch(7).obs
-    mean, log_std = gaussian(ours.nets.actor, obs)
+    mean, log_std = gaussian(ours.state.actor, obs)
     for row in range(5):
         made, deviation = plain.distribution(obs[row].numpy())
         np.testing.assert_allclose(made, mean[row].numpy(), rtol=1e-4, atol=1e-6)
@@ -290,12 +290,12 @@ def test_densities_integrate_to_one() -> None:
     """The squashed Gaussian of one action, summed over the box."""
     sizes = Sizes(4, 0, 1)
     ours = Learner(replace(SMALL, actor_hidden=(8,)), sizes, compiled=False)
-    ours.nets.actor["weight_1"] *= 200
+    ours.state.actor["weight_1"] *= 200
     obs = torch.randn(1, 4, generator=torch.Generator().manual_seed(0))
-    mean, log_std = gaussian(ours.nets.actor, obs)
+    mean, log_std = gaussian(ours.state.actor, obs)
     edges = torch.atanh(torch.linspace(-0.99999, 0.99999, 20001, dtype=torch.float64))
     noise = ((edges - mean) / log_std.exp()).float()
-    drawn = sample(ours.nets.actor, obs.expand(len(edges), 4), noise.reshape(-1, 1))
+    drawn = sample(ours.state.actor, obs.expand(len(edges), 4), noise.reshape(-1, 1))
     total = torch.trapezoid(drawn.log_prob.exp().double(), drawn.action[:, 0].double())
     assert float(total) == pytest.approx(1.0, abs=0.01)
 
@@ -312,9 +312,9 @@ def test_it_learns_which_action_pays() -> None:
         reward, none = -4 * ((action - obs) ** 2)[:, 0], torch.zeros(64)
         ours.update(Batch(obs, torch.zeros(64, 0), action, reward, none, obs, torch.zeros(64, 0), none, action))
     tested = torch.linspace(-0.7, 0.7, 15)[:, None]
-    mean, _ = gaussian(ours.nets.average, tested)
+    mean, _ = gaussian(ours.state.average, tested)
     assert float((torch.tanh(mean) - tested).abs().max()) < 0.25
-    assert q_values(ours.nets.critic, tested, tested).mean() > q_values(ours.nets.critic, tested, -tested).mean()
+    assert q_values(ours.state.critic, tested, tested).mean() > q_values(ours.state.critic, tested, -tested).mean()
 
 
 @pytest.mark.slow
@@ -333,14 +333,14 @@ def test_compiled_and_eager_updates_give_the_same_numbers() -> None:
 def test_entropies_of_the_bounds_are_what_the_constants_say() -> None:
     """The deviation stays within e^-5 and 1 whatever the network says."""
     ours = learner()
-    ours.nets.actor["weight_2"] *= 1e6
-    _, log_std = gaussian(ours.nets.actor, batch().obs)
+    ours.state.actor["weight_2"] *= 1e6
+    _, log_std = gaussian(ours.state.actor, batch().obs)
     assert float(log_std.min()) >= -5.0 - 1e-6
     assert float(log_std.max()) <= 1e-6
-    assert math.isfinite(float(sample(ours.nets.actor, batch().obs, batch().action).log_prob.sum()))
+    assert math.isfinite(float(sample(ours.state.actor, batch().obs, batch().action).log_prob.sum()))
 
 
 def test_widths_go_where_they_are_told() -> None:
-    shapes = [tuple(value.shape) for name, value in learner().nets.critic.items() if name.startswith("weight")]
+    shapes = [tuple(value.shape) for name, value in learner().state.critic.items() if name.startswith("weight")]
     assert shapes == [(2, 10, 16), (2, 16, 16), (2, 16, 1)]
     assert all(before[2] == after[1] for before, after in pairwise(shapes))
