@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from leash_robot.policies.rl.replay_buffer import TRUNCATED, Replay, layout
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import Precision, SacConfig, Sizes
-from leash_robot.policies.rl.sac.precision import quick
+from leash_robot.policies.rl.sac.precision import fastest
 from leash_robot.policies.rl.sac.sac import Learner
 from leash_robot.robot.errors import UsageError
 
 SIZES = Sizes(obs=48, privileged=0, actions=12)
 WIDTH, BATCH, ROWS = 256, 256, 5000
-CONFIG = SacConfig(critic_hidden=(WIDTH, WIDTH), actor_hidden=(WIDTH, WIDTH), batch=BATCH, delay=1, steps=1)
+CONFIG = SacConfig(critic_hidden=(WIDTH, WIDTH), actor_hidden=(WIDTH, WIDTH), batch=BATCH, policy_delay=1, n_step=1)
 BLOCK = 20
 """Updates, or products, before the next has its turn."""
 
@@ -60,7 +60,7 @@ def measure(seconds: float) -> dict[str, Any]:
     torch.set_num_threads(1)
     with _replay() as replay:
         works = {
-            "updates": _ours(replay, quick()),
+            "updates": _ours(replay, fastest()),
             "float32": _ours(replay, "float32"),
             "sb3_updates": _theirs(),
             "sgemm": _products(),
@@ -81,7 +81,7 @@ def measure(seconds: float) -> dict[str, Any]:
         "updates_per_s": ours,
         "sb3_updates_per_s": theirs,
         "ratio": ours / theirs,
-        "precision": quick(),
+        "precision": fastest(),
         "float32_updates_per_s": plain,
         "float32_ratio": plain / theirs,
         "sgemm_gflop_per_s": rate / 1e9,

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from leash_robot.policies.rl.replay_buffer import Replay
-from leash_robot.policies.rl.sac.config import Precision
+from leash_robot.policies.rl.sac.config import Precision, with_current_keys
 from leash_robot.robot.errors import PolicyError
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -137,7 +137,7 @@ def check_same(
     plan of an earlier version into one of today.
     """
     try:  # what the plan did not know yet is as if left out
-        said = translate(msgspec.json.decode(standing.plan))
+        said = translate(with_current_keys(msgspec.json.decode(standing.plan)))
         earlier = msgspec.convert({name: said[name] for name in said if name not in free}, type(plan))
     except msgspec.MsgspecError as error:
         raise PolicyError(f"{path} was trained with a plan that means nothing now ({error}); start anew") from None

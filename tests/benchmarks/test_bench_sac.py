@@ -8,7 +8,7 @@ from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.sac import Batch, Learner
 
 SIZES = Sizes(48, 0, 12)
-CONFIG = SacConfig(critic_hidden=(256, 256), actor_hidden=(256, 256), batch=64, delay=1, precision="float32")
+CONFIG = SacConfig(critic_hidden=(256, 256), actor_hidden=(256, 256), batch=64, policy_delay=1, precision="float32")
 
 
 def test_the_products_of_an_update_are_those_that_are_counted() -> None:

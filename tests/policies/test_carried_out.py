@@ -160,7 +160,7 @@ def replays() -> Iterator[tuple[Replay, Replay]]:
 
 def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[Replay, Replay]) -> None:
     online, shown = replays
-    config = SacConfig(batch=64, steps=1)
+    config = SacConfig(batch=64, n_step=1)
     batch = Batches([online], config, {}, demonstrated=[shown], share=Share(0.5, 0.5, 1)).draw(0)
     outside = (batch.action.abs() > 1).any(dim=1)
     assert outside.sum() > 3
@@ -170,11 +170,11 @@ def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[R
 
 
 def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[Replay, Replay]) -> None:
-    obs, action = Batches(replays[1:], SacConfig(batch=64, steps=1), {}).pairs()
+    obs, action = Batches(replays[1:], SacConfig(batch=64, n_step=1), {}).pairs()
     assert 0 < len(obs) == len(action) < 64
     assert action.abs().max() <= 1 and not (obs == 0).any()
     recorded = np.zeros((9, 2), np.float32), np.full((9, 3), 1.5, np.float32)
-    assert len(Batches(replays[1:], SacConfig(batch=64, steps=1), {}).pairs(recorded)[0]) == 0
+    assert len(Batches(replays[1:], SacConfig(batch=64, n_step=1), {}).pairs(recorded)[0]) == 0
 
 
 def test_demonstrations_in_simulation_say_what_was_meant_and_count_what_is_left_out() -> None:

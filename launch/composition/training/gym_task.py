@@ -17,7 +17,7 @@ from leash_robot.policies.manifest import NetworkConfig
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.rl.algorithm import Actor, ExplorationPolicy, GreedyActor, Weights, flattened
 from leash_robot.policies.rl.config import TrainingConfig
-from leash_robot.policies.rl.sac.config import SacConfig, Sizes
+from leash_robot.policies.rl.sac.config import SacConfig, Sizes, with_current_keys
 from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore
 from leash_robot.robot.config.settings import read_yaml
@@ -31,7 +31,7 @@ class GymTraining(TrainingConfig, frozen=True, forbid_unknown_fields=True):
     """Return from which an episode is a success; without it the one that the environment is registered with."""
 
 
-DEFAULT = GymTraining(updates=20_000, random=1000, ratio=1.0, capacity=100_000, sac=SacConfig(steps=1, gamma=0.99))
+DEFAULT = GymTraining(updates=20_000, random=1000, ratio=1.0, capacity=100_000, sac=SacConfig(n_step=1, gamma=0.99))
 """What a training is, where its file says nothing."""
 
 
@@ -39,7 +39,7 @@ def load_gym_training(path: Path | None) -> GymTraining:
     """Read a training; None is the default one. Raises SpecError."""
     if path is None:
         return DEFAULT
-    return read_yaml(path, GymTraining, lambda given: {**msgspec.to_builtins(DEFAULT), **given})
+    return read_yaml(path, GymTraining, lambda given: {**msgspec.to_builtins(DEFAULT), **with_current_keys(given)})
 
 
 @dataclass(frozen=True, eq=False)

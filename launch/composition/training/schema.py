@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from leash_robot.launch.options.shipped import policy_file_named
 from leash_robot.launch.options.tables import table
 from leash_robot.policies.rl.config import Demonstrations, EvaluationConfig, TrainingConfig
-from leash_robot.policies.rl.sac.config import SacConfig
+from leash_robot.policies.rl.sac.config import SacConfig, with_current_keys
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.locomotion.velocity_reward import MeasuredWeights
 from leash_robot.sim.envs.commands import Commands
@@ -54,7 +54,7 @@ class WalkTraining(TrainingConfig, frozen=True, forbid_unknown_fields=True):
 ON_ROBOT = WalkTraining(
     minutes=15.0,
     walk=WalkConfig(commands=Commands(vx=(0.4, 0.4), vy=(0.0, 0.0), yaw=(0.0, 0.0), stand=0.0, hold=10.0)),
-    sac=SacConfig(critic_hidden=(128, 128), actor_hidden=(64, 64), batch=128, temperature=0.05),
+    sac=SacConfig(critic_hidden=(128, 128), actor_hidden=(64, 64), batch=128, alpha=0.05),
     capacity=100_000,
     random=400,
     ratio=4.0,
@@ -75,7 +75,7 @@ def load_training(path: Path | None) -> WalkTraining:
     """
     if path is None:
         return WalkTraining()
-    return read_yaml(path, WalkTraining, lambda given: _with_teacher(_with_table(given)))
+    return read_yaml(path, WalkTraining, lambda given: with_current_keys(_with_teacher(_with_table(given))))
 
 
 def load_robot_training(path: Path | None) -> WalkTraining:
@@ -98,7 +98,7 @@ MOVED = {
 
 def with_robot_defaults(given: Given) -> Given:
     """What a file or a checkpoint says of a training on a robot, by today's keys, on top of the defaults there."""
-    now: Given = {key: value for key, value in given.items() if key not in MOVED}
+    now: Given = {key: value for key, value in with_current_keys(given).items() if key not in MOVED}
     for old, (section, key) in MOVED.items():
         if old in given:
             now[section] = {key: given[old], **_section(now.get(section, {}))}

@@ -12,7 +12,7 @@ from leash_robot.policies.rl.replay_buffer import Replay
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.sac.numpy_actor import Float32
-from leash_robot.policies.rl.sac.precision import settled
+from leash_robot.policies.rl.sac.precision import resolve
 from leash_robot.policies.rl.sac.sac import Learner
 
 IMITATION_RATE = 2e-3
@@ -32,7 +32,7 @@ class Sac:
         resume: Checkpoint | None = None,
     ) -> None:
         self._factory, self._demonstrated = factory, demonstrated
-        self.config = settled(factory.config, resume.info.precision if resume else None)
+        self.config = resolve(factory.config, resume.info.precision if resume else None)
         self.learner = Learner(self.config, factory.sizes, seed=factory.seed, compiled=factory.compiled)
         self.rng = np.random.default_rng(factory.seed)
         self._cloning = self._batches(demonstrated)
@@ -80,7 +80,7 @@ class Sac:
 
     def update(self) -> None:
         """Learn from one batch; demonstrations are in it once there is a batch of them."""
-        shown = sum(replay.ready(self.config.steps) for replay in self._demonstrated)
+        shown = sum(replay.ready(self.config.n_step) for replay in self._demonstrated)
         batches = self._mixed if shown >= self.config.batch else self._online
         self.learner.update(batches.draw(self.learner.updates))
 

@@ -36,7 +36,7 @@ class Batches:
 
     def ready(self) -> int:
         """Steps that can be drawn, demonstrated ones apart."""
-        return sum(replay.ready(self._config.steps) for replay in self._online)
+        return sum(replay.ready(self._config.n_step) for replay in self._online)
 
     def draw(self, update: int) -> Batch:
         """A batch for this update."""
@@ -75,7 +75,7 @@ class Batches:
         """So many samples, each replay as often as it has steps."""
         if not count:
             return []
-        steps, gamma = self._config.steps, self._config.gamma
+        steps, gamma = self._config.n_step, self._config.gamma
         weight = np.array([replay.ready(steps) for replay in replays], np.float64)
         counts = self.rng.multinomial(count, weight / weight.sum())
         return [

@@ -1,6 +1,6 @@
-"""How to learn with soft actor-critic, for everybody who must know it, also where there is no torch."""
+"""Settings of soft actor-critic, importable without torch."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -11,51 +11,63 @@ Width = Annotated[int, Meta(ge=1, le=4096)]
 Precision = Literal["float32", "bfloat16", "auto"]
 
 LOG_STD = (-5.0, 0.0)
-"""Bounds of the logarithm of the actor's deviation, before the squashing."""
+"""Bounds of the logarithm of the standard deviation of the actor, before tanh."""
+
+
+RENAMED = {
+    "believed": "critic_subset",
+    "critic_rate": "critic_learning_rate",
+    "actor_rate": "actor_learning_rate",
+    "temperature_rate": "alpha_learning_rate",
+    "temperature": "alpha",
+    "entropy": "target_entropy",
+    "steps": "n_step",
+    "delay": "policy_delay",
+}
+"""Keys of `SacConfig` in files that version 0.1 wrote, and what they are now."""
 
 
 class SacConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to learn."""
+    """Hyperparameters."""
 
     critics: Annotated[int, Meta(ge=1, le=64)] = 2
-    believed: Annotated[int, Meta(ge=1, le=64)] = 2
-    """How many critics, drawn anew each time, a target's minimum is taken over."""
+    critic_subset: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Critics, drawn anew in each update, that a target is the minimum of (REDQ)."""
     critic_hidden: Annotated[tuple[Width, ...], Meta(min_length=1, max_length=4)] = (256, 256)
     actor_hidden: Annotated[tuple[Width, ...], Meta(min_length=1, max_length=4)] = (128, 128)
     batch: Annotated[int, Meta(ge=2, le=65536)] = 256
-    critic_rate: Positive = 5e-4
-    """Learning rate."""
-    actor_rate: Positive = 5e-4
-    temperature_rate: Positive = 5e-4
-    temperature: Positive = 0.02
-    """Where the temperature starts."""
-    entropy: Annotated[float, Meta(ge=-10, le=10)] = -0.6
-    """Entropy to keep, for each action."""
+    critic_learning_rate: Positive = 5e-4
+    actor_learning_rate: Positive = 5e-4
+    alpha_learning_rate: Positive = 5e-4
+    alpha: Positive = 0.02
+    """Initial temperature; it is learned."""
+    target_entropy: Annotated[float, Meta(ge=-10, le=10)] = -0.6
+    """For each action [nats]."""
     gamma: Annotated[float, Meta(gt=0, lt=1)] = 0.98
     tau: Positive = 0.01
-    """How fast the targets follow."""
-    steps: Annotated[int, Meta(ge=1, le=20)] = 3
-    """Of rewards in a target."""
-    delay: Annotated[int, Meta(ge=1, le=100)] = 2
-    """The actor and the temperature learn on every so many updates."""
+    """Share of the way that target critics move in an update (Polyak averaging)."""
+    n_step: Annotated[int, Meta(ge=1, le=20)] = 3
+    """Rewards in a target."""
+    policy_delay: Annotated[int, Meta(ge=1, le=100)] = 2
+    """Actor and alpha learn in every so many-th update."""
     warm_up: Annotated[int, Meta(ge=0)] = 0
     """Updates of the critics alone before the actor learns."""
     ema: Positive = 0.002
-    """How fast the averaged actor, the one that is judged and saved, follows."""
+    """Share of the way that the averaged actor, which is evaluated and saved, moves in an update."""
     imitation: Annotated[float, Meta(ge=0, le=100)] = 1.0
-    """Weight of the pull towards demonstrated actions, where there are any."""
+    """Weight of the imitation loss at first, where there are demonstrations."""
     imitation_updates: Annotated[int, Meta(ge=1)] = 10_000
-    """Updates after the warm-up until that pull is gone."""
+    """Updates after the warm-up until that weight is 0."""
     precision: Precision = "auto"
-    """Of the factors of large products; `auto` is bfloat16 where the processor, or a CUDA device, says that it has
-    instructions for it. A training that goes on keeps what it began with."""
+    """Number format of the factors of large matrix products; `auto` is bfloat16 where the processor or the CUDA device
+    has instructions for it. A resumed training keeps its own."""
     anchor: Annotated[float, Meta(ge=0, le=1e4)] = 0.0
-    """Weight of the pull of every action towards what the imitated actor would do: reinforcement stays where the
-    critics know something."""
+    """Weight of the squared distance from what the imitated actor would do: the policy stays where the critics have
+    data."""
 
 
 class Sizes(NamedTuple):
-    """Lengths of what goes in and out."""
+    """Lengths of the vectors that the networks read and write."""
 
     obs: int
     privileged: int
@@ -73,3 +85,11 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def at(self, update: int) -> float:
         """The part at this update."""
         return self.last + (self.first - self.last) * max(0.0, 1.0 - update / self.updates)
+
+
+def with_current_keys(training: dict[str, Any]) -> dict[str, Any]:
+    """What a file says of a training, the keys of its `sac` section renamed to those of today."""
+    given = training.get("sac")
+    if not isinstance(given, dict):
+        return training
+    return {**training, "sac": {RENAMED.get(key, key): value for key, value in given.items()}}

@@ -71,7 +71,7 @@ def critic_target(state: SacState, batch: Batch, noise: Noise, config: SacConfig
     dtype, context = dtype_of(config), torch.cat([batch.next_obs, batch.next_privileged], -1)
     action, log_prob, _ = sample(state.actor, batch.next_obs, noise.next_action, dtype)
     q = q_values(state.target, context, action, dtype)
-    if config.believed < config.critics:
+    if config.critic_subset < config.critics:
         q = q[noise.critic_subset]
     alpha = state.alpha["log_alpha"].exp()
     return batch.reward + batch.discount * (q.amin(0) - alpha * log_prob)
@@ -136,7 +136,7 @@ def update_all(
     )
     adam(state, "actor", gradients, step_sizes[1])
     soft_update(state.average, state.actor, config.ema)
-    alpha, target_entropy = state.alpha["log_alpha"].exp(), config.entropy * batch.action.shape[-1]
+    alpha, target_entropy = state.alpha["log_alpha"].exp(), config.target_entropy * batch.action.shape[-1]
     adam(state, "alpha", grad(alpha_loss)(state.alpha, log_prob, target_entropy), step_sizes[2])
     return torch.cat([critic, torch.stack([loss, -log_prob, alpha])])
 
@@ -204,7 +204,7 @@ class Learner:
         update(actor=True)
         began = time.process_time()
         for number in range(TIMED):
-            update(actor=number % self.config.delay == 0)
+            update(actor=number % self.config.policy_delay == 0)
         return TIMED / max(1e-9, time.process_time() - began)
 
     def _zeros(self) -> Batch:
@@ -215,12 +215,12 @@ class Learner:
         )
 
     def update(self, batch: Batch) -> None:
-        """Learn from one batch: the critics always, actor and alpha in every `delay`-th update after the warm-up."""
+        """Learn from one batch: the critics; after the warm-up, actor and alpha in every `policy_delay`-th update."""
         batch = Batch(*(part.to(self.device, non_blocking=True) for part in batch))
         noise = self._noise(len(batch.reward), self._generator)
         self.updates += 1
         since = self.updates - self.config.warm_up
-        actor = since > 0 and since % self.config.delay == 0
+        actor = since > 0 and since % self.config.policy_delay == 0
         self.state.counts.add_(torch.tensor([1.0, float(actor)], device=self.device))
         step_sizes = self._step_sizes(self.state)
         if actor:
@@ -257,12 +257,16 @@ class Learner:
         """(3, 2) of critics, actor and alpha. Note: inside the compiled update each weight would compute its own."""
         critic, actor = (max(1.0, count) for count in state.counts.tolist())
         config = self.config
-        rates = (critic, config.critic_rate), (actor, config.actor_rate), (actor, config.temperature_rate)
+        rates = (
+            (critic, config.critic_learning_rate),
+            (actor, config.actor_learning_rate),
+            (actor, config.alpha_learning_rate),
+        )
         return torch.tensor([adam_step_size(count, rate) for count, rate in rates], device=self.device)
 
     def _noise(self, count: int, generator: Generator) -> Noise:
         noise = torch.randn((2, count, self.sizes.actions), generator=generator)
-        subset = torch.randperm(self.config.critics, generator=generator)[: self.config.believed]
+        subset = torch.randperm(self.config.critics, generator=generator)[: self.config.critic_subset]
         return Noise(*(part.to(self.device) for part in (noise[0], noise[1], subset)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:

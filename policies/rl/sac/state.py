@@ -46,7 +46,7 @@ def init(config: SacConfig, sizes: Sizes, generator: Generator) -> SacState:
     actor = _weights(actor_shapes(config, sizes), generator)
     actor[f"weight_{len(config.actor_hidden)}"] *= ACTOR_HEAD
     critic = _weights(critic_shapes(config, sizes), generator)
-    alpha = {"log_alpha": torch.tensor(math.log(config.temperature))}
+    alpha = {"log_alpha": torch.tensor(math.log(config.alpha))}
     moments = {
         f"{name}_{moment}": {key: torch.zeros_like(value) for key, value in params.items()}
         for name, params in (("actor", actor), ("critic", critic), ("alpha", alpha))

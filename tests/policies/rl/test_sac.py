@@ -18,7 +18,7 @@ from leash_robot.policies.rl.sac.sac import Batch, Learner
 from leash_robot.robot.errors import PolicyError
 
 SIZES = Sizes(obs=5, privileged=2, actions=3)
-SMALL = SacConfig(critic_hidden=(16, 16), actor_hidden=(12, 12), batch=32, delay=1, precision="float32")
+SMALL = SacConfig(critic_hidden=(16, 16), actor_hidden=(12, 12), batch=32, policy_delay=1, precision="float32")
 
 
 def batch(seed: int = 0, count: int = 32, *, demonstrated: float = 0.0) -> Batch:
@@ -94,7 +94,7 @@ def textbook_sample(plain: Plain, obs: Tensor, noise: Tensor) -> tuple[Tensor, T
 )
 def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor: float) -> None:
     """Soft targets, critics, Adam, Polyak, and the actor against the critics just fitted: by autograd."""
-    config = replace(SMALL, critics=critics, believed=critics, anchor=anchor)
+    config = replace(SMALL, critics=critics, critic_subset=critics, anchor=anchor)
     ours, data = learner(config), batch(demonstrated=shown)
     for value in ours.state.reference.values():
         value.mul_(2.0)
@@ -105,9 +105,9 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
     before = {name: value.clone() for name, value in ours.state.target.items()}
     twin = learner(config)
     noise = twin._noise(32, twin._generator)  # the same that `ours` draws next
-    temperature = SMALL.temperature
-    optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_rate) for critic in judges]
-    actors = torch.optim.Adam(actor.parameters(), SMALL.actor_rate)
+    temperature = SMALL.alpha
+    optimizers = [torch.optim.Adam(critic.parameters(), SMALL.critic_learning_rate) for critic in judges]
+    actors = torch.optim.Adam(actor.parameters(), SMALL.actor_learning_rate)
 
     with torch.no_grad():
         action, density = textbook_sample(actor, data.next_obs, noise.next_action)
@@ -142,7 +142,7 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
 
 def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
     def strayed(anchor: float) -> float:
-        ours, data = learner(replace(SMALL, anchor=anchor, actor_rate=3e-3)), batch()
+        ours, data = learner(replace(SMALL, anchor=anchor, actor_learning_rate=3e-3)), batch()
         ours.settle()
         before = torch.tanh(gaussian(ours.state.actor, data.obs)[0])
         for _ in range(100):
@@ -155,7 +155,7 @@ def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
 @pytest.mark.parametrize(("wanted", "warmer"), [(-10.0, False), (10.0, True)])
 def test_the_temperature_goes_where_the_entropy_asks(wanted: float, *, warmer: bool) -> None:
     """A policy with more entropy than is wanted cools, one with less warms."""
-    ours = learner(replace(SMALL, entropy=wanted))
+    ours = learner(replace(SMALL, target_entropy=wanted))
     before = float(ours.state.alpha["log_alpha"])
     for number in range(5):
         ours.update(batch(number))
@@ -163,7 +163,7 @@ def test_the_temperature_goes_where_the_entropy_asks(wanted: float, *, warmer: b
 
 
 def test_the_actor_waits_for_its_turn_and_for_the_warm_up() -> None:
-    ours = learner(replace(SMALL, delay=2, warm_up=3))
+    ours = learner(replace(SMALL, policy_delay=2, warm_up=3))
     changed = []
     for number in range(8):
         before = {name: value.clone() for name, value in ours.state.actor.items()}
@@ -180,7 +180,7 @@ def test_imitation_pulls_towards_what_was_demonstrated_and_fades() -> None:
         mean, _ = gaussian(ours.state.actor, data.obs)
         return float(((torch.tanh(mean) - data.expert_action) ** 2).mean())
 
-    strong = replace(SMALL, imitation=50.0, imitation_updates=10_000, actor_rate=3e-3)
+    strong = replace(SMALL, imitation=50.0, imitation_updates=10_000, actor_learning_rate=3e-3)
     assert distance(strong, 1.0) < 0.5 * distance(strong, 0.0)
     faded = replace(strong, imitation_updates=1)
     assert distance(faded, 1.0) == pytest.approx(distance(faded, 0.0), rel=1e-4)
@@ -189,8 +189,8 @@ def test_imitation_pulls_towards_what_was_demonstrated_and_fades() -> None:
 def test_a_target_believes_only_the_critics_that_were_drawn() -> None:
     """With all of five critics drawn the target is lower than, or the same as, with any two of them."""
     data = batch()
-    few = learner(replace(SMALL, critics=5, believed=2))
-    many = learner(replace(SMALL, critics=5, believed=5))
+    few = learner(replace(SMALL, critics=5, critic_subset=2))
+    many = learner(replace(SMALL, critics=5, critic_subset=5))
     for ours in (few, many):
         ours.update(data)
     assert few.state.critic["weight_0"].shape[0] == 5
@@ -303,7 +303,12 @@ def test_densities_integrate_to_one() -> None:
 def test_it_learns_which_action_pays() -> None:
     """One step, reward for hitting a target that the observation names."""
     config = SacConfig(
-        critic_hidden=(32, 32), actor_hidden=(32, 32), batch=64, delay=1, critic_rate=3e-3, actor_rate=3e-3
+        critic_hidden=(32, 32),
+        actor_hidden=(32, 32),
+        batch=64,
+        policy_delay=1,
+        critic_learning_rate=3e-3,
+        actor_learning_rate=3e-3,
     )
     ours, rng = Learner(config, Sizes(1, 0, 1), compiled=False), np.random.default_rng(0)
     for _ in range(500):

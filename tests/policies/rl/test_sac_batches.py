@@ -10,7 +10,7 @@ from leash_robot.policies.rl.sac.config import SacConfig, Share
 
 ONLINE = layout(2, 0, 3)
 SHOWN: Layout = (*ONLINE, ("wanted", (3,), "f4"))
-CONFIG = SacConfig(batch=64, steps=1)
+CONFIG = SacConfig(batch=64, n_step=1)
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def test_what_was_done_has_its_worth_and_what_was_wanted_is_imitated(replays: tu
     assert own.sum() == 48
     for rows, action in ((own, 0.1), (~own, 0.9)):
         np.testing.assert_allclose(batch.action[rows], action)
-    np.testing.assert_allclose(batch.wanted[~own], -0.5)
+    np.testing.assert_allclose(batch.expert_action[~own], -0.5)
     for replay in replays:
         replay.close()
 
 
 def test_without_demonstrations_nothing_is_wanted_but_what_was_done(replays: tuple[Replay, Replay]) -> None:
     batch = Batches(replays[:1], CONFIG, {}).draw(0)
-    assert batch.wanted is batch.action and not batch.demonstrated.any()
+    assert batch.expert_action is batch.action and not batch.demonstrated.any()
     for replay in replays:
         replay.close()

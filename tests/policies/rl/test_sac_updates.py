@@ -14,11 +14,11 @@ from leash_robot.policies.rl.sac.sac import Batch, Learner
 from leash_robot.policies.rl.sac.state import current_name
 
 STORED = Path(__file__).parent / "data" / "sac_updates.safetensors"
-SMALL = SacConfig(critic_hidden=(8, 8), actor_hidden=(8, 8), batch=32, delay=1, precision="float32")
+SMALL = SacConfig(critic_hidden=(8, 8), actor_hidden=(8, 8), batch=32, policy_delay=1, precision="float32")
 CASES = {
     "plain": SMALL,
-    "delayed": replace(SMALL, delay=2, imitation=3.0, anchor=2.0, imitation_updates=10),
-    "redq": replace(SMALL, critics=5, believed=2, steps=1),
+    "delayed": replace(SMALL, policy_delay=2, imitation=3.0, anchor=2.0, imitation_updates=10),
+    "redq": replace(SMALL, critics=5, critic_subset=2, n_step=1),
     "bfloat16": replace(SMALL, precision="bfloat16"),
 }
 
@@ -52,5 +52,7 @@ def test_six_updates_give_the_stored_weights(name: str) -> None:
         for key, value in stored.items():
             at, part = key.split(".", 1)
             if int(at) == count:
-                apart = float(np.linalg.norm(found[current_name(part)] - value)) / max(1e-6, float(np.linalg.norm(value)))
+                apart = float(np.linalg.norm(found[current_name(part)] - value)) / max(
+                    1e-6, float(np.linalg.norm(value))
+                )
                 assert apart < tolerance, (key, apart)
