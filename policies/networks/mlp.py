@@ -22,7 +22,7 @@ class Ensemble(nn.Module):
         self.layers = len(config.hidden)
         self._made = nn.ParameterDict()
         for name, shape in shapes(config, inputs, outputs).items():
-            self._made[name] = nn.Parameter(_initial(name, shape, generator))
+            self._made[name] = nn.Parameter(initial_weight(name, shape, generator))
         self._made[f"weight_{self.layers}"].data *= HEAD_SCALE
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Ensemble(nn.Module):
                 value.copy_(arrays[name])
 
 
-def _initial(name: str, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+def initial_weight(name: str, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
     """Uniform weights of variance 1/(3 inputs) (He et al. 2015, gain 1/sqrt(3)), as torch's own layers have."""
     if name.startswith("weight"):
         bound = 1 / math.sqrt(shape[1])

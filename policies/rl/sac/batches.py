@@ -1,4 +1,4 @@
-"""From replays to batches: online and demonstrated steps in their shares, half of them mirrored."""
+"""Samples batches from replay buffers: online and demonstrated steps in their shares, half of them mirrored."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 
 
 class Batches:
-    """Draws batches; the same from the same replays and seed."""
+    """Samples batches; the same replays and seed give the same."""
 
     def __init__(
         self,
@@ -35,32 +35,32 @@ class Batches:
         self.rng = np.random.default_rng(seed)
 
     def ready(self) -> int:
-        """Steps that can be drawn, demonstrated ones apart."""
+        """Online steps that can be sampled."""
         return sum(replay.ready(self._config.n_step) for replay in self._online)
 
     def draw(self, update: int) -> Batch:
         """A batch for this update."""
         count = self._config.batch
-        shown = round(self._share.at(update) * count) if self._demonstrated else 0
-        parts = self._spread(self._online, count - shown) + self._spread(self._demonstrated, shown)
-        flags = np.repeat([0.0, 1.0], [count - shown, shown]).astype(np.float32)
+        demonstrated = round(self._share.at(update) * count) if self._demonstrated else 0
+        parts = self._spread(self._online, count - demonstrated) + self._spread(self._demonstrated, demonstrated)
+        flags = np.repeat([0.0, 1.0], [count - demonstrated, demonstrated]).astype(np.float32)
         return self._batch(parts, flags)
 
     def pairs(self, recorded: tuple[Float32, Float32] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (B, d) and actions (B, n) to imitate: of the replays, or of recordings; half of them mirrored.
 
-        Where a replay says what was wanted, that is imitated, and not what was done; what the action box cannot
-        express is left out, so there may be fewer.
+        Where a replay has the expert's action, that is imitated instead of the executed one; actions that the action
+        scale cannot express are left out, so there may be fewer.
         """
         if recorded is None:
             parts = self._spread(self._online, self._config.batch)
             obs = np.concatenate([part.now["obs"] for part in parts])
-            wanted = np.concatenate([_wanted(part) for part in parts])
+            action = np.concatenate([_expert_action(part) for part in parts])
         else:
             at = self.rng.integers(len(recorded[0]), size=self._config.batch)
-            obs, wanted = recorded[0][at], recorded[1][at]
-        use = expressible(wanted)
-        return self._column([obs[use]], "obs"), self._column([wanted[use]], "action")
+            obs, action = recorded[0][at], recorded[1][at]
+        use = expressible(action)
+        return self._column([obs[use]], "obs"), self._column([action[use]], "action")
 
     def _column(self, rows: Sequence[Float32], name: str) -> torch.Tensor:
         """Rows one after another, every second one mirrored; features scaled."""
@@ -87,7 +87,7 @@ class Batches:
     def _batch(self, parts: Sequence[Draw], flags: Float32) -> Batch:
         column = self._column
         action = column([part.now["action"] for part in parts], "action")
-        wanted = column([_wanted(part) for part in parts], "action") if self._demonstrated else action
+        expert = column([_expert_action(part) for part in parts], "action") if self._demonstrated else action
         return Batch(
             column([part.now["obs"] for part in parts], "obs"),
             column([part.now["privileged"] for part in parts], "privileged"),
@@ -96,12 +96,12 @@ class Batches:
             torch.from_numpy(np.concatenate([part.discount for part in parts])),
             column([part.after["obs"] for part in parts], "obs"),
             column([part.after["privileged"] for part in parts], "privileged"),
-            torch.from_numpy(flags * expressible(wanted.numpy())),
-            wanted,
+            torch.from_numpy(flags * expressible(expert.numpy())),
+            expert,
         )
 
 
-def _wanted(part: Draw) -> Float32:
-    """(B, n) what a demonstrator would have done, where the replay says so, and what was done elsewhere."""
-    wanted: Float32 = part.now.get("wanted", part.now["action"])
-    return wanted
+def _expert_action(part: Draw) -> Float32:
+    """(B, n) what the expert would have done, where the replay has it; elsewhere the executed action."""
+    action: Float32 = part.now.get("wanted", part.now["action"])
+    return action

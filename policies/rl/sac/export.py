@@ -1,4 +1,4 @@
-"""From an actor to a policy file that drives like a cloned one: the mean, squashed into the action box."""
+"""Turns an actor into a policy file as behaviour cloning writes it: tanh of the mean, times the action scale."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -24,9 +24,9 @@ def policy_of(
     box: tuple[float, ...],
     residual: Literal["", "trot"] = "",
 ) -> tuple[Manifest, dict[str, Float32]]:
-    """Manifest and weights of an actor (named as in `sac.actor_shapes`), whose actions span `box` [rad].
+    """Manifest and weights of an actor (named as in `state.actor_shapes`), whose actions have this scale `box` [rad].
 
-    The scale of the features goes into the first layer, so that whoever runs the file needs not know of it.
+    The scale of the features is folded into the first layer.
     """
     last, n = len(config.actor_hidden), len(spec.joints)
     weights = {name: array.copy() for name, array in actor.items()}

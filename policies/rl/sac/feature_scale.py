@@ -1,4 +1,4 @@
-"""Constant factors that bring what the actor sees to about one; folded into the first layer of a saved policy."""
+"""Constant factors that bring the actor's features to about one; folded into the first layer of a saved policy."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from leash_robot.robot.encoding.feature_encoding import FeatureConfig, layout
 
 FACTORS = {"gravity": 3.0, "joint_pos": 4.0, "actions": 4.0}
-"""Of features that vary little; Adam would move their weights as slowly as they are small."""
+"""Of features that vary little, whose weights Adam would otherwise move too slowly."""
 
 
 def scale_of(features: FeatureConfig, joints: int) -> NDArray[np.float32]:

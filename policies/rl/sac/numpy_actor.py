@@ -1,4 +1,4 @@
-"""The actor in plain NumPy: for one observation at a time it is several times as fast as torch."""
+"""The actor in NumPy: for one observation at a time several times as fast as torch."""
 
 import math
 from collections.abc import Mapping
@@ -32,24 +32,24 @@ class NumpyActor:
         self._layers = len(hidden)
         self.size = sum(math.prod(shape) for shape in self._shapes.values())
         """Length of the flat vector."""
-        self._made: dict[str, Float32] = {}
+        self._weights: dict[str, Float32] = {}
 
     def adopt(self, flat: Float32) -> None:
         """Take these weights (size,)."""
         at = 0
         for name, shape in self._shapes.items():
-            self._made[name] = flat[at : at + math.prod(shape)].reshape(shape)[0]
+            self._weights[name] = flat[at : at + math.prod(shape)].reshape(shape)[0]
             at += math.prod(shape)
 
     def distribution(self, obs: Float32) -> tuple[Float32, Float32]:
-        """Mean and deviation (n,) before the squashing, for features (d,)."""
+        """Mean and standard deviation (n,) before tanh, for features (d,)."""
         x = (obs * self._scale)[None]
         for layer in range(self._layers):
-            x = x @ self._made[f"weight_{layer}"] + self._made[f"bias_{layer}"]
+            x = x @ self._weights[f"weight_{layer}"] + self._weights[f"bias_{layer}"]
             x = x - x.mean()
-            x = x / np.sqrt((x * x).mean() + 1e-5) * self._made[f"gain_{layer}"] + self._made[f"shift_{layer}"]
+            x = x / np.sqrt((x * x).mean() + 1e-5) * self._weights[f"gain_{layer}"] + self._weights[f"shift_{layer}"]
             x = x / (1.0 + np.exp(-x))
-        out = (x @ self._made[f"weight_{self._layers}"] + self._made[f"bias_{self._layers}"])[0]
+        out = (x @ self._weights[f"weight_{self._layers}"] + self._weights[f"bias_{self._layers}"])[0]
         mean, raw = np.split(out, 2)
         low, high = LOG_STD
         return mean, np.exp(low + 0.5 * (high - low) * (np.tanh(raw) + 1.0))
@@ -61,8 +61,8 @@ class NumpyActor:
 
     def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:
         """An action (n,) in (-1, 1) with exploration."""
-        mean, deviation = self.distribution(obs)
-        action: Float32 = np.tanh(mean + deviation * rng.standard_normal(len(mean), np.float32))
+        mean, std = self.distribution(obs)
+        action: Float32 = np.tanh(mean + std * rng.standard_normal(len(mean), np.float32))
         return action
 
 

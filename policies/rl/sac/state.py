@@ -1,13 +1,14 @@
 """All that soft actor-critic learns: its initial values, and the names under which checkpoints keep it."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from leash_robot.policies.manifest import NetworkConfig
+from leash_robot.policies.networks.mlp import initial_weight
 from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.networks import Params
@@ -42,10 +43,10 @@ class SacState(NamedTuple):
 
 
 def init(config: SacConfig, sizes: Sizes, generator: Generator) -> SacState:
-    """Initial weights: uniform within 1 / sqrt(inputs), as those of `torch.nn.Linear` are."""
-    actor = _weights(actor_shapes(config, sizes), generator)
+    """Initial weights."""
+    actor = {name: initial_weight(name, shape, generator) for name, shape in actor_shapes(config, sizes).items()}
     actor[f"weight_{len(config.actor_hidden)}"] *= ACTOR_HEAD
-    critic = _weights(critic_shapes(config, sizes), generator)
+    critic = {name: initial_weight(name, shape, generator) for name, shape in critic_shapes(config, sizes).items()}
     alpha = {"log_alpha": torch.tensor(math.log(config.alpha))}
     moments = {
         f"{name}_{moment}": {key: torch.zeros_like(value) for key, value in params.items()}
@@ -87,16 +88,6 @@ def to_device(state: SacState, device: torch.device) -> SacState:
 def _parts(state: SacState) -> Iterator[tuple[str, Params]]:
     yield from ((name, getattr(state, name)) for name in SacState._fields[:6])
     yield from state.moments.items()
-
-
-def _weights(wanted: Mapping[str, tuple[int, ...]], generator: Generator) -> Params:
-    made: Params = {}
-    for name, shape in wanted.items():
-        if name.startswith("weight"):
-            made[name] = (torch.rand(shape, generator=generator) * 2 - 1) / math.sqrt(shape[1])
-        else:
-            made[name] = torch.ones(shape) if name.startswith("gain") else torch.zeros(shape)
-    return made
 
 
 def _copy(params: Params) -> Params:

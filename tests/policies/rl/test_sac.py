@@ -278,9 +278,9 @@ def test_the_numpy_actor_acts_like_the_torch_one() -> None:
     obs = batch(7).obs
     mean, log_std = gaussian(ours.state.actor, obs)
     for row in range(5):
-        made, deviation = plain.distribution(obs[row].numpy())
+        made, std = plain.distribution(obs[row].numpy())
         np.testing.assert_allclose(made, mean[row].numpy(), rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(deviation, log_std[row].exp().numpy(), rtol=1e-4)
+        np.testing.assert_allclose(std, log_std[row].exp().numpy(), rtol=1e-4)
     np.testing.assert_allclose(plain.best(obs[0].numpy()), torch.tanh(mean[0]).numpy(), rtol=1e-4, atol=1e-6)
     drawn = np.array([plain.sample(obs[0].numpy(), np.random.default_rng(seed)) for seed in range(400)])
     np.testing.assert_allclose(np.arctanh(drawn).std(axis=0), log_std[0].exp().numpy(), rtol=0.2)
