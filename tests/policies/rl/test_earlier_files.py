@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from leash_robot.launch.commands.train.sac import FREE
-from leash_robot.launch.composition.training import WalkTraining, load_robot_training, load_training
-from leash_robot.launch.composition.walk_task import WalkTask
+from leash_robot.launch.composition.training.schema import WalkTraining, load_robot_training, load_training
+from leash_robot.launch.composition.training.walk_task import WalkTask
 from leash_robot.policies.rl.checkpoint import check_same, load_checkpoint
 from leash_robot.policies.rl.drivers.synchronous import SynchronousTraining
 from leash_robot.policies.rl.sac.config import SacConfig, with_current_keys
