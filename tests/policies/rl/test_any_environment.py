@@ -31,7 +31,7 @@ PLAN = GymTraining(
     ratio=1.0,
     capacity=2000,
     compiled=False,
-    sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16, steps=1),
+    sac=SacConfig(critic_hidden=(16,), actor_hidden=(16,), batch=16, n_step=1),
     judging=EvaluationConfig(updates=30, episodes=2, final=2),
 )
 
