@@ -7,7 +7,7 @@ from leash_robot.robot.dataset.episode import read_episode
 from leash_robot.robot.dataset.labels import add_label
 from leash_robot.robot.dataset.notes import Note, add_note
 from leash_robot.robot.dataset.takeovers import Stretch, add_takeover
-from support.recordings import record
+from support.recording.recordings import record
 
 
 def test_random_sessions_leave_on_the_disk_what_they_showed() -> None:

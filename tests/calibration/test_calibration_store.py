@@ -13,7 +13,7 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.sim.randomization.dynamics import load_dynamics
 from leash_robot.sim.randomization.identified import dynamics_of, ranges_of, write_dynamics
 from leash_robot.sim.randomization.sampling import Ranges
-from support.disks import files_at_most
+from support.recording.disks import files_at_most
 
 SPEC = load_spec()
 BARE = Calibration.identity(SPEC)

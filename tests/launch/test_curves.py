@@ -6,7 +6,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from leash_robot.launch.reporting.curves import Curves
-from support.disks import files_at_most
+from support.recording.disks import files_at_most
 
 
 def read(folder: Path) -> list[tuple[int, float, float]]:

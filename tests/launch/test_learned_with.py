@@ -17,7 +17,7 @@ from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import load_spec
 from support.policy_files import walker
-from support.recordings import fill, small_spec, start, ticks
+from support.recording.recordings import fill, small_spec, start, ticks
 
 SPEC = load_spec()
 BARE = Calibration.identity(SPEC)

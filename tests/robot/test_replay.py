@@ -11,7 +11,7 @@ from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.replay_policy import Replay
-from support.recordings import blind_spec, fill, record, small_spec, start, ticks
+from support.recording.recordings import blind_spec, fill, record, small_spec, start, ticks
 
 
 def test_a_replay_wants_what_was_sent_tick_by_tick(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Action, Array, Observation, Policy, Source, Tick
-from support.recordings import fill, start
+from support.recording.recordings import fill, start
 
 BLIND = msgspec.structs.replace(load_spec(), cameras={})
 """A Pupper without cameras."""

@@ -18,7 +18,7 @@ from leash_robot.sim.evaluation.replay import TickLog
 from leash_robot.sim.twin.dynamics import Dynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
-from support.recordings import fill, start
+from support.recording.recordings import fill, start
 
 SPEC = load_spec()
 MACHINE = Dynamics(kp=1.25, kd=0.75, rotor_inertia=0.75, action_latency_ms=25.0, telemetry_latency_ms=15.0)

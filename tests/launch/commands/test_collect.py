@@ -30,7 +30,7 @@ from leash_robot.teleop.scripted_operator import Scripted
 from leash_robot.teleop.session.episodes import SessionStatus
 from leash_robot.teleop.session.files import outcomes
 from leash_robot.teleop.session.states import SessionState
-from support.recordings import record
+from support.recording.recordings import record
 
 SPEC = load_spec()
 

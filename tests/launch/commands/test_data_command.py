@@ -19,7 +19,7 @@ from leash_robot.robot.errors import EpisodeError, LabelError
 from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Tick
-from support.recordings import fill, flip, record, start, ticks
+from support.recording.recordings import fill, flip, record, start, ticks
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import EpisodeError, PolicyError, UsageError
 from leash_robot.robot.types import unknown
-from support.recordings import fill, flip, start
+from support.recording.recordings import fill, flip, start
 from support.walks import BLIND, demonstration, recorded
 
 

@@ -50,7 +50,7 @@ from leash_robot.robot.types import Action, Observation, Policy, Source
 from leash_robot.sim.envs.line_track import Track, draw_track
 from leash_robot.teleop.intervention.call_for_help import FITTED
 from support.pixels import record
-from support.recordings import blind_spec, fill, start, ticks
+from support.recording.recordings import blind_spec, fill, start, ticks
 
 PERIOD = 0.05
 

@@ -40,8 +40,8 @@ from leash_robot.sim.envs.rewards import Weights
 from leash_robot.sim.envs.walk import PupperEnv
 from leash_robot.sim.envs.walk_config import WalkConfig
 from leash_robot.sim.randomization.sampling import Ranges, load_ranges
-from support.disks import files_at_most
 from support.paths import CONFIGS
+from support.recording.disks import files_at_most
 
 PLAN = WalkTraining(
     walk=WalkConfig(seconds=1.5, ranges=Ranges(), commands=Commands(hold=5.0)),

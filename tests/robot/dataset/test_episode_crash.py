@@ -22,8 +22,8 @@ from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.dataset.repair import leftovers, recover, seal
 from leash_robot.robot.dataset.verify import verify
 from leash_robot.robot.errors import EpisodeError
-from support.episodes import same_ticks
-from support.recordings import blind_spec, fill, flip, record, small_spec, start, ticks
+from support.recording.episodes import same_ticks
+from support.recording.recordings import blind_spec, fill, flip, record, small_spec, start, ticks
 
 
 def interrupted(folder: Path, count: int = 23, tail: bytes = b"") -> Path:

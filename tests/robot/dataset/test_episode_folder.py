@@ -15,7 +15,7 @@ from leash_robot.robot.dataset.labels import LABELS, add_label, label_of, read_l
 from leash_robot.robot.dataset.metadata import OUTCOMES, Outcome
 from leash_robot.robot.errors import EpisodeError, LabelError
 from leash_robot.robot.spec import Spec
-from support.recordings import blind_spec, record, small_spec, start
+from support.recording.recordings import blind_spec, record, small_spec, start
 
 
 def test_numbers_go_on_after_the_highest_ever_used(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from leash_robot.robot.dataset.mcap.tick_schema import PROPOSALS, Layout
 from leash_robot.robot.dataset.metadata import NANO
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import SOURCES
-from support.recordings import OFFSET, blind_spec, record, small_spec, tick, ticks
+from support.recording.recordings import OFFSET, blind_spec, record, small_spec, tick, ticks
 
 
 @given(joints=st.integers(1, 64), cameras=st.integers(0, 20))

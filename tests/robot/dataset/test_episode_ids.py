@@ -17,8 +17,8 @@ from leash_robot.robot.dataset.notes import Note, add_note, notes_of, read_notes
 from leash_robot.robot.dataset.takeovers import Stretch, add_takeover, takeovers_of
 from leash_robot.robot.errors import LabelError
 from support.paths import TESTS
-from support.recorders import feed, recorder
-from support.recordings import fill, record, start, ticks
+from support.recording.recorders import feed, recorder
+from support.recording.recordings import fill, record, start, ticks
 
 
 def recorded(folder: Path) -> Episode:
@@ -82,7 +82,7 @@ SHOWING = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from support.recorders import recorder
+from support.recording.recorders import recorder
 with recorder(Path(sys.argv[1])) as one:
     os.kill(one.process, signal.SIGKILL)
     print(one.begin(), flush=True)

@@ -11,7 +11,7 @@ from leash_robot.robot.dataset.frame_cache import LARGEST, ImageCache, decode
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import EpisodeError
-from support.recordings import fill, frame, record, start, ticks
+from support.recording.recordings import fill, frame, record, start, ticks
 
 
 def test_frames_come_in_the_size_asked_for_and_in_order(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from leash_robot.robot.dataset.mcap.writer import EpisodeWriter, partial, preamb
 from leash_robot.robot.dataset.metadata import End, Outcome, _check, pack_facts, unpack_facts
 from leash_robot.robot.dataset.verify import verify
 from leash_robot.robot.errors import EpisodeError
-from support.episodes import same_ticks
-from support.recordings import blind_spec, fill, flip, record, small_spec, start, ticks
+from support.recording.episodes import same_ticks
+from support.recording.recordings import blind_spec, fill, flip, record, small_spec, start, ticks
 
 SOME_OUTCOMES: tuple[Outcome, ...] = ("success", "discarded", "failure", "unlabelled")
 

@@ -10,7 +10,7 @@ from leash_robot.robot.dataset.mcap.scan import scan
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter, partial
 from leash_robot.robot.dataset.selection import select_episodes
 from leash_robot.robot.errors import EpisodeError
-from support.recordings import fill, flip, record, start, ticks
+from support.recording.recordings import fill, flip, record, start, ticks
 
 
 def damage_a_frame(path: Path) -> None:

@@ -24,10 +24,10 @@ from leash_robot.robot.recording import supervisor as recorder_link
 from leash_robot.robot.recording.messages import Failed
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Action, Observation, Tick
-from support.episodes import same_ticks
 from support.paths import TESTS
-from support.recorders import SPEC, feed, kill, recorder, until
-from support.recordings import blind_spec, fill, record, start, ticks
+from support.recording.episodes import same_ticks
+from support.recording.recorders import SPEC, feed, kill, recorder, until
+from support.recording.recordings import blind_spec, fill, record, start, ticks
 
 
 def test_a_session_of_episodes_comes_back_number_for_number(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ CONTROL = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.recordings import small_spec, ticks
+from support.recording.recordings import small_spec, ticks
 from leash_robot.robot.recording.recorder import Recorder
 with Recorder(Path(sys.argv[1]), small_spec(), room=0) as recorder:
     recorder.begin()
@@ -270,7 +270,7 @@ FULL_DISK = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.recordings import small_spec, ticks
+from support.recording.recordings import small_spec, ticks
 from leash_robot.robot.recording.recorder import Recorder
 made = ticks(1500)
 with Recorder(Path(sys.argv[1]), small_spec(), room=5 << 20) as recorder:

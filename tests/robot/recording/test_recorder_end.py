@@ -26,10 +26,10 @@ from leash_robot.robot.recording import supervisor as recorder_link
 from leash_robot.robot.recording import worker as recorder_process
 from leash_robot.robot.recording.messages import Note, Quit, Setup, decode_reply, encode
 from leash_robot.robot.recording.recorder import Recorder
-from support.episodes import same_ticks
 from support.paths import TESTS
-from support.recorders import feed, kill, until
-from support.recordings import fill, small_spec, start, ticks
+from support.recording.episodes import same_ticks
+from support.recording.recorders import feed, kill, until
+from support.recording.recordings import fill, small_spec, start, ticks
 
 SPEC = small_spec()
 
@@ -137,7 +137,7 @@ CONTROL = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.recordings import small_spec, ticks
+from support.recording.recordings import small_spec, ticks
 from leash_robot.robot.recording.recorder import Recorder
 with Recorder(Path(sys.argv[1]), small_spec(), room=0) as recorder:
     recorder.begin()

@@ -16,8 +16,8 @@ from leash_robot.robot.dataset.verify import verify
 from leash_robot.robot.recording import episode_writer as recorder_scribe
 from leash_robot.robot.recording.episode_writer import Scribe
 from leash_robot.robot.recording.messages import Begin, Done, Failed, Finish, Note, Reply, Safe, Setup
-from support.episodes import same_ticks
-from support.recordings import fill, flip, new_frames, record, small_spec, start, ticks
+from support.recording.episodes import same_ticks
+from support.recording.recordings import fill, flip, new_frames, record, small_spec, start, ticks
 
 SPEC = small_spec()
 LAYOUT = Layout(12, 2)

@@ -16,7 +16,7 @@ from leash_robot.robot.types import Action, Tick
 from leash_robot.teleop.operator import Event, Intent
 from leash_robot.teleop.session.episodes import EpisodeStateMachine
 from leash_robot.teleop.session.files import LabelWriter, NoteWriter, full
-from support.recordings import record
+from support.recording.recordings import record
 
 SPEC = load_spec()
 

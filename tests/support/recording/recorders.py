@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Tick
-from support.recordings import small_spec
+from support.recording.recordings import small_spec
 
 SPEC = small_spec()
 

@@ -1,0 +1,1 @@
+"""Recordings for tests: made, compared, on disks without room."""
