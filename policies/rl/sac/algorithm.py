@@ -49,10 +49,10 @@ class Sac:
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
-        self.learner.adopt(checkpoint.part("learner"))
+        self.learner.load(checkpoint.part("learner"))
         self.learner.updates = checkpoint.info.updates
         if "luck" in checkpoint.arrays:
-            self.learner.resume_luck(checkpoint.arrays["luck"])
+            self.learner.load_noise_state(checkpoint.arrays["luck"])
         if checkpoint.info.rng:
             resume_generator(self.rng, checkpoint.info.rng)
 
@@ -90,7 +90,7 @@ class Sac:
             obs, action = self._cloning.pairs(None if step % 2 or recorded is None else recorded[:2])
             if len(obs):
                 self.learner.imitate(obs, action, IMITATION_RATE * min(1.0, 2.0 * (1.0 - step / steps)))
-        self.learner.settle()
+        self.learner.start_reinforcement()
 
     def weights(self, part: Literal["actor", "average"] = "actor") -> dict[str, Float32]:
         """The actor, or its running average."""
@@ -99,5 +99,5 @@ class Sac:
     def state(self) -> AlgorithmState:
         """All that is needed to go on exactly."""
         arrays = {f"learner.{name}": row for name, row in self.learner.arrays().items()}
-        whole: Arrays = {**arrays, "luck": self.learner.luck_state()}
+        whole: Arrays = {**arrays, "luck": self.learner.noise_state()}
         return AlgorithmState(self.updates, whole, generator_state(self.rng), self.config.precision)

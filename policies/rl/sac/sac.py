@@ -244,7 +244,7 @@ class Learner:
         adam(self.state, "actor", gradients, torch.tensor(step_size, device=self.device))
         return float(error)
 
-    def settle(self) -> None:
+    def start_reinforcement(self) -> None:
         """Begin reinforcement: reset the actor's Adam; average and anchor start from the actor as it is."""
         self.state.counts[1].zero_()
         for moment in ("actor_mean", "actor_square"):
@@ -270,7 +270,7 @@ class Learner:
         return Noise(*(part.to(self.device) for part in (noise[0], noise[1], subset)))
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """The whole state by name; see `adopt`."""
+        """The whole state by name; see `load`."""
         return {name: value.detach().cpu().numpy().copy() for name, value in named(self.state).items()}
 
     def arrays_of(self, part: str) -> dict[str, NDArray[np.float32]]:
@@ -278,7 +278,7 @@ class Learner:
         params: Params = getattr(self.state, part)
         return {f"{part}.{name}": value.detach().cpu().numpy() for name, value in params.items()}
 
-    def adopt(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    def load(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         """Load a state, also one that an earlier version wrote. Raises PolicyError for networks of other sizes."""
         given = {current_name(name): array for name, array in arrays.items()}
         for name, value in named(self.state).items():
@@ -288,11 +288,11 @@ class Learner:
                 )
             value.copy_(torch.from_numpy(given[name]).reshape(value.shape))
 
-    def luck_state(self) -> NDArray[np.uint8]:
+    def noise_state(self) -> NDArray[np.uint8]:
         """State of the generator of the noise."""
         state: NDArray[np.uint8] = self._generator.get_state().numpy()
         return state
 
-    def resume_luck(self, state: NDArray[np.uint8]) -> None:
+    def load_noise_state(self, state: NDArray[np.uint8]) -> None:
         """Continue with the generator of the noise from this state."""
         self._generator.set_state(torch.from_numpy(state))

@@ -143,7 +143,7 @@ def test_one_update_is_what_the_papers_write(critics: int, shown: float, anchor:
 def test_the_anchor_holds_the_actor_where_reinforcement_began() -> None:
     def strayed(anchor: float) -> float:
         ours, data = learner(replace(SMALL, anchor=anchor, actor_learning_rate=3e-3)), batch()
-        ours.settle()
+        ours.start_reinforcement()
         before = torch.tanh(gaussian(ours.state.actor, data.obs)[0])
         for _ in range(100):
             ours.update(data)
@@ -234,7 +234,7 @@ def test_preparing_changes_nothing(precision: Precision) -> None:
 
 def test_networks_of_another_size_are_not_adopted() -> None:
     with pytest.raises(PolicyError, match=r"actor.weight_0 is not of the \(1, 5, 12\)"):
-        learner().adopt(learner(replace(SMALL, actor_hidden=(13, 12))).arrays())
+        learner().load(learner(replace(SMALL, actor_hidden=(13, 12))).arrays())
 
 
 def test_the_same_seed_learns_the_same_and_another_does_not() -> None:
@@ -251,9 +251,9 @@ def test_a_learner_that_adopts_another_goes_on_like_it() -> None:
     first, second = learner(seed=1), learner(seed=2)
     for number in range(3):
         first.update(batch(number))
-    second.adopt(first.arrays())
+    second.load(first.arrays())
     second.updates = first.updates
-    second.resume_luck(first.luck_state())
+    second.load_noise_state(first.noise_state())
     for number in range(3, 6):
         first.update(batch(number))
         second.update(batch(number))

@@ -44,7 +44,7 @@ def test_six_updates_give_the_stored_weights(name: str) -> None:
     shown = batch(99)
     for _ in range(3):
         learner.imitate(shown.obs, shown.expert_action, 1e-2)
-    learner.settle()
+    learner.start_reinforcement()
     tolerance = 3e-2 if name == "bfloat16" else 1e-3
     for count in range(1, 7):
         learner.update(batch(count - 1))
