@@ -61,7 +61,9 @@ def figures() -> dict[str, float | int]:
         "lines": sum(lines.values()),
         "median_lines": statistics.median(lines.values()),
         "mean_function": round(statistics.mean(function_lengths(files)), 2),
-        "test_share": round(sum(len(path.read_text().splitlines()) for path in modules("tests")) / sum(lines.values()), 2),
+        "test_share": round(
+            sum(len(path.read_text().splitlines()) for path in modules("tests")) / sum(lines.values()), 2
+        ),
     }
 
 

@@ -79,9 +79,10 @@ def run(words: list[str]) -> int:
     from leash_robot.launch.options import extras, startup
 
     module, rest = chosen(name, args)
+    earlier = len(startup.received)
     with extras.help_without() if wants_help(rest) else extras.named(extras.told(name, args)):
         command = importlib.import_module(module)
-        if startup.received:
+        if len(startup.received) > earlier:
             # Note: what is imported may swallow the interruption
             raise KeyboardInterrupt
         code: int = command.main(rest)

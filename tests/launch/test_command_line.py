@@ -1,5 +1,7 @@
 """The command line under unkind circumstances: mistakes, closed streams, signals, names from any folder."""
 
+import contextlib
+import importlib
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from leash_robot.launch import cli
 from leash_robot.launch.commands.deploy import Deploy
 from leash_robot.launch.commands.doctor.command import Doctor
 from leash_robot.launch.commands.train.live import TrainLive
@@ -19,10 +22,10 @@ from leash_robot.launch.options import startup
 from leash_robot.launch.options.checked import checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import CONFIGS, config_named, policy_named
-from leash_robot.launch.options.startup import guarded, received
+from leash_robot.launch.options.startup import guarded
 from leash_robot.launch.reporting.output import plain
 from leash_robot.policies.shipped import WALK
-from leash_robot.robot.errors import UsageError
+from leash_robot.robot.errors import LeashError, UsageError
 from leash_robot.robot.locomotion.velocity_command import Command
 from support.forked import Ran, forked
 
@@ -202,7 +205,6 @@ def test_a_bound_is_named_without_the_librarys_own_terms() -> None:
     far: Command = (0.0, 0.0, 12.0)
     with pytest.raises(UsageError, match=r"^--command 0.0 0.0 12.0: 12.0 is out of bounds; give a number <= 5.0$"):
         checked(Deploy("trot", command=far))
-    assert received == []
 
 
 @pytest.fixture
@@ -231,3 +233,25 @@ def test_a_defect_of_ours_still_shows_where_it_is() -> None:
 
     with pytest.raises(OSError, match="a defect"):
         guarded(run, ["train"])
+
+
+def test_a_signal_that_an_earlier_command_received_does_not_end_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(startup, "received", [signal.SIGTERM])
+    with pytest.raises(LeashError, match="no episodes"):
+        cli.run(["data", "list", str(tmp_path)])
+
+
+def test_a_signal_during_the_import_of_a_command_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    genuine = importlib.import_module
+
+    def swallowed(module: str) -> object:
+        with contextlib.suppress(KeyboardInterrupt):
+            startup.interrupt(signal.SIGTERM, None)
+        return genuine(module)
+
+    monkeypatch.setattr(startup, "received", [])
+    monkeypatch.setattr("importlib.import_module", swallowed)
+    with pytest.raises(KeyboardInterrupt):
+        cli.run(["data", "list", str(tmp_path)])
