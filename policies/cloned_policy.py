@@ -57,7 +57,7 @@ class Clone:
         self._features.reset()
         self._base.reset()
         self._offset: Array = np.zeros(len(self._stand))
-        self._command: Array = np.zeros(3)
+        self._command: Array = np.zeros(self.manifest.command_size)
 
     def act(self, obs: Observation) -> Action:
         """The joint target now."""
@@ -142,5 +142,5 @@ def network_of(manifest: Manifest, weights: Weights) -> Ensemble:
 def _standing(manifest: Manifest) -> Observation:
     """An observation to warm up on: the first run of a network is slow."""
     stand = np.array(manifest.stand)
-    still = np.zeros(len(stand))
-    return Observation(0.0, 0.0, stand, still, still, np.array([0.0, 0.0, -1.0]), np.zeros(3), np.zeros(3))
+    still, command = np.zeros(len(stand)), np.zeros(manifest.command_size)
+    return Observation(0.0, 0.0, stand, still, still, np.array([0.0, 0.0, -1.0]), np.zeros(3), command)

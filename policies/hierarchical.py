@@ -28,7 +28,7 @@ class Steered:
         """The gait's target for the upper policy's command."""
         wish = self._upper.act(obs)
         moves = wish.source in {"policy", "human"} and bool(np.isfinite(wish.command).all())
-        command: Array = wish.command if moves else np.zeros(3)
+        command: Array = wish.command if moves else np.zeros_like(wish.command)
         walk = self._gait.act(replace(obs, command=command))
         source = wish.source if walk.source in {"policy", "human"} else walk.source
         return replace(

@@ -56,6 +56,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """(n,) largest targets [rad]."""
     needs_imu: bool = False
     """Whether gravity or the gyro are among what it reads."""
+    command_size: Annotated[int, Meta(ge=0, le=16)] = 3
+    """How many entries a command of this robot has."""
     cameras: Annotated[tuple[str, ...], Meta(max_length=8)] = ()
     """Cameras that it looks at."""
     inputs: Annotated[dict[str, Input], Meta(max_length=9)] = {}
@@ -127,6 +129,7 @@ def describe(kind: str, spec: Spec, *, needs_imu: bool = False) -> Manifest:
         lower=tuple(spec.lower.tolist()),
         upper=tuple(spec.upper.tolist()),
         needs_imu=needs_imu,
+        command_size=len(spec.commanded),
         version=metadata.version("leash-robot"),
     )
 
@@ -187,6 +190,9 @@ def _check(manifest: Manifest) -> None:
         raise PolicyError("the manifest calls the joint state optional; only cameras can be")
     if manifest.pixels is not None and manifest.bounds.get(camera := manifest.pixels.camera, Input()).optional:
         raise PolicyError(f"the manifest calls camera {camera!r} optional; the policy sees nothing else")
+    if manifest.features is not None and manifest.features.command_size != manifest.command_size:
+        sizes = f"{manifest.features.command_size} and {manifest.command_size}"
+        raise PolicyError(f"the manifest's features and the manifest disagree about the size of a command: {sizes}")
     if (manifest.network is None) != (manifest.features is None):
         raise PolicyError("the manifest has only one of `network` and `features`")
     if (manifest.pixels is None and not manifest.residual) != (manifest.body is None):

@@ -79,4 +79,4 @@ def _still(manifest: Manifest) -> Observation:
     """A robot that stands in the dark."""
     stand, down = np.array(manifest.stand), np.array([0.0, 0.0, -1.0])
     images = {name: Image.blank(0.0, 72, 96) for name in manifest.cameras}
-    return Observation(0.0, 0.0, stand, 0 * stand, 0 * stand, down, np.zeros(3), np.zeros(3), images)
+    return Observation(0.0, 0.0, stand, 0 * stand, 0 * stand, down, np.zeros(3), np.zeros(manifest.command_size), images)

@@ -59,7 +59,7 @@ class FakeRobot:
             joint_effort=unknown(n),
             gravity=np.array([0.0, 0.0, -1.0]),
             gyro=np.zeros(3),
-            command=unknown(3),
+            command=unknown(len(self._spec.commanded)),
             images=self._frames(now),
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
 from leash_robot.robot.config.settings import read_yaml
@@ -79,6 +79,21 @@ class CameraSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frames a second."""
 
 
+class Axis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of what is commanded beside joints."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    unit: Annotated[str, Meta(max_length=16)] = ""
+    limit: Positive = 1.0
+    """Largest command, in both directions."""
+    slew: Positive = 5.0
+    """Largest change of the command a second."""
+
+
+BODY_VELOCITY = (Axis("vx", "m/s", 0.4, 1.0), Axis("vy", "m/s", 0.15, 0.6), Axis("yaw rate", "rad/s", 1.0, 4.0))
+"""What is commanded of a body whose spec does not say; limit and slew are those of a person who drives."""
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A body, as everyone must agree on it."""
 
@@ -89,6 +104,16 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     gains: Gains
     legs: Legs | None = None
     cameras: dict[str, CameraSpec] = {}
+    command: Annotated[tuple[Axis, ...], Meta(max_length=16)] | UnsetType = UNSET
+    """What is commanded beside joints; the body's velocity where it is left out.
+
+    Note: what is unset is not encoded, so that the hashes of specs without it are those that they had before.
+    """
+
+    @property
+    def commanded(self) -> tuple[Axis, ...]:
+        """(k,) what is commanded beside joints."""
+        return BODY_VELOCITY if self.command is UNSET else self.command
 
     @property
     def period(self) -> float:

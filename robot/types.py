@@ -44,7 +44,7 @@ class Observation:
     gyro: Array
     """(3,) angular velocity in the body frame [rad/s]."""
     command: Array
-    """(3,) body velocity to follow: vx [m/s], vy [m/s], yaw rate [rad/s]."""
+    """(k,) what is commanded beside joints, as `Spec.commanded` lists it; for legs vx [m/s], vy [m/s], yaw rate [rad/s]."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Newest frame of each camera, with its own capture time."""
     age: float = 0.0
@@ -58,7 +58,7 @@ class Action:
     joint_pos: Array
     """(n,) target [rad]; ignored when `source` is "safety"."""
     command: Array = field(default_factory=lambda: unknown(3))
-    """(3,) the body velocity that the target is meant to realise, or NaN."""
+    """(k,) the command that the target is meant to realise; all NaN, of any size, where there is none."""
     source: Source = "policy"
     """Who asked. "hold" keeps the last target; "safety" asks for a soft stop."""
     risk: float = float("nan")

@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
 from leash_robot.robot.clock import Clock
+from leash_robot.robot.spec import BODY_VELOCITY, Spec
 from leash_robot.robot.types import Action, Array, Observation, Policy, Source
 from leash_robot.teleop.operator import LOST, STALE, Event, Guarded, Intent, Operator
 
-Row = tuple[float, float, float]
+Row = tuple[float, ...]
 
 LONGEST_STEP = 0.2
 """No more than this is slewed at once, however long the loop slept [s]."""
@@ -28,12 +29,25 @@ AT_REST = 1e-3
 
 @dataclass(frozen=True)
 class Reins:
-    """How far and how fast a person may steer: vx, vy, yaw rate."""
+    """How far and how fast a person may steer; by default the body velocity vx, vy, yaw rate."""
 
-    fastest: Row = (0.4, 0.15, 1.0)
-    """Largest command [m/s, m/s, rad/s]."""
-    slew: Row = (1.0, 0.6, 4.0)
-    """Largest change of the command a second [m/s^2, m/s^2, rad/s^2]; letting go stops at once."""
+    fastest: Row = tuple(axis.limit for axis in BODY_VELOCITY)
+    """(k,) largest command, in the units of the spec."""
+    slew: Row = tuple(axis.slew for axis in BODY_VELOCITY)
+    """(k,) largest change of the command a second; letting go stops at once."""
+
+    @classmethod
+    def of(cls, spec: Spec) -> Self:
+        """As far and as fast as a body's spec allows."""
+        axes = spec.commanded
+        return cls(tuple(axis.limit for axis in axes), tuple(axis.slew for axis in axes))
+
+    def fitted(self, command: Array) -> Array:
+        """(k,) a command within the limits; of a device with more axes the first ones count, missing ones are zero."""
+        command = np.concatenate([command, np.zeros(len(self.fastest))])[: len(self.fastest)]
+        fastest = np.array(self.fastest)
+        clipped: Array = np.clip(command, -fastest, fastest)
+        return clipped
 
 
 class Drive:
@@ -70,7 +84,7 @@ class Drive:
         self._reins = reins or Reins()
         self._clock = clock
         self._bound = lost
-        self._command: Array = np.zeros(3)
+        self._command: Array = np.zeros(len(self._reins.fastest))
         self._time: float | None = None
         self._intent = Intent(-np.inf)
         self._stopped = self._rearmed = self._lost = False
@@ -104,7 +118,7 @@ class Drive:
 
     @property
     def command(self) -> Array:
-        """(3,) body velocity of the last tick, after limits."""
+        """(k,) the command of the last tick, after limits."""
         return self._command.copy()
 
     @property
@@ -145,7 +159,7 @@ class Drive:
     def reset(self) -> None:
         """Begin again from standstill. A stop stays unless it was re-armed, and then the dead-man must rest first."""
         self._policy.reset()
-        self._command, self._time, self._target = np.zeros(3), None, None
+        self._command, self._time, self._target = np.zeros_like(self._command), None, None
         self._walking_until = -np.inf
         if self._rearmed:
             self._stopped = self._rearmed = self._lost = False
@@ -180,9 +194,8 @@ class Drive:
         passed = 0.0 if self._time is None else min(max(time - self._time, 0.0), LONGEST_STEP)
         self._time = time
         if self._stopped or not self._intent.engaged or self._read_at - self._intent.time > QUIET:
-            return np.zeros(3)
-        fastest, step = np.array(self._reins.fastest), np.array(self._reins.slew) * passed
-        wanted = np.clip(self._intent.command, -fastest, fastest)
+            return np.zeros_like(self._command)
+        wanted, step = self._reins.fitted(self._intent.command), np.array(self._reins.slew) * passed
         return np.clip(wanted, self._command - step, self._command + step)
 
     def _signed(self, proposal: Action, obs: Observation) -> Action:

@@ -45,7 +45,7 @@ class Intent:
     time: float
     """Monotonic time of the device's own last sign of life, not of the message that told of it [s]."""
     command: Array = field(default_factory=lambda: np.zeros(3))
-    """(3,) body velocity: vx [m/s], vy [m/s], yaw rate [rad/s]."""
+    """(k,) what the robot is commanded to; a device made for legs gives vx [m/s], vy [m/s], yaw rate [rad/s]."""
     engaged: bool = False
     """Whether the dead-man is held."""
     events: tuple[Event, ...] = ()
@@ -59,7 +59,7 @@ class Intent:
 
     def released(self) -> "Intent":
         """The same, with the dead-man let go and the sticks at rest; events are kept."""
-        return replace(self, command=np.zeros(3), engaged=False)
+        return replace(self, command=np.zeros_like(self.command), engaged=False)
 
 
 class Operator(Protocol):

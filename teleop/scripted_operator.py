@@ -29,6 +29,8 @@ class Segment:
     """Asked once, when the segment begins."""
     engaged: bool = True
     """Whether the dead-man is held."""
+    axes: tuple[float, ...] | None = None
+    """(k,) the command of a body that is not commanded a velocity; vx, vy and wz then mean nothing."""
     alive: bool = True
     """Whether the device gives signs of life; a dead one repeats its last intent, as a lost gamepad would."""
 
@@ -41,8 +43,8 @@ class Hand:
     """How long after its time everything in the script happens [s]."""
     noise: float = 0.0
     """Standard deviation of the command around the script, as a share of `scale`."""
-    scale: tuple[float, float, float] = (0.25, 0.08, 0.6)
-    """What noise 1.0 means: vx [m/s], vy [m/s], yaw rate [rad/s]."""
+    scale: tuple[float, ...] = (0.25, 0.08, 0.6)
+    """(k,) what noise 1.0 means: vx [m/s], vy [m/s], yaw rate [rad/s] for legs."""
     blend: float = 0.0
     """How long the stick takes from one segment's command to the next [s]."""
 
@@ -62,7 +64,7 @@ class Scripted:
         self._rng = np.random.default_rng(seed)
         self._start: float | None = None
         self._announced = -1
-        self._tremor: Array = np.zeros(3)
+        self._tremor: Array = np.zeros(next((len(one.axes) for one in self.script if one.axes is not None), 3))
         self._last = Intent(-np.inf)
         self._noted = -np.inf
 
@@ -93,7 +95,7 @@ class Scripted:
             self._last = Intent(now, events=events)
         elif self.script[index].alive:
             segment = self.script[index]
-            command = self._command(index, elapsed) + tremor if segment.engaged else np.zeros(3)
+            command = self._command(index, elapsed) + tremor if segment.engaged else np.zeros_like(tremor)
             self._last = Intent(now, command, segment.engaged, events)
         else:
             self._last = Intent(self._last.time, self._last.command, self._last.engaged, events)
@@ -106,7 +108,8 @@ class Scripted:
 
     def _command(self, index: int, elapsed: float) -> Array:
         segment = self.script[index]
-        target, before = _velocity(segment), _velocity(self.script[index - 1]) if index else np.zeros(3)
+        size = len(self._tremor)
+        target, before = _command_of(segment, size), _command_of(self.script[max(0, index - 1)], size)
         since = elapsed - (self._ends[index] - segment.seconds)
         share = min(1.0, since / self._hand.blend) if self._hand.blend > 0 else 1.0
         smooth = share * share * (3 - 2 * share)
@@ -118,23 +121,26 @@ class Scripted:
         if self._hand.noise == 0:
             return self._tremor
         keep = float(np.exp(-passed / TREMOR_TIME))
-        push = self._rng.normal(0, self._hand.noise, 3) * self._hand.scale
+        push = self._rng.normal(0, self._hand.noise, len(self._tremor)) * self._hand.scale
         self._tremor = keep * self._tremor + np.sqrt(1 - keep**2) * push
         return self._tremor
 
 
-def _velocity(segment: Segment) -> Array:
-    return np.array([segment.vx, segment.vy, segment.wz])
+def _command_of(segment: Segment, size: int) -> Array:
+    """(k,) what a segment commands; nothing where it speaks of velocities and the script of other axes."""
+    if segment.axes is not None:
+        return np.array(segment.axes)
+    return np.array([segment.vx, segment.vy, segment.wz]) if size == 3 else np.zeros(size)
 
 
 @dataclass(frozen=True)
 class VelocityBox:
-    """The velocities that a random script draws from, uniformly."""
+    """The commands that a random script draws from, uniformly."""
 
-    low: tuple[float, float, float] = (0.0, -0.08, -0.6)
-    """Smallest vx [m/s], vy [m/s], yaw rate [rad/s]."""
-    high: tuple[float, float, float] = (0.25, 0.08, 0.6)
-    """Largest."""
+    low: tuple[float, ...] = (0.0, -0.08, -0.6)
+    """(k,) smallest vx [m/s], vy [m/s], yaw rate [rad/s] for legs."""
+    high: tuple[float, ...] = (0.25, 0.08, 0.6)
+    """(k,) largest."""
 
 
 def wander(rng: np.random.Generator, seconds: float, box: VelocityBox | None = None) -> list[Segment]:
@@ -144,8 +150,8 @@ def wander(rng: np.random.Generator, seconds: float, box: VelocityBox | None = N
     left = seconds
     while left > 0:
         hold = min(left, float(rng.uniform(1.0, 3.0)))
-        vx, vy, wz = (float(value) for value in rng.uniform(box.low, box.high))
-        script.append(Segment(hold, vx, vy, wz))
+        drawn = tuple(float(value) for value in rng.uniform(box.low, box.high))
+        script.append(Segment(hold, *drawn) if len(drawn) == 3 else Segment(hold, axes=drawn))
         left -= hold
     return script
 

@@ -62,7 +62,7 @@ class Stand:
 
     def act(self, obs: Observation) -> Action:
         """The stand pose, whatever is seen."""
-        return Action(self._spec.stand.copy(), np.zeros(3))
+        return Action(self._spec.stand.copy(), np.zeros(len(self._spec.commanded)))
 
 
 class Trot:

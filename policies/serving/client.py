@@ -242,6 +242,8 @@ class RemotePolicy:
             raise ServerError("the server now serves another policy; start again to accept it")
         if len(answer.chunk[0]) != len(self._spec.joints):
             raise ServerError(f"{len(answer.chunk[0])} targets for {len(self._spec.joints)} joints")
+        if answer.command is not None and len(answer.command) != len(self._spec.commanded):
+            raise ServerError(f"a command of {len(answer.command)}, not {len(self._spec.commanded)}, entries")
         return answer
 
     def _bridge(self, obs: Observation) -> Action:

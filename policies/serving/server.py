@@ -211,6 +211,8 @@ class Server:
     def _check(self, obs: Observation) -> None:
         if len(obs.joint_pos) != len(self._served.manifest.joints):
             raise WireError(f"{len(obs.joint_pos)} joints seen, {len(self._served.manifest.joints)} expected")
+        if len(obs.command) != self._served.manifest.command_size:
+            raise WireError(f"a command of {len(obs.command)}, not {self._served.manifest.command_size}, entries")
         bounds = self._served.manifest.bounds
         if missing := [name for name in cameras_of(bounds) if name not in obs.images and not bounds[name].optional]:
             raise WireError(f"no image from {missing}; the policy cannot do without")

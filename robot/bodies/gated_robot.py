@@ -221,7 +221,7 @@ class GatedRobot(abc.ABC):
             joint_effort=senses.effort,
             gravity=senses.gravity,
             gyro=senses.gyro,
-            command=unknown(3),
+            command=unknown(len(self._spec.commanded)),
             images={name: image for name, eye in self._cameras.items() if (image := eye.latest()) is not None},
             age=now - frame.time,
         )

@@ -32,7 +32,7 @@ class Actions:
     joint_pos: Array
     """(T, n) [rad]"""
     command: Array
-    """(T, 3) vx [m/s], vy [m/s], yaw rate [rad/s]"""
+    """(T, k) what was commanded beside joints, in the order of `Spec.commanded`"""
     source: NDArray[np.int8]
     """(T,) index into `leash_robot.robot.types.SOURCES`, or -1."""
     risk: Array

@@ -42,6 +42,8 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Period of a clock that starts when the command leaves zero, by default the trot's [s]; 0 is no clock."""
     frames: Annotated[int, Meta(ge=1, le=32)] = 3
     """Ticks of history, now included, of everything measured."""
+    command_size: Annotated[int, Meta(ge=0, le=16)] = 3
+    """How many entries a command has, as the spec says; three are a body velocity."""
 
     def __post_init__(self) -> None:
         if not self.frame_width(1) + self.context_width:
@@ -63,7 +65,7 @@ class FeatureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def context_width(self) -> int:
         """Length of the part that has no history."""
-        return 3 * self.command + 4 * (self.clock > 0)
+        return self.command_size * self.command + 4 * (self.clock > 0)
 
 
 def parts(config: FeatureConfig) -> list[str]:
@@ -73,10 +75,15 @@ def parts(config: FeatureConfig) -> list[str]:
     return frame * config.frames + ["command"] * config.command + ["clock"] * (config.clock > 0)
 
 
+def command_scale(size: int) -> Array:
+    """(k,) the factors for a command: a body velocity has its own, anything else is taken as it is."""
+    return COMMAND if size == len(COMMAND) else np.ones(size)
+
+
 def layout(config: FeatureConfig, joints: int) -> tuple[list[str], list[float]]:
     """What each entry of the feature vector is, and the factor from its unit to the entry."""
     factors = {"gravity": [1.0] * 3, "gyro": [GYRO] * 3, "joint_pos": [1.0] * joints, "joint_vel": [VELOCITY] * joints}
-    factors |= {"actions": [1.0] * joints, "command": COMMAND.tolist(), "clock": [1.0] * 4}
+    factors |= {"actions": [1.0] * joints, "command": command_scale(config.command_size).tolist(), "clock": [1.0] * 4}
     entries = [(name, factor) for name in parts(config) for factor in factors[name]]
     return [name for name, _ in entries], [factor for _, factor in entries]
 
@@ -144,7 +151,7 @@ class CommandClock:
         self._start = np.nan
 
     def since(self, now: float, command: Array) -> float:
-        """Seconds since the command (3,) left zero; NaN while it is zero."""
+        """Seconds since the command (k,) left zero; NaN while it is zero."""
         if (np.abs(command) < MOVING).all():
             self._start = np.nan
         elif np.isnan(self._start):
@@ -180,10 +187,10 @@ def _frame(config: FeatureConfig, gravity: Array, gyro: Array, error: Array, vel
 
 
 def _context(config: FeatureConfig, command: Array, since: Array) -> Float32:
-    """Command (..., 3) and clock (..., 4): sine and cosine, whether it runs, and how new it is."""
+    """Command (..., k) and clock (..., 4): sine and cosine, whether it runs, and how new it is."""
     parts = [np.empty((*since.shape, 0))]
     if config.command:
-        parts.append(command * COMMAND)
+        parts.append(command * command_scale(config.command_size))
     if config.clock > 0:
         runs = ~np.isnan(since)
         angle = np.nan_to_num(2 * np.pi * since / config.clock)

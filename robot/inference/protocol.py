@@ -41,6 +41,7 @@ Angle = Annotated[float, Meta(ge=-100.0, le=100.0)]
 Speed = Annotated[float, Meta(ge=-100.0, le=100.0)]
 Measured = Annotated[list[float], Meta(min_length=1, max_length=64)]
 Vector = tuple[float, float, float]
+Command = Annotated[tuple[float, ...], Meta(max_length=16)]
 Name = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
 Target = Annotated[list[Angle], Meta(min_length=1, max_length=64)]
 
@@ -73,7 +74,7 @@ class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="act"):
     joint_effort: Measured
     gravity: Vector
     gyro: Vector
-    command: Vector
+    command: Command
     frames: Annotated[list[Frame], Meta(max_length=MAX_IMAGES)] = []
 
 
@@ -97,7 +98,7 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reply"
     """How long the policy itself took [s]."""
     chunk: Annotated[list[Target], Meta(min_length=1, max_length=64)]
     """(k, n) joint targets, one a tick; the first is for now [rad]."""
-    command: tuple[Speed, Speed, Speed] | None = None
+    command: Annotated[tuple[Speed, ...], Meta(max_length=16)] | None = None
     risk: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     source: Literal["policy", "hold", "safety"] = "policy"
 
@@ -155,7 +156,7 @@ def act_frames(session: int, seq: int, obs: Observation, cameras: Sequence[str] 
 
 def reply_to(question: Question, action: Action, chunk: Array, model_time: float) -> Reply:
     """The reply that carries an action and the targets (k, n) planned from it. Raises WireError when not finite."""
-    targets, (vx, vy, wz) = chunk.tolist(), action.command.tolist()
+    targets, command = chunk.tolist(), tuple(action.command.tolist())
     if not math.isfinite(sum(map(sum, targets))):
         raise WireError("the policy's action is not finite")
     return Reply(
@@ -164,7 +165,7 @@ def reply_to(question: Question, action: Action, chunk: Array, model_time: float
         time=question.obs.time,
         model_time=model_time,
         chunk=targets,
-        command=(vx, vy, wz) if math.isfinite(vx + vy + wz) else None,
+        command=command if math.isfinite(sum(command)) else None,
         risk=None if math.isnan(action.risk) else action.risk,
         source="policy" if action.source == "human" else action.source,
     )

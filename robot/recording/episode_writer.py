@@ -37,7 +37,7 @@ class Scribe:
     def __init__(self, setup: Setup, reply: Callable[[Reply], None]) -> None:
         self._setup, self._reply = setup, reply
         self._folder = Path(setup.folder)
-        self._dtype = Layout(len(setup.spec.joints), len(setup.spec.cameras)).dtype
+        self._dtype = Layout.of(setup.spec, setup.spec.cameras).dtype
         self._begin = Begin(-1, {})
         self._path = self._folder
         self._writer: EpisodeWriter | None = None

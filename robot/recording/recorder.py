@@ -90,7 +90,7 @@ class Recorder:
         self.folder = Path(folder)
         self._spec, self._room = spec, room
         self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), nice, tidy=True)
-        self._layout, self._cameras = Layout(len(spec.joints), len(spec.cameras)), tuple(spec.cameras)
+        self._layout, self._cameras = Layout.of(spec, spec.cameras), tuple(spec.cameras)
         self._begin: Begin | None = None
         self._recording = False
         self._ticks = self._dropped = 0

@@ -25,7 +25,7 @@ class Handover:
     def __init__(self, spec: Spec, blend: Blend, level: Level, first: Decider) -> None:
         """The robot stands, and `first` has been followed so far: its first action goes out as it is."""
         self._spec, self._blend, self._level = spec, blend, level
-        self._last: Array = spec.stand.copy() if level == "joints" else np.zeros(3)
+        self._last: Array = spec.stand.copy() if level == "joints" else np.zeros(len(spec.commanded))
         self._followed = first
         self._fade: Fade | None = None
         self._land_until = -np.inf
@@ -73,5 +73,5 @@ class Handover:
         if self._level == "joints":
             self._last = admitted(action, self._last, self._spec).joint_pos
         else:
-            self._last = np.zeros(3) if who == "nobody" else np.nan_to_num(action.command)
+            self._last = np.zeros_like(action.command) if who == "nobody" else np.nan_to_num(action.command)
         return action

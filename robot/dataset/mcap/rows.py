@@ -13,7 +13,7 @@ from leash_robot.robot.types import SOURCES
 
 def read_rows(data: Data, found: Scan) -> Rows:
     """The ticks (T,) of all whole chunks, in the order of the file. Raises EpisodeError for bytes we did not write."""
-    layout = Layout(len(found.start.spec.joints), len(found.start.cameras))
+    layout = Layout.of(found.start.spec, found.start.cameras)
     dtype = _message(layout)
     parts = [data[block.body + CHUNK_HEAD.size : block.stop] for block in found.ticks]
     if any(len(part) % dtype.itemsize for part in parts):

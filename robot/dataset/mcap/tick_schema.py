@@ -6,12 +6,15 @@ are an array of such records. https://protobuf.dev/programming-guides/encoding/
 """
 
 from dataclasses import dataclass
+from collections.abc import Sized
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from numpy.typing import NDArray
 
+from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import SOURCES, Action, Tick
 
 Rows = NDArray[np.void]
@@ -43,10 +46,16 @@ class _Field:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tick of a body with so many joints and cameras lies in bytes."""
+    """How a tick of a body with so many joints and cameras, and so many entries of its command, lies in bytes."""
 
     joints: int
     cameras: int
+    commands: int = 3
+
+    @classmethod
+    def of(cls, spec: Spec, cameras: Sized) -> Self:
+        """The layout for recordings of a body with these of its cameras."""
+        return cls(len(spec.joints), len(cameras), len(spec.commanded))
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
@@ -86,13 +95,13 @@ class Layout:
             _Field("source", _ENUM),
             _Field("risk"),
             _Field("joint_pos", size=self.joints),
-            _Field("command", size=3),
+            _Field("command", size=self.commands),
         )
 
     @cached_property
     def _fields(self) -> tuple[_Field, ...]:
         arrays = {"joint_pos": self.joints, "joint_vel": self.joints, "joint_effort": self.joints}
-        arrays |= {"gravity": 3, "gyro": 3, "command": 3}
+        arrays |= {"gravity": 3, "gyro": 3, "command": self.commands}
         return (
             _Field("number", _FIXED32),
             *(_Field(name) for name in ("time", "late", "age")),
@@ -111,7 +120,9 @@ class Layout:
 
 def _fill(rows: Rows, action: Action) -> None:
     rows["source"] = SOURCES.index(action.source) + 1
-    rows["risk"], rows["joint_pos"], rows["command"] = action.risk, action.joint_pos, action.command
+    rows["risk"], rows["joint_pos"] = action.risk, action.joint_pos
+    # Note: "nothing was commanded" has no size of its own
+    rows["command"] = np.nan if np.isnan(action.command).all() else action.command
 
 
 def _dtype(fields: tuple[_Field, ...]) -> np.dtype[np.void]:

@@ -69,7 +69,7 @@ class EpisodeWriter:
 
     def _begin(self, path: Path, start: Start) -> None:
         self.path, self.start = path, start
-        self.layout = Layout(len(start.spec.joints), len(start.cameras))
+        self.layout = Layout.of(start.spec, start.cameras)
         self.ticks = 0
         """Ticks in the file or about to be."""
         self.number = -1
@@ -169,7 +169,7 @@ def partial(path: Path) -> Path:
 
 def preamble(start: Start) -> bytes:
     """Everything before the first tick; says nothing that is not in `start`."""
-    layout = Layout(len(start.spec.joints), len(start.cameras))
+    layout = Layout.of(start.spec, start.cameras)
     cameras = enumerate(start.cameras, FIRST_CAMERA)
     return b"".join(
         [

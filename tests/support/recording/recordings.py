@@ -93,7 +93,7 @@ def new_frames(made: Sequence[Tick], index: int, spec: Spec) -> dict[int, bytes]
 def fill(writer: EpisodeWriter, made: Sequence[Tick], first: int = 0, group: int = 5) -> None:
     """Add ticks from number `first` on, flushed in groups."""
     spec = writer.start.spec
-    layout = Layout(len(spec.joints), len(spec.cameras))
+    layout = Layout.of(spec, spec.cameras)
     for index in range(first, len(made)):
         row = layout.pack(index, made[index], tuple(spec.cameras))
         writer.add(row, new_frames(made, index, spec))
