@@ -25,8 +25,8 @@ from leash_robot.benchmarks.safety.takeover import BenchTakeover
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import subcommand
-from leash_robot.launch.options.shipped import SCRIPTED
 from leash_robot.launch.reporting.output import console, emit
+from leash_robot.policies.scripted.by_name import STAND, names
 from leash_robot.robot.host.extras import require
 
 Figures = Mapping[str, Any]
@@ -269,7 +269,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 def needed(chosen: Bench, name: str) -> list[str]:
     """The packages of a measurement, with torch where a learned policy is named."""
-    learned = getattr(chosen, "policy", "trot") not in SCRIPTED
+    learned = getattr(chosen, "policy", STAND) not in names()
     return [*NEEDED[name], *["torch"] * learned]
 
 

@@ -14,7 +14,7 @@ from leash_robot.policies.image_policy import Pixels, network_of
 from leash_robot.policies.manifest import Manifest, check_gait, describe
 from leash_robot.policies.networks.cnn import shapes
 from leash_robot.policies.policy_file import read_manifest, read_weights
-from leash_robot.policies.scripted.gait import Trot
+from leash_robot.policies.scripted.by_name import names, own_gait, own_gaits, scripted
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.spec import Spec
@@ -22,17 +22,14 @@ from leash_robot.robot.types import Observation, Policy
 
 Maker = Callable[[], Policy]
 
-TROT = "trot"
-"""The gait that needs no file."""
 
-
-def load_policy(path: Path, gait: str = TROT) -> tuple[Manifest, Maker]:
+def load_policy(path: Path, gait: str = "") -> tuple[Manifest, Maker]:
     """Read a policy file: its manifest, and a maker of policies for joints that share its weights. Raises PolicyError.
 
-    One that steers by a camera gets the `gait` below it, `trot` or the file of a policy for joints.
+    One that steers by a camera gets the `gait` below it: the body's own, or the file of a policy for joints.
     """
     if read_manifest(path).pixels is None:
-        if gait != TROT:
+        if gait not in own_gaits():
             raise PolicyError(f"{path} moves the joints itself, so there is nothing below it; leave out --gait {gait}")
         return load_joints(path)
     manifest, make = load_pixels(path)
@@ -47,12 +44,14 @@ def load_joints(path: Path) -> tuple[Manifest, Maker]:
 
 
 def load_gait(name: str, spec: Spec) -> tuple[Manifest, Maker]:
-    """What walks below a policy that says where to: `trot`, or the file of a policy for joints that follows commands.
+    """What walks below a policy that says where to: a scripted gait, by default the body's own, or the file of a policy
+    for joints that follows commands.
 
     Raises PolicyError for one that does not, or was made for another robot.
     """
-    if name == TROT:
-        return describe(TROT, spec), lambda: Trot(spec)
+    name = name or own_gait(spec)
+    if name in names():
+        return describe(name, spec), lambda: scripted(name, spec)
     check_gait(read_manifest(Path(name)), name, spec)
     return load_joints(Path(name))
 
@@ -79,4 +78,6 @@ def _still(manifest: Manifest) -> Observation:
     """A robot that stands in the dark."""
     stand, down = np.array(manifest.stand), np.array([0.0, 0.0, -1.0])
     images = {name: Image.blank(0.0, 72, 96) for name in manifest.cameras}
-    return Observation(0.0, 0.0, stand, 0 * stand, 0 * stand, down, np.zeros(3), np.zeros(manifest.command_size), images)
+    return Observation(
+        0.0, 0.0, stand, 0 * stand, 0 * stand, down, np.zeros(3), np.zeros(manifest.command_size), images
+    )

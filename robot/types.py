@@ -44,7 +44,7 @@ class Observation:
     gyro: Array
     """(3,) angular velocity in the body frame [rad/s]."""
     command: Array
-    """(k,) what is commanded beside joints, as `Spec.commanded` lists it; for legs vx [m/s], vy [m/s], yaw rate [rad/s]."""
+    """(k,) what is commanded beside joints, as `Spec.commanded` lists it: a body velocity for legs."""
     images: Mapping[str, Image] = field(default_factory=dict)
     """Newest frame of each camera, with its own capture time."""
     age: float = 0.0

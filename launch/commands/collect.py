@@ -1,6 +1,6 @@
 """`leash collect`: drive a robot and record demonstrations, episode after episode, into one folder."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import print_figures
 from leash_robot.policies.imitation.dart import DisturbedPolicy
 from leash_robot.robot.types import Policy
-from leash_robot.teleop.drive import Drive
+from leash_robot.teleop.drive import Drive, Reins
 from leash_robot.teleop.scripted_operator import demonstrations
 from leash_robot.teleop.session.files import outcomes
 from leash_robot.teleop.session.panel import Panel
@@ -35,8 +35,9 @@ class Collect:
     """Where the episodes go."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
-    policy: PolicyName = "trot"
-    """What walks while the operator says where to: `trot`, a policy file, or a server's endpoint."""
+    policy: PolicyName = ""
+    """What carries out the operator's commands: the body's own gait (`trot` for Pupper) unless it is given, a policy
+    file, or a server's endpoint."""
     episodes: Count = 10
     """How many episodes the folder shall hold, those from earlier included and discarded ones not counted."""
     seconds: Seconds = 60.0
@@ -61,17 +62,21 @@ def collect(config: Collect, script: Script = demonstrations) -> dict[str, objec
 
     `script` is what a scripted operator does.
     """
+    config = replace(config, policy=config.policy or config.robot.entry.defaults.gait)
     counts = outcomes(config.folder)
     if (figures := already_full(config, counts)) is not None:
         return figures
     with (
         terminable(),
         open_cockpit(config.who, config.folder) as cockpit,
-        make_operator(config.who, *script_size(config, counts), cockpit, script=script) as operator,
+        make_operator(
+            config.who, *script_size(config, counts), cockpit, script=script, axes=config.robot.axes
+        ) as operator,
     ):
 
         def wire(opened: Opened, handle: PolicyHandle) -> tuple[Drive, Policy]:
-            drive = Drive(operator, handle.policy, clock=config.who.clock, lost=config.who.lost)
+            reins, who = Reins.of(opened.spec), config.who
+            drive = Drive(operator, handle.policy, reins=reins, clock=who.clock, lost=who.lost)
             return drive, DisturbedPolicy(drive, config.disturb, seed=config.robot.noise)
 
         with open_session(config, counts, wire, operator) as session:

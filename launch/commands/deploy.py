@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from leash_robot.launch.composition.attended import attended
+from leash_robot.launch.composition.command_bounds import command_for
 from leash_robot.launch.composition.policies import PolicyHandle, name_slow_cameras, needs_imu, open_policy
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
@@ -36,11 +37,14 @@ class Deploy:
 
     policy: Annotated[PolicyName, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server such as tcp://127.0.0.1:5555."""
-    gait: PolicyName = "trot"
-    """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
+    gait: PolicyName = ""
+    """What walks below a policy that steers by a camera: the body's own gait (`trot` for Pupper) unless it is given, or
+    the file of a policy that follows commands."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     command: Command = (0.25, 0.0, 0.0)
     """Body velocity to follow: forward m/s, left m/s, turn rad/s."""
+    axes: tuple[float, ...] = ()
+    """Command of a body that is not commanded a velocity, in the order and the units of its spec."""
     seconds: Seconds | None = None
     """How long; until Ctrl-C if left out."""
     record: Path | None = None
@@ -83,7 +87,7 @@ def drive(
     With a recording, also `recorded_figures`.
     """
     brake = brake or Brake()
-    policy = Stoppable(handle.with_command(config.command), brake.watch)
+    policy = Stoppable(handle.with_command(command_for(opened.spec, config.command, config.axes)), brake.watch)
     lateness = Lateness(opened.spec.period)
     ticks = None if config.seconds is None else round(config.seconds * opened.spec.rate)
     with contextlib.ExitStack() as stack:

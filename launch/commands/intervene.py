@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.composition.cockpit import open_cockpit
+from leash_robot.launch.composition.command_bounds import command_for
 from leash_robot.launch.composition.operators import OperatorOptions, make_operator
 from leash_robot.launch.composition.policies import PolicyHandle, open_policy
 from leash_robot.launch.composition.robots import Opened, RobotOptions
@@ -21,9 +22,10 @@ from leash_robot.launch.options.checked import Count, Seconds, checked
 from leash_robot.launch.options.parsing import parsed
 from leash_robot.launch.options.shipped import PolicyName
 from leash_robot.launch.reporting.output import print_figures
+from leash_robot.policies.scripted.by_name import own_gait
 from leash_robot.robot.errors import UsageError
 from leash_robot.robot.locomotion.velocity_command import Command
-from leash_robot.teleop.drive import Drive
+from leash_robot.teleop.drive import Drive, Reins
 from leash_robot.teleop.intervention.call_for_help import FITTED, Limits
 from leash_robot.teleop.intervention.scripted_expert import Answer, Answering
 from leash_robot.teleop.intervention.takeover import Takeover, TakeoverConfig, TakeoverStatus
@@ -65,11 +67,13 @@ class Intervene:
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)
     who: Annotated[OperatorOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=OperatorOptions)
     calls: Annotated[Calls, tyro.conf.OmitArgPrefixes] = field(default_factory=Calls)
-    gait: PolicyName = "trot"
-    """What walks while the person says where to, and below a policy that steers by a camera: `trot`, or the file of a
-    policy that follows commands."""
+    gait: PolicyName = ""
+    """What carries out the person's commands, and walks below a policy that steers by a camera: the body's own (`trot`
+    for Pupper) unless it is given, or the file of a policy that follows commands."""
     command: Command = (0.2, 0.0, 0.0)
     """Body velocity that the policy follows, where it follows one: forward m/s, left m/s, turn rad/s."""
+    axes: tuple[float, ...] = ()
+    """Command of a body that is not commanded a velocity, in the order and the units of its spec."""
     release: bool = False
     """Whether letting go of the dead-man hands back, too."""
     episodes: Count = 10
@@ -114,10 +118,12 @@ class TakeoverWiring:
     def wire(self, operator: Operator, opened: Opened, handle: PolicyHandle) -> tuple[Drive, Takeover]:
         """The person, who drives a gait of their own, and whoever decides."""
         config = self._config
-        gait = self._opened.enter_context(open_policy(config.gait, opened.spec, opened.plan))
-        drive = Drive(operator, gait.policy, clock=config.who.clock, lost=config.who.lost)
+        gait = self._opened.enter_context(open_policy(config.gait or own_gait(opened.spec), opened.spec, opened.plan))
+        reins, who = Reins.of(opened.spec), config.who
+        drive = Drive(operator, gait.policy, reins=reins, clock=who.clock, lost=who.lost)
         how = TakeoverConfig(begin="nobody", release=config.release, limits=limits(config.calls, notes_of(handle)))
-        takeover = self._takeover = Takeover(handle.with_command(config.command), drive, opened.spec, how)
+        policy = handle.with_command(command_for(opened.spec, config.command, config.axes))
+        takeover = self._takeover = Takeover(policy, drive, opened.spec, how)
         return drive, takeover
 
 
@@ -151,7 +157,9 @@ def intervene(config: Intervene) -> dict[str, object]:
         terminable(),
         TakeoverWiring(config) as wiring,
         open_cockpit(config.who, config.folder) as cockpit,
-        make_operator(config.who, *script_size(config, counts), cockpit, script=script) as person,
+        make_operator(
+            config.who, *script_size(config, counts), cockpit, script=script, axes=config.robot.axes
+        ) as person,
     ):
         operator = _answering(person, wiring, config)
         with (

@@ -1,6 +1,6 @@
 """Opens the operator that `--operator keyboard|gamepad|browser|scripted` names, several at once if asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ from leash_robot.launch.reporting.output import console
 from leash_robot.launch.reporting.screen import keys
 from leash_robot.robot.clock import Clock, MonotonicClock
 from leash_robot.robot.errors import OperatorError
+from leash_robot.robot.spec import Axis
 from leash_robot.teleop.attention import Attention
 from leash_robot.teleop.cockpit.client import LOOPBACK, Cockpit
 from leash_robot.teleop.cockpit.operator import BrowserOperator
@@ -65,9 +66,10 @@ def make_operator(
     cockpit: Cockpit | None = None,
     *,
     script: Script = demonstrations,
+    axes: Sequence[Axis] | None = None,
 ) -> Operator:
     """The operator to be entered; a scripted one follows the `script` for `episodes` of `seconds` each, `browser` is at
-    the cockpit. A live one is heard between ticks, too.
+    the cockpit. A live one is heard between ticks, too. `axes` are what a body is commanded instead of a velocity.
 
     Raises OperatorError.
     """
@@ -76,7 +78,7 @@ def make_operator(
 
     def device(name: str) -> Operator:
         if name == "scripted":
-            return _scripted(options, script, (episodes, seconds, seed))
+            return _scripted(options, script, (episodes, seconds, seed), axes)
         return _page(cockpit, options) if name == "browser" else _device(name, options)
 
     made = [device(name) for name in options.operator]
@@ -90,9 +92,14 @@ def _page(cockpit: Cockpit | None, options: OperatorOptions) -> Operator:
     return BrowserOperator(cockpit, options.speeds)
 
 
-def _scripted(options: OperatorOptions, script: Script, size: tuple[int, float, int]) -> Operator:
-    full = (options.speeds.forward, options.speeds.side, options.speeds.turn)
+def _scripted(
+    options: OperatorOptions, script: Script, size: tuple[int, float, int], axes: Sequence[Axis] | None
+) -> Operator:
+    full: tuple[float, ...] = (options.speeds.forward, options.speeds.side, options.speeds.turn)
     box = VelocityBox((0.0, -options.speeds.side, -options.speeds.turn), full)
+    if axes is not None:
+        full = tuple(axis.limit for axis in axes)
+        box = VelocityBox(tuple(-limit for limit in full), full)
     hand = Hand(options.reaction, options.noise, full, blend=0.3)
     return Scripted(script(*size, box), hand, seed=size[-1])
 

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,24 +15,21 @@ from leash_robot.launch.reporting.output import console
 from leash_robot.policies.freshness import Fresh, too_slow
 from leash_robot.policies.manifest import Manifest, check_fits, check_gait, describe
 from leash_robot.policies.policy_file import read_manifest
-from leash_robot.policies.scripted.gait import Stand, Trot
+from leash_robot.policies.scripted.by_name import names, own_gaits, scripted
 from leash_robot.policies.serving.client import RemotePolicy
 from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.errors import PolicyError
 from leash_robot.robot.host.child import python_command, socket_folder
 from leash_robot.robot.host.extras import require
 from leash_robot.robot.host.priority import renice
-from leash_robot.robot.locomotion.velocity_command import Command, ConstantCommand
-from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.locomotion.velocity_command import ConstantCommand
+from leash_robot.robot.spec import BODY_VELOCITY, Axis, Spec, load_spec
 from leash_robot.robot.types import Policy
 
 STARTING = 60.0
 """How long a policy server may take to start [s]; torch alone takes seconds."""
 ENDING = 3.0
 """How long a policy server may take to end [s]."""
-ENGINES = {"sim": ("pybullet",), "twin": ("mujoco",), "pupper": ()}
-"""Packages that each kind of robot needs, so that they are missed before anything is opened."""
-SCRIPTED = {"stand": Stand, "trot": Trot}
 SERVE = "from leash_robot.launch.cli import main; sys.exit(main())"
 
 
@@ -47,6 +44,8 @@ class PolicyHandle:
     """The same policy when it runs in this process."""
     commands: Bounds | None = None
     """Which commands it states that it follows."""
+    axes: Sequence[Axis] = BODY_VELOCITY
+    """What it is commanded."""
 
     @property
     def trouble(self) -> str:
@@ -67,27 +66,27 @@ class PolicyHandle:
         stats = self.remote.stats
         return stats.round_trip[-1], stats.late / max(1, stats.asked)
 
-    def with_command(self, command: Command) -> Policy:
-        """The policy with a body velocity to follow; one that steers by a camera knows its own.
+    def with_command(self, command: Sequence[float]) -> Policy:
+        """The policy with a command (k,) to follow; one that steers by a camera knows its own.
 
         Raises UsageError for a command beyond those that it states.
         """
         if self.remote is not None and self.remote.manifest.pixels is not None:
             return self.policy
-        within(command, self.commands)
+        within(command, self.commands, self.axes)
         return ConstantCommand(self.policy, command)
 
 
-def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "trot") -> bool:
+def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: str = "") -> bool:
     """Whether the policy called, stored or served as `name`, or the gait below it, reads gravity or the gyro.
 
     Raises PolicyError, also for a gait that does not fit, and for a policy that learned with another calibration.
     """
-    require(*ENGINES[options.robot], *["torch"] * (_is_file(name) or _is_file(gait)))
+    require(*options.entry.defaults.packages.get(options.kind, ()), *["torch"] * (_is_file(name) or _is_file(gait)))
     check_below(name, gait)
     if gait_needs_imu(gait, options):
         return True
-    if name in SCRIPTED:
+    if name in names():
         return False
     if "://" in name:
         spec = load_spec(options.load_plan().spec)
@@ -98,7 +97,7 @@ def needs_imu(name: str, options: RobotOptions, keys: Path | None = None, gait: 
 
 
 def _is_file(name: str) -> bool:
-    return name not in SCRIPTED and "://" not in name
+    return bool(name) and name not in names() and "://" not in name
 
 
 def _needs_imu(manifest: Manifest, name: str, options: RobotOptions) -> bool:
@@ -121,7 +120,7 @@ def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
     """Whether a gait reads gravity or the gyro. Raises PolicyError for one that is not for this robot, ignores
     commands, or learned with another calibration.
     """
-    if gait == "trot":
+    if gait in own_gaits():
         return False
     require("torch")
     manifest = read_manifest(Path(gait))
@@ -131,12 +130,12 @@ def gait_needs_imu(gait: str, options: RobotOptions) -> bool:
 
 def steers(name: str) -> bool:
     """Whether a policy is a file that steers by a camera, above a gait. Raises PolicyError."""
-    return name not in SCRIPTED and "://" not in name and read_manifest(Path(name)).pixels is not None
+    return _is_file(name) and read_manifest(Path(name)).pixels is not None
 
 
 def check_below(name: str, gait: str) -> None:
     """Raise PolicyError where a gait is named that nothing would walk with."""
-    if gait == "trot" or steers(name):
+    if gait in own_gaits() or steers(name):
         return
     if "://" in name:
         raise PolicyError(f"what walks there is for the server to say: `leash serve POLICY --gait {gait}`")
@@ -151,34 +150,34 @@ def _check_there(name: str) -> None:
     if path.is_dir():
         raise PolicyError(f"{name} is a folder; give a policy file (.safetensors)")
     what = "a link to nothing" if path.is_symlink() else "not there"
-    raise PolicyError(f"policy file {name} is {what}; give a file, an endpoint (tcp://...), or {', '.join(SCRIPTED)}")
+    raise PolicyError(f"policy file {name} is {what}; give a file, an endpoint (tcp://...), or {', '.join(names())}")
 
 
 @contextlib.contextmanager
 def open_policy(
-    name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "trot"
+    name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = ""
 ) -> Iterator[PolicyHandle]:
     """Open `trot`, `stand`, a policy file, or a server's endpoint (tcp://..., ipc://...).
 
     A policy file is served by a process of its own, with the gait below it where it has one, so that torch never
     shares a process with the motors.
     """
-    if name in SCRIPTED:
-        local = Fresh(SCRIPTED[name](spec), describe(name, spec).bounds, MonotonicClock())
-        yield PolicyHandle(local, local=local, commands=stated(name))
+    if name in names():
+        local = Fresh(scripted(name, spec), describe(name, spec).bounds, MonotonicClock())
+        yield PolicyHandle(local, local=local, commands=stated(name), axes=spec.commanded)
     elif "://" in name:
         with RemotePolicy(name, spec, keys=keys) as remote:
-            yield PolicyHandle(remote, remote, commands=remote.manifest.commands)
+            yield PolicyHandle(remote, remote, commands=remote.manifest.commands, axes=spec.commanded)
     else:
         with (
             served(name, plan, gait) as (endpoint, gone),
             RemotePolicy(endpoint, spec, patience=STARTING, gone=gone) as remote,
         ):
-            yield PolicyHandle(remote, remote, commands=remote.manifest.commands)
+            yield PolicyHandle(remote, remote, commands=remote.manifest.commands, axes=spec.commanded)
 
 
 @contextlib.contextmanager
-def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[tuple[str, Callable[[], str]]]:
+def served(name: str, plan: Plan, gait: str = "") -> Iterator[tuple[str, Callable[[], str]]]:
     """Serve a policy file in a process of its own for the length of the block; yields its endpoint, and what says why
     the process ended, if it did.
     """
@@ -186,7 +185,7 @@ def served(name: str, plan: Plan, gait: str = "trot") -> Iterator[tuple[str, Cal
     require("torch")
     with socket_folder("leash-") as folder:
         endpoint = f"ipc://{folder}/policy"
-        serve = [*python_command(SERVE), "serve", name, "--endpoint", endpoint, "--gait", gait]
+        serve = [*python_command(SERVE), "serve", name, "--endpoint", endpoint, *(["--gait", gait] if gait else [])]
         last_words = Path(folder) / "errors"
         with last_words.open("wb") as errors:
             process = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=errors)
@@ -229,10 +228,10 @@ def local_policy(name: str, spec: Spec) -> tuple[Policy, bool]:
 
     Raises PolicyError for a file that does not fit the robot or steers by a camera.
     """
-    if name in SCRIPTED:
-        return Fresh(SCRIPTED[name](spec), describe(name, spec).bounds), False
+    if name in names():
+        return Fresh(scripted(name, spec), describe(name, spec).bounds), False
     if not Path(name).is_file():
-        raise PolicyError(f"no policy file {name!r}; give a file, or one of {sorted(SCRIPTED)}")
+        raise PolicyError(f"no policy file {name!r}; give a file, or one of {sorted(names())}")
     from leash_robot.policies.registry import load_policy
 
     manifest, make = load_policy(Path(name))

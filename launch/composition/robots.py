@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, UnsetType
 from msgspec.structs import replace as replace_struct
 
 from leash_robot.calibration.store import choose, serial_number
@@ -22,7 +22,7 @@ from leash_robot.robot.cameras.address import shown
 from leash_robot.robot.cameras.camera import CameraProcess, open_camera
 from leash_robot.robot.errors import CameraError, PortError, SpecError, UsageError
 from leash_robot.robot.fake import FakeRobot
-from leash_robot.robot.spec import Spec, load_spec
+from leash_robot.robot.spec import Axis, Spec, load_spec
 from leash_robot.robot.types import Robot, Watch, unattended
 from leash_robot.sim.ground_truth import SimulatorHandle
 
@@ -62,6 +62,12 @@ class RobotOptions:
     def entry(self) -> Body:
         """The body in the registry. Raises UsageError for an unknown one, or for two."""
         return body_of(self.robot, self.body)
+
+    @property
+    def axes(self) -> tuple[Axis, ...] | None:
+        """What a person commands, where the body says so; None where it is the body's velocity."""
+        command = load_spec(self.load_plan().spec).command
+        return None if isinstance(command, UnsetType) else command
 
     def load_plan(self) -> Plan:
         """Which processes run. Raises SpecError."""

@@ -109,7 +109,7 @@ def run_session(session: RecordingSession, panel: Panel, cockpit: Cockpit | None
 
 @contextlib.contextmanager
 def open_session(
-    config: SessionOptions, counts: Mapping[Outcome, int], wire: Wiring, operator: Operator, gait: str = "trot"
+    config: SessionOptions, counts: Mapping[Outcome, int], wire: Wiring, operator: Operator, gait: str = ""
 ) -> Iterator[RecordingSession]:
     """Open everything that a session needs. Its figures are final once the block is left.
 
@@ -122,7 +122,7 @@ def open_session(
 
     with contextlib.ExitStack() as stack:
         imu = needs_imu(config.policy, config.robot) | gait_needs_imu(gait, config.robot)
-        below = gait if steers(config.policy) else "trot"
+        below = gait if steers(config.policy) else ""
         brake = Brake()
         if "keyboard" not in config.who.operator:
             stack.enter_context(attended(brake))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from tyro.constructors import PrimitiveConstructorSpec
 
+from leash_robot.policies.scripted.by_name import names
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.config.settings import hint
 from leash_robot.robot.errors import UsageError
@@ -12,7 +13,6 @@ from leash_robot.robot.errors import UsageError
 CONFIGS = Path(__file__).parents[1] / "configs"
 POLICIES = {WALK.stem: WALK}
 """Policies that come with leash, by name."""
-SCRIPTED = ("trot", "stand")
 RENAMED = {
     "pupper_walk": "pupper/walk",
     "pupper_forward": "pupper/forward",
@@ -27,12 +27,12 @@ RENAMED = {
 def policy_named(given: str) -> str:
     """A policy as it was given, or the file of the shipped one of that name. Raises UsageError for an unknown name."""
     path = Path(given)
-    if given in SCRIPTED or "://" in given or path.exists():
+    if given in names() or "://" in given or path.exists():
         return given
     if path.stem in POLICIES and path.suffix in {"", WALK.suffix}:
         return str(POLICIES[path.stem])
     if path.name == given and not path.suffix and not path.is_symlink():
-        raise UsageError(f"no policy is called {given!r}; {hint(given, [*SCRIPTED, *POLICIES])}, or give a file")
+        raise UsageError(f"no policy is called {given!r}; {hint(given, [*names(), *POLICIES])}, or give a file")
     return given
 
 
@@ -51,7 +51,9 @@ def policy_file_named(given: str, *scripted: str) -> Path:
 
 
 def shown_name(value: object) -> str:
-    """A policy as a person names it: a shipped one by its name."""
+    """A policy as a person names it: a shipped one by its name; nothing is the body's own gait."""
+    if value == "":
+        return "the body's own"
     return next((name for name, file in POLICIES.items() if str(value) == str(file)), str(value))
 
 

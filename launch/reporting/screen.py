@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leash_robot.launch.reporting.output import console
-from leash_robot.robot.types import Source, Tick
+from leash_robot.robot.types import Array, Source, Tick
 from leash_robot.teleop.session.episodes import SessionStatus
 from leash_robot.teleop.session.states import SessionState
 
@@ -60,10 +60,9 @@ class Screen:
 
 def lines(status: SessionStatus, tick: Tick, episodes: int, late: float, width: int) -> Text:
     """Two lines: state, episode, who drives where; lateness [s], age of each camera, label, and what is wrong."""
-    vx, vy, wz = (0.0 if math.isnan(value) else value for value in tick.wanted.command)
     number = status.kept + (status.state is SessionState.RECORDING)
     top = Text.assemble(STATES[status.state], f"  episode {number}/{episodes} {status.seconds:5.1f} s  ")
-    top.append_text(Text.assemble(DRIVERS[tick.sent.source], f"  {vx:+.2f} {vy:+.2f} m/s {wz:+.2f} rad/s"))
+    top.append_text(Text.assemble(DRIVERS[tick.sent.source], f"  {commanded(tick.wanted.command)}"))
     below = Text.assemble((f"late {late * 1e3:.1f} ms  ", "red" if late > 0.025 else "default"))
     for name, image in tick.obs.images.items():
         age = tick.obs.time + tick.obs.age - image.time
@@ -74,6 +73,12 @@ def lines(status: SessionStatus, tick: Tick, episodes: int, late: float, width: 
     for text in (top, below):
         text.truncate(width, overflow="ellipsis")
     return Text("\n").join((top, below))
+
+
+def commanded(command: Array) -> str:
+    """A command (k,), for people; three entries are a body velocity."""
+    shown = [f"{0.0 if math.isnan(value) else value:+.2f}" for value in command]
+    return "{} {} m/s {} rad/s".format(*shown) if len(shown) == 3 else " ".join(shown)
 
 
 def keys(title: str, rows: Sequence[tuple[str, str]]) -> Table:

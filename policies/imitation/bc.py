@@ -6,7 +6,7 @@ measured feature in training, and past actions that are hidden half of the time,
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import msgspec
@@ -139,6 +139,7 @@ def train(
     (discarded episodes never count), PolicyError for another training to resume.
     """
     torch.set_num_threads(1)
+    config = replace(config, features=msgspec.structs.replace(config.features, command_size=len(spec.commanded)))
     options = begun(config, episodes, weights or [np.ones(len(episode)) for episode in episodes])
     if resume is not None:
         check_same(resume.facts.begun, options)

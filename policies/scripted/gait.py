@@ -72,6 +72,9 @@ class Trot:
     without legs.
     """
 
+    follows = tuple((-limit, limit) for limit in TrotConfig().limit)
+    """The commands that it follows unless configured otherwise; it cuts off the rest."""
+
     def __init__(self, spec: Spec, config: TrotConfig | None = None) -> None:
         if spec.legs is None:
             raise SpecError(f"a trot needs four legs; {spec.name} has no `legs` in its spec")

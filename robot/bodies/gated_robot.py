@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from leash_robot.robot.bodies.registry import Wiring
 from leash_robot.robot.bodies.senses import Senses
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Eye
@@ -82,6 +83,13 @@ class GatedRobot(abc.ABC):
 
     moves = ("went to rest", "went to its stand pose", "went to rest")
     """What the robot did when a move of its own is broken off: before it stands, to stand, at the end."""
+
+    @classmethod
+    def of(cls, how: Wiring) -> Self:
+        """The driver as the registry of bodies opens it."""
+        robot = cls(how.spec, how.port, cameras=how.cameras, calibration=how.calibration, needs_imu=how.needs_imu)
+        robot.watch = how.watch
+        return robot
 
     @abc.abstractmethod
     def gate_config(self) -> Config:

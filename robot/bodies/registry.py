@@ -8,6 +8,7 @@ imported when they are opened. A package of its own adds a body by an entry poin
 """
 
 import importlib
+import operator
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ class Body:
 
     name: str
     spec: Path
-    """YAML file of its spec."""
+    """YAML file of its spec, called like the spec in it."""
     codec: str
     """Fits `leash_robot.robot.safety.codec.Codec`: what its gate speaks."""
     open_real: str
@@ -168,7 +169,7 @@ class Body:
 def load(where: str) -> Any:  # noqa: ANN401 whatever is named
     """The attribute that "MODULE:ATTRIBUTE" names."""
     module, _, name = where.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def names() -> list[str]:
@@ -188,6 +189,16 @@ def find(name: str = DEFAULT) -> Body:
     if not isinstance(body, Body) or body.name != name:
         raise SpecError(f"{where} is no Body called {name!r}")
     return body
+
+
+def bodies() -> list[Body]:
+    """All bodies that are known."""
+    return [find(name) for name in names()]
+
+
+def find_by_spec(name: str) -> Body | None:
+    """The body whose spec has this name; None where no known one has."""
+    return next((body for body in bodies() if body.spec.stem == name), None)
 
 
 def _installed() -> metadata.EntryPoints:

@@ -1,5 +1,6 @@
 """A body velocity as a command: its type, and a policy that follows a constant one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -19,9 +20,9 @@ Command = tuple[Forward, Sideways, Turn]
 
 
 class ConstantCommand:
-    """Fits `Policy`: the wrapped policy with a body velocity (vx, vy, yaw rate) to follow [m/s, m/s, rad/s]."""
+    """Fits `Policy`: the wrapped policy with a command (k,) to follow, for legs vx, vy, yaw rate [m/s, m/s, rad/s]."""
 
-    def __init__(self, policy: Policy, command: Command) -> None:
+    def __init__(self, policy: Policy, command: Sequence[float]) -> None:
         self._policy = policy
         self._command = np.array(command, dtype=np.float64)
 

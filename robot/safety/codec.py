@@ -34,6 +34,10 @@ class Codec(Protocol):
         """The frames to write at time `now` [s], for instance a request for the next state."""
         ...
 
+    def flush(self) -> Sequence[bytes]:
+        """The frames that `encode` left to the next `poll`: the gate ends, so they go out now."""
+        ...
+
     def feed(self, data: bytes, now: float) -> Iterator[Telemetry | Fault]:
         """The states and faults in bytes that were read at time `now` [s], oldest first."""
         ...

@@ -182,17 +182,23 @@ class Gate:
 
         Note: a robot that falls without current keeps what damping leaves it.
         """
-        if self._line is None:
+        line = self._line
+        if line is None:
             return
         with contextlib.suppress(OSError):
             state, config = self.engine.state, self.engine.config
+            self._finish(line)
             if state.ready and state.phase != "off":
-                for frame in self.engine.codec.encode(Write("damp", state.target)):
-                    self._line.write(frame)
+                self._finish(line, Write("damp", state.target))
                 time.sleep(config.damp_after)
-                for frame in () if config.retreat else self.engine.codec.encode(RELEASE):
-                    self._line.write(frame)
-        self._line.close()
+                self._finish(line, *([] if config.retreat else [RELEASE]))
+        line.close()
+
+    def _finish(self, line: SerialLine, *writes: Write) -> None:
+        """Write decisions, and what the codec still holds back."""
+        frames = [frame for write in writes for frame in self.engine.codec.encode(write)]
+        for frame in [*frames, *self.engine.codec.flush()]:
+            line.write(frame)
 
 
 def _fall_silent() -> None:

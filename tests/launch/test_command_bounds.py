@@ -10,7 +10,7 @@ from leash_robot.launch.commands import deploy
 from leash_robot.launch.commands.eval import command as eval_command
 from leash_robot.launch.commands.eval.held_out import HeldOut, measure
 from leash_robot.launch.commands.eval.options import HeldOutOptions
-from leash_robot.launch.composition.command_bounds import stated, trot_bounds, within
+from leash_robot.launch.composition.command_bounds import stated, within
 from leash_robot.policies.policy_file import read_manifest, save_policy
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.errors import UsageError
@@ -57,4 +57,4 @@ def test_a_policy_file_states_what_it_learned_to_follow(tmp_path: Path) -> None:
 def test_a_policy_that_states_nothing_is_bounded_by_the_robot_alone() -> None:
     for name in ("stand", str(WALK)):
         within((1.4, 0.7, 4.0), stated(name))
-    within((0.4, -0.15, 1.0), trot_bounds())
+    within((0.4, -0.15, 1.0), stated("trot"))

@@ -105,3 +105,24 @@ def test_the_hash_changes_exactly_when_a_number_does(field: str, joint: int, cha
 def test_the_hash_is_the_same_in_every_reading() -> None:
     assert load_spec().hash == load_spec().hash
     assert np.array_equal(load_spec().stand, load_spec().stand)
+
+
+def test_the_pupper_has_the_hash_that_its_recordings_and_policies_carry() -> None:
+    assert load_spec().hash == "68e276e0bc8e99b3"
+
+
+def test_a_command_that_the_spec_does_not_say_is_a_body_velocity_and_has_no_part_in_the_hash(tmp_path: Path) -> None:
+    spec = load_spec(written(tmp_path))
+    assert [axis.name for axis in spec.commanded] == ["vx", "vy", "yaw rate"]
+    assert b"command" not in msgspec.json.encode(spec)
+    other = load_spec(written(tmp_path, command=[{"name": "speed", "unit": "rad/s", "limit": 0.5}]))
+    assert [(axis.name, axis.limit) for axis in other.commanded] == [("speed", 0.5)]
+    nothing = load_spec(written(tmp_path, command=[]))
+    assert nothing.commanded == ()
+    assert len({spec.hash, other.hash, nothing.hash}) == 3
+    assert msgspec.json.decode(msgspec.json.encode(other), type=Spec).hash == other.hash
+
+
+def test_a_command_out_of_bounds_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="limit"):
+        load_spec(written(tmp_path, command=[{"name": "speed", "limit": -1.0}]))

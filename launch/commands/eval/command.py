@@ -34,8 +34,9 @@ class Eval:
 
     policy: Annotated[PolicyName, tyro.conf.Positional]
     """`trot`, `stand`, a policy file, or the endpoint of a policy server."""
-    gait: PolicyName = "trot"
-    """What walks below a policy that steers by a camera: `trot`, or the file of a policy that follows commands."""
+    gait: PolicyName = ""
+    """What walks below a policy that steers by a camera: the body's own gait (`trot` for Pupper) unless it is given, or
+    the file of a policy that follows commands."""
     task: Literal["walk", "track"] = "walk"
     """walk: follow `--command`. track: follow lines on the floor, on `--episodes` tracks that nobody learned from."""
     robot: Annotated[RobotOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=RobotOptions)

@@ -16,13 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from leash_robot.launch.commands.eval.options import HeldOutOptions
 from leash_robot.launch.composition.command_bounds import stated, within
 from leash_robot.launch.composition.plan import load_plan
-from leash_robot.launch.composition.policies import SCRIPTED, local_policy, open_policy
+from leash_robot.launch.composition.policies import local_policy, open_policy
 from leash_robot.launch.composition.robots import RobotOptions, open_robot
 from leash_robot.launch.options.tables import table
 from leash_robot.launch.reporting.evaluation_plot import plot
 from leash_robot.launch.reporting.evaluation_table import Results, headline, thirds
 from leash_robot.launch.reporting.output import console, emit_to
 from leash_robot.policies.policy_file import read_manifest
+from leash_robot.policies.scripted.by_name import names
 from leash_robot.robot.config.yaml_text import dump_yaml
 from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.host.priority import first_in_line
@@ -50,7 +51,7 @@ class LocalPolicy:
     def __call__(self, spec: Spec) -> EvaluatedPolicy:
         """Open it. Raises PolicyError for one that does not fit the body, or steers by a camera."""
         policy, needs_imu = local_policy(self.name, spec)
-        scale = () if self.name in SCRIPTED else read_manifest(Path(self.name)).box
+        scale = () if self.name in names() else read_manifest(Path(self.name)).box
         return EvaluatedPolicy(policy, needs_imu, np.array(scale) if scale else None)
 
 

@@ -3,28 +3,13 @@
 from pathlib import Path
 
 from leash_robot.robot.bodies.pupper.codec import NAME as CODEC
-from leash_robot.robot.bodies.pupper.driver import Pupper
-from leash_robot.robot.bodies.registry import Body, Defaults, Wiring
-
-
-def open_real(wiring: Wiring) -> Pupper:
-    """The driver of a Pupper, or of its twin, at a serial port."""
-    robot = Pupper(
-        wiring.spec,
-        wiring.port,
-        cameras=wiring.cameras,
-        calibration=wiring.calibration,
-        needs_imu=wiring.needs_imu,
-    )
-    robot.watch = wiring.watch
-    return robot
-
+from leash_robot.robot.bodies.registry import Body, Defaults
 
 BODY = Body(
     name="pupper",
     spec=Path(__file__).with_name("pupper_v2.yaml"),
     codec=CODEC,
-    open_real="leash_robot.robot.bodies.pupper.body:open_real",
+    open_real="leash_robot.robot.bodies.pupper.driver:Pupper.of",
     open_sim="leash_robot.sim.pybullet.robot:open_sim",
     open_twin="leash_robot.sim.twin.twin:open_twin",
     calibration="leash_robot.calibration.procedures:LEGGED",

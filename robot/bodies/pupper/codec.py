@@ -64,6 +64,10 @@ class PupperCodec:
         """Nothing: telemetry comes by itself."""
         return ()
 
+    def flush(self) -> Sequence[bytes]:
+        """Nothing: no frame waits."""
+        return ()
+
     def feed(self, data: bytes, now: float) -> Iterator[Telemetry | Fault]:
         """The plausible states in what arrived at `now` [s], and the faults that implausible ones and texts mean."""
         for frame in self._parser.feed(data, now):

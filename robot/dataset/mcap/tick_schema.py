@@ -5,8 +5,8 @@ the values are constants too: filling one numpy record makes a valid message, an
 are an array of such records. https://protobuf.dev/programming-guides/encoding/
 """
 
-from dataclasses import dataclass
 from collections.abc import Sized
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 

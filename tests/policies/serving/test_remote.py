@@ -130,6 +130,10 @@ UNUSABLE: dict[str, tuple[Misbehaviour, str]] = {
         lambda question: [Reply(question.session, question.seq, 1.0, 0.0, [[0.0] * (N - 1)])],
         f"{N - 1} targets for {N} joints",
     ),
+    "a command of another size": (
+        lambda question: [Reply(question.session, question.seq, 1.0, 0.0, [[0.0] * N], (0.0, 0.0))],
+        "a command of 2, not 3, entries",
+    ),
 }
 
 

@@ -167,7 +167,9 @@ def test_the_wrong_number_of_joints_and_a_missing_camera_are_refused(tmp_path: P
         image = {"head": Image.blank(1.0, 16, 16)}
         row = np.zeros(N - 1)
         few = replace(seen(images=image), joint_pos=row, joint_vel=row, joint_effort=row)
-        for obs, told in ((few, f"{N - 1} joints seen"), (seen(), "no image from ['head']")):
+        odd = replace(seen(images=image), command=np.zeros(2))
+        refused = ((few, f"{N - 1} joints seen"), (odd, "a command of 2, not 3"), (seen(), "no image from ['head']"))
+        for obs, told in refused:
             answer = caller.ask(*act_frames(1, 1, obs))
             assert isinstance(answer, Refusal) and told in answer.reason
             caller.ask(encode(Hello(1)))

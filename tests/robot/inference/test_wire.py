@@ -149,7 +149,7 @@ def test_a_target_that_is_no_angle_is_neither_made_nor_read(bad: float) -> None:
         {"chunk": [[0.0], [0.0, 1.0]]},
         {"chunk": [[0.0] * 65]},
         {"chunk": [["0"]]},
-        {"command": [0.0, 0.0]},
+        {"command": [0.0] * 17},
         {"command": [0.0, 0.0, math.nan]},
         {"source": "human"},
         {"session": -1},
