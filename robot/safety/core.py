@@ -140,7 +140,7 @@ def _homed(state: State, frame: Telemetry, config: Config) -> bool:
     """
     if state.unhomed < math.inf:
         return False
-    if state.phase == "damped" and frame.ts >= config.boot:
+    if not config.boot or (state.phase == "damped" and frame.ts >= config.boot):
         return True
     rests = frame.ts >= config.boot or not _misplaced(frame.pos, config.rest_lower, config.rest_upper, config)
     return rests and frame.time - state.still_since >= STILL
@@ -176,7 +176,7 @@ def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
     if state.phase in {"soft_stop", "damped"} and now >= state.damp_at:
         # Note: the first damping frame goes out even when telemetry is silent; repeating it could disturb a homing
         due = state.phase == "soft_stop" or _fresh(state, now, config) or config.retreat > 0
-        state = replace(_retreated(state, config), phase="damped", damp_at=now + DAMP_EVERY)
+        state = replace(_retreated(state, now, config), phase="damped", damp_at=now + DAMP_EVERY)
         writes += (_damp("damp", state, config),) if due else ()
     if state.phase == "damped" and state.ready and now >= state.off_at and _lies(state, config):
         state, writes = replace(state, phase="off", ended=True), (*writes, RELEASE)
@@ -192,13 +192,14 @@ def _resting(config: Config) -> Angles:
     return tuple((low + high) / 2 for low, high in zip(config.rest_lower, config.rest_upper, strict=True))
 
 
-def _retreated(state: State, config: Config) -> State:
-    """The target one step nearer to rest, for a robot that is led there."""
+def _retreated(state: State, now: float, config: Config) -> State:
+    """The target one step nearer to rest, for a robot that is led there; the joints get time to follow the last."""
     begin, most = state.target or (state.frame.pos if state.frame else ()), config.retreat * DAMP_EVERY
-    if not most or not begin:
+    if not most or not begin or state.target == _resting(config):
         return state
     pairs = zip(begin, _resting(config), strict=True)
-    return replace(state, target=tuple(from_ + min(max(rest - from_, -most), most) for from_, rest in pairs))
+    target = tuple(from_ + min(max(rest - from_, -most), most) for from_, rest in pairs)
+    return replace(state, target=target, off_at=max(state.off_at, now + SINK))
 
 
 def _lies(state: State, config: Config) -> bool:

@@ -15,7 +15,7 @@ from leash_robot.policies.policy_file import read_manifest
 from leash_robot.robot.bodies import registry
 from leash_robot.robot.dataset.episode import read_episode
 from leash_robot.robot.errors import UsageError
-from support.bodies import installed
+from support.desk_arm.distribution import installed
 from support.desk_arm.firmware import DeskArmFirmware
 
 ARM = ("--body", "desk_arm")

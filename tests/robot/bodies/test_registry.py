@@ -12,7 +12,7 @@ from leash_robot.robot.bodies.registry import Body, Simulated
 from leash_robot.robot.errors import SpecError, UsageError
 from leash_robot.robot.safety.codec import load_codec
 from leash_robot.robot.spec import load_spec
-from support import bodies
+from support.desk_arm import distribution as bodies
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A robot that would fall without current is led to its rest pose before it is let go; its bus is polled."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -131,26 +132,29 @@ class Driver:
             self._line.recv(65536)
 
 
-def running(firmware: DeskArmFirmware) -> tuple[socket.socket, Gate, threading.Thread]:
+@contextlib.contextmanager
+def running(firmware: DeskArmFirmware) -> Iterator[tuple[Driver, Gate]]:
+    """A gate in a thread; at the end of the block its driver goes away."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     config: Config = replace(CONFIG, port=firmware.port)
     gate = Gate(config, open_line(firmware.port, 1_000_000), theirs)
     thread = threading.Thread(target=gate.run)
-    thread.start()
-    return ours, gate, thread
+    with theirs:
+        thread.start()
+        try:
+            driver = Driver(ours)
+            driver.ready()
+            yield driver, gate
+        finally:
+            ours.close()
+            thread.join(15)
+    assert not thread.is_alive()
 
 
 def test_a_gate_polls_and_its_driver_that_goes_away_leaves_a_robot_that_lies(arm: DeskArmFirmware) -> None:
-    ours, _, thread = running(arm)
-    driver = Driver(ours)
-    try:
-        driver.ready()
+    with running(arm) as (driver, _):
         assert driver.ask(Arm(1, person=False)).armed
         assert driver.ask(Command(1, 1, time.monotonic(), 0.1, STAND)).refusal == ""
-    finally:
-        ours.close()
-        thread.join(10)
-    assert not thread.is_alive()
     wait_for(lambda: arm.torque == 0)
     assert np.abs(arm.pos - SPEC.rest).max() < 0.05, "nothing fell"
     assert [payload[0] for _, op, payload in arm.commands if op == TORQUE][-1] == 0
@@ -159,32 +163,18 @@ def test_a_gate_polls_and_its_driver_that_goes_away_leaves_a_robot_that_lies(arm
 def test_an_exception_in_the_gate_leaves_what_would_fall_held_with_little_torque(
     arm: DeskArmFirmware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours, gate, thread = running(arm)
-    driver = Driver(ours)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    try:
-        driver.ready()
+    with running(arm) as (driver, gate):
         assert driver.ask(Arm(1, person=False)).armed
         monkeypatch.setattr(gate, "_report", lambda: 1 // 0)
-        thread.join(10)
-    finally:
-        ours.close()
-    assert not thread.is_alive()
     wait_for(lambda: arm.torque == 40)
     assert [op for _, op, _ in arm.commands][-2:] == [MOVE, TORQUE]
 
 
 def test_servos_that_fall_silent_stop_the_robot(arm: DeskArmFirmware) -> None:
-    ours, gate, thread = running(arm)
-    driver = Driver(ours)
-    try:
-        driver.ready()
+    with running(arm) as (driver, gate):
         assert driver.ask(Arm(1, person=False)).armed
         arm.silent = True
         wait_for(lambda: gate.engine.state.phase == "damped")
         assert gate.engine.state.cause == "telemetry was silent for 100 ms"
         arm.silent = False
-    finally:
-        ours.close()
-        thread.join(15)
-    assert not thread.is_alive()
