@@ -154,9 +154,7 @@ def _check_there(name: str) -> None:
 
 
 @contextlib.contextmanager
-def open_policy(
-    name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = ""
-) -> Iterator[PolicyHandle]:
+def open_policy(name: str, spec: Spec, plan: Plan, keys: Path | None = None, gait: str = "") -> Iterator[PolicyHandle]:
     """Open `trot`, `stand`, a policy file, or a server's endpoint (tcp://..., ipc://...).
 
     A policy file is served by a process of its own, with the gait below it where it has one, so that torch never

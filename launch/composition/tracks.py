@@ -109,7 +109,7 @@ class TrackArena:
         )  # fmt: skip
 
 
-def attempt(file: Path, seeds: Sequence[int], gait: str = "trot") -> list[TrackResult]:
+def attempt(file: Path, seeds: Sequence[int], gait: str = "") -> list[TrackResult]:
     """Let the image policy in a file drive the tracks of these seeds by itself; runs in a process of its own."""
     from leash_robot.policies.registry import load_gait, load_pixels
 
@@ -123,8 +123,8 @@ def attempt(file: Path, seeds: Sequence[int], gait: str = "trot") -> list[TrackR
 class TrackPool:
     """Fits `Rollout`: worker processes that each let an image policy drive some tracks; use inside `with`."""
 
-    def __init__(self, workers: int, gait: str = "trot") -> None:
-        """`gait` is what walks: `trot`, or the file of a policy for joints."""
+    def __init__(self, workers: int, gait: str = "") -> None:
+        """`gait` is what walks: a scripted gait, by default the body's own, or the file of a policy for joints."""
         self._gait, self._pool = gait, WorkerPool(workers)
 
     def __enter__(self) -> Self:

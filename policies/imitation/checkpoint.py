@@ -87,7 +87,11 @@ def begun(options: object, episodes: Sequence[Episode], weights: Sequence[Array]
 
 
 def check_same(before: Begun, now: Begun) -> None:
-    """Raise PolicyError, naming what differs, unless a training was begun with the same."""
+    """Raise PolicyError, naming what differs, unless a training was begun with the same.
+
+    Options that the version did not have that began it count as the same.
+    """
+    before = msgspec.structs.replace(before, options=_completed(before.options, now.options))
     for name, was, is_ in _differing(before.options, now.options):
         raise PolicyError(
             f"the interrupted training was begun with {name} {was}, this is {is_}; give the same, or start anew"
@@ -97,6 +101,12 @@ def check_same(before: Begun, now: Begun) -> None:
             f"the interrupted training was begun with other recordings or weights ({before.episodes} episodes, now"
             f" {now.episodes}); give the same, or start anew"
         )
+
+
+def _completed(before: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with those of `now` where they are missing."""
+    inner = {key: _completed(was, now[key]) for key, was in before.items() if isinstance(was, dict) and key in now}
+    return {**now, **before, **inner}
 
 
 def optimizer_arrays(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
