@@ -1,11 +1,15 @@
-"""Velocity tracking with Pupper as a Gymnasium environment: `gymnasium.make("sim.envs.walk:leash/PupperWalk-v0")`."""
+"""Velocity tracking with Pupper as a Gymnasium environment: `gymnasium.make("leash/PupperWalk-v0")`."""
 
 import math
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import gymnasium
+import msgspec
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 
 from leash_robot.robot.cameras.image import Pixels
@@ -42,12 +46,13 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     """What the robot saw then, with the command; the observation is made of it."""
     curriculum: Curriculum
     """Draws the commands."""
+    _made: EnvSpec | None = None
     sent: Array
     """(12,) the joint target of the last step, after filter and limits [rad]."""
 
     def __init__(
         self,
-        config: WalkConfig | None = None,
+        config: WalkConfig | Mapping[str, object] | None = None,
         *,
         spec: Spec | None = None,
         encoder: Encoder | None = None,
@@ -57,8 +62,9 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
     ) -> None:
         """`base` says what the action scale lies around at each tick; None is the stand pose. `ramp` are the
         steps of a training over which penalties for style grow to their size; 0 has them whole from the start.
+        A `config` may be a mapping, as in `env.spec`; raises ValidationError for unknown keys or values out of range.
         """
-        self.config = config or WalkConfig()
+        self.config = msgspec.convert(config or {}, WalkConfig)
         self._weights = self.config.weights
         self._base, self._ramp = base, ramp
         self.render_mode = render_mode
@@ -77,6 +83,17 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
         self._limit = round(self.config.seconds * self.body.rate)
         self._hold = round(self.config.commands.hold * self.body.rate)
         self.curriculum = Curriculum(self.config.commands)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gymnasium.make` made this; the config is kept as a mapping, so that `to_json` can write it."""
+        return self._made
+
+    @spec.setter
+    def spec(self, made: EnvSpec | None) -> None:
+        self._made = copy(made)
+        if self._made is not None and isinstance(self._made.kwargs.get("config"), WalkConfig):
+            self._made.kwargs = self._made.kwargs | {"config": msgspec.to_builtins(self.config)}
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Float32, Info]:
         """Begin an episode on a fresh draw; `options={"command": (vx, vy, yaw rate)}` fixes the command."""
@@ -204,4 +221,3 @@ class PupperEnv(gymnasium.Env[Float32, Float32]):
 
 
 PupperEnv.metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
-gymnasium.register("leash/PupperWalk-v0", entry_point="leash_robot.sim.envs.walk:PupperEnv")

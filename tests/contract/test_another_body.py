@@ -1,17 +1,24 @@
 """The page about another body: its spec is one, and its driver passes the contract test."""
 
-import importlib.util
+import importlib
 import re
+import struct
+import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import test_robot_contract as contract
 
+from leash_robot.robot.bodies import registry
+from leash_robot.robot.bodies.gated_robot import GatedRobot
+from leash_robot.robot.bodies.registry import Simulated, Wiring
 from leash_robot.robot.fake import NoLog
 from leash_robot.robot.loop import run
-from leash_robot.robot.spec import load_spec
+from leash_robot.robot.safety.codec import load_codec
+from leash_robot.robot.safety.messages import Telemetry, check
+from leash_robot.robot.safety.state import Write
 from leash_robot.robot.types import Action, Observation, Robot
 from support.paths import ROOT
 
@@ -30,20 +37,37 @@ SIMPLE = [
 ]
 
 
-def block(language: str) -> str:
-    """The first block of the page in a language."""
-    return str(re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0])
+def blocks(language: str) -> list[str]:
+    """The blocks of the page in a language."""
+    return [str(found) for found in re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page's package, as it would be installed."""
+    folder = tmp_path_factory.mktemp("site")
+    package, info = folder / "desk_arm", folder / "desk_arm-1.0.dist-info"
+    package.mkdir()
+    info.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "desk_arm.yaml").write_text(blocks("yaml")[0])
+    for name, text in zip(("sim", "codec", "body"), blocks("python"), strict=True):
+        (package / f"{name}.py").write_text(text)
+    group = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
+    lines = [f"[{name}]\n{key} = {where}" for name, entries in group.items() for key, where in entries.items()]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: desk-arm\nVersion: 1.0\n")
+    sys.path.append(str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "desk_arm"]:
+        del sys.modules[name]
 
 
 @pytest.fixture
-def arm(tmp_path: Path) -> Iterator[Callable[..., Robot]]:
-    path = tmp_path / "arm.py"
-    path.write_text(block("python"))
-    found = importlib.util.spec_from_file_location("documented_arm", path)
-    assert found is not None and found.loader is not None
-    module: Any = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    yield module.Arm
+def arm(site: Path) -> Callable[..., Robot]:
+    made: Callable[..., Robot] = importlib.import_module("desk_arm.sim").Arm
+    return made
 
 
 @pytest.mark.parametrize("check", SIMPLE, ids=lambda check: check.__name__)
@@ -57,11 +81,11 @@ def test_the_documented_driver_does_not_follow_what_is_no_number(arm: Callable[.
         contract.test_a_target_that_is_no_number_is_not_followed(robot, float("nan"))
 
 
-def test_the_documented_spec_drives_the_documented_driver(arm: Callable[..., Robot], tmp_path: Path) -> None:
-    path = tmp_path / "desk_arm.yaml"
-    path.write_text(block("yaml"))
-    spec = load_spec(path)
+def test_the_documented_body_is_found_and_runs_in_its_simulator(site: Path) -> None:
+    body = registry.find("desk_arm")
+    spec = body.load_spec()
     assert spec.names == ("base", "shoulder", "elbow")
+    assert [axis.name for axis in spec.commanded] == ["base speed"]
 
     class Still:
         def reset(self) -> None: ...
@@ -69,6 +93,27 @@ def test_the_documented_spec_drives_the_documented_driver(arm: Callable[..., Rob
         def act(self, obs: Observation) -> Action:
             return Action(spec.stand)
 
-    with arm(spec) as robot, NoLog() as log:
+    with body.sim(Simulated(spec)) as robot, NoLog() as log:
         robot.reset()
         assert run(robot, Still(), log, ticks=5) == 5
+
+
+def test_the_documented_driver_asks_its_gate_for_the_documented_codec(site: Path) -> None:
+    body = registry.find("desk_arm")
+    machine = body.real(Wiring(body.load_spec(), "port"))
+    assert isinstance(machine, GatedRobot)
+    config = machine.gate_config()
+    codec = load_codec(check(config))
+    assert codec.poll(0.0) == [b"?"] and codec.due > 0.0 and codec.flush() == []
+    pose = struct.pack("<3h", 0, 600, -1200)
+    frame = pose + bytes((-sum(pose) & 0xFF,))
+    assert list(codec.feed(frame[:3], 1.0)) == []
+    (state,) = codec.feed(frame[3:] + b"\1" * 7, 1.0)
+    assert isinstance(state, Telemetry) and state.pos == (0.0, 0.6, -1.2)
+    assert codec.rejected == 1
+    assert [bool(codec.encode(Write(kind))) for kind in ("arm", "damp", "release", "clear")] == [
+        True,
+        True,
+        True,
+        False,
+    ]

@@ -1,11 +1,14 @@
 """The environment keeps Gymnasium's contract, ends episodes for the right reason, and rewards a good walk."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from msgspec.structs import replace
 
@@ -50,6 +53,31 @@ def test_the_registered_name_makes_the_environment() -> None:
     observation, info = env.reset(seed=1)
     assert observation.shape == (93,) and info["privileged"].shape == (privileged.SIZE,)
     env.close()
+
+
+@pytest.mark.parametrize("first", ["leash_robot, gymnasium", "gymnasium, leash_robot"])
+def test_importing_the_package_is_enough_for_gymnasium(first: str) -> None:
+    code = f"import sys, {first}; assert 'pybullet' not in sys.modules; "
+    code += "env = gymnasium.make('leash/PupperWalk-v0'); print(env.spec.id)"
+    ran = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.strip().endswith("leash/PupperWalk-v0"), ran.stderr
+
+
+def test_importing_the_package_imports_no_gymnasium() -> None:
+    code = "import sys, leash_robot; print([n for n in ('gymnasium', 'numpy', 'pybullet') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_config_survives_the_spec_as_json() -> None:
+    env = gymnasium.make("leash/PupperWalk-v0", config=EVERYTHING)
+    assert env.spec is not None
+    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+    assert isinstance(env.unwrapped, PupperEnv) and isinstance(again.unwrapped, PupperEnv)
+    assert again.unwrapped.config == env.unwrapped.config == EVERYTHING
+    first, second = env.reset(seed=3)[0], again.reset(seed=3)[0]
+    assert np.array_equal(first, second)
+    env.close()
+    again.close()
 
 
 def test_time_running_out_truncates_and_does_not_terminate(make: Make) -> None:
