@@ -113,3 +113,9 @@ def fill(fd: int) -> None:
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(fd, bytes(4096))
+
+
+def test_a_speed_that_no_port_has_is_named(ends: tuple[int, str]) -> None:
+    with pytest.raises(OSError, match="does not run at 123 baud"):
+        SerialLine(ends[1], 123)
+    SerialLine(ends[1], 1_000_000).close()
