@@ -29,5 +29,5 @@ BODY = Body(
     open_real="support.desk_arm.body:DeskArm.of",
     open_sim="support.desk_arm.sim:open_sim",
     open_twin="support.desk_arm.firmware:open_twin",
-    defaults=Defaults(gait="jog", scripted={"jog": "support.desk_arm.jog:Jog"}),
+    defaults=Defaults(gait="reach", scripted={"reach": "support.desk_arm.reach:Reach"}),
 )
