@@ -683,6 +683,7 @@ def test_caps_hold_at_the_border_of_the_process(change: dict[str, float]) -> Non
     [
         ({"upper": tuple(low - 1 for low in CONFIG.lower)}, "empty"),
         ({"step": (0.0, *CONFIG.step[1:])}, "not positive"),
+        ({"upper": CONFIG.upper[1:]}, "other sizes than its 12 joints"),
         ({"damp_after": 0.1}, "must not come before"),
     ],
 )
