@@ -32,7 +32,8 @@ def test_a_reader_can_type_what_the_page_says(page: Path, tmp_path: Path) -> Non
 @pages
 def test_the_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:
     if program := "\n".join(blocks(page, "python")):
-        run = [sys.executable, "-c", program]
+        (tmp_path / "page.py").write_text(program)
+        run = [sys.executable, "page.py"]
         result = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=100)
         assert result.returncode == 0, result.stderr
 
