@@ -96,7 +96,7 @@ class Gait(BenchGait):
 
 
 @dataclass(frozen=True)
-class Clone(BenchClone):
+class CloneOptions(BenchClone):
     """How well a clone walks: recorded, trained and scored from scratch on the twin, beside its demonstrator.
 
     For instance: `leash bench clone`.
@@ -140,7 +140,7 @@ class Loop(BenchLoop):
 
 
 @dataclass(frozen=True)
-class Takeover(BenchTakeover):
+class TakeoverOptions(BenchTakeover):
     """How soon a press has authority, how far hand-overs jump, and whether the labels are right, on the twin.
 
     For instance: `leash bench takeover`.
@@ -209,10 +209,10 @@ class BenchAll:
             "loop": Loop(seconds=10.0),
             "loop_busy": Loop(seconds=10.0, hogs=1),
             "gait": Gait(seconds=10.0, settle=2.0, directions=("forward", "sideways", "turn")),
-            "clone": Clone(demonstrations=6, demonstration_s=8.0, episodes=2),
+            "clone": CloneOptions(demonstrations=6, demonstration_s=8.0, episodes=2),
             "recorder": BenchRecorder(kills=3),
             "session": SessionBench(episodes=4),
-            "takeover": Takeover(takeovers=20),
+            "takeover": TakeoverOptions(takeovers=20),
             "sac": BenchSac(seconds=10.0),
         }
         if not missing():
@@ -229,10 +229,10 @@ COMMANDS: dict[str, Callable[..., Bench]] = {
     "server": BenchServer,
     "env": BenchEnv,
     "gait": Gait,
-    "clone": Clone,
+    "clone": CloneOptions,
     "recorder": BenchRecorder,
     "session": SessionBench,
-    "takeover": Takeover,
+    "takeover": TakeoverOptions,
     "cockpit": CockpitBench,
     "sac": BenchSac,
     "ends": BenchEnds,

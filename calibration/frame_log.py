@@ -9,7 +9,7 @@ from leash_robot.calibration.measurement import Instrument
 from leash_robot.calibration.session import Opener
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Image
-from leash_robot.robot.safety.messages import Report, Telemetry
+from leash_robot.robot.safety.messages import GateReport, Telemetry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Observation
 
@@ -55,7 +55,7 @@ class LoggedRobot:
         return self._robot.spec
 
     @property
-    def gate(self) -> Report:
+    def gate(self) -> GateReport:
         """What the gate last said."""
         return self._robot.gate
 

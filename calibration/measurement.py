@@ -8,7 +8,7 @@ import numpy as np
 
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import CalibrationError
-from leash_robot.robot.safety.messages import Report, Telemetry
+from leash_robot.robot.safety.messages import GateReport, Telemetry
 from leash_robot.robot.types import Action, Array, Robot
 
 LARGEST_ERROR = 0.45
@@ -29,7 +29,7 @@ class Instrument(Robot, Protocol):
         ...
 
     @property
-    def gate(self) -> Report:
+    def gate(self) -> GateReport:
         """What the gate last said."""
         ...
 

@@ -34,7 +34,7 @@ class Still:
         return Action(self._pose, obs.command)
 
 
-class Clone:
+class ClonedPolicy:
     """Fits `Policy` and `Planner`. Robots may share a network; each has features with a past of their own."""
 
     def __init__(self, manifest: Manifest, network: Ensemble) -> None:
@@ -101,7 +101,7 @@ def spread_of(members: Array) -> float:
     return math.nan if len(members) == 1 else float(np.sqrt(members[:, 0].var(axis=0).mean()))
 
 
-def load(path: Path, *, slewed: bool = True) -> tuple[Manifest, Callable[[], Clone]]:
+def load(path: Path, *, slewed: bool = True) -> tuple[Manifest, Callable[[], ClonedPolicy]]:
     """Read a policy file: its manifest, and a maker of policies that share its weights. Raises PolicyError.
 
     Without `slewed` the policies follow a new command at once, whatever the file says.
@@ -113,19 +113,19 @@ def load(path: Path, *, slewed: bool = True) -> tuple[Manifest, Callable[[], Clo
     outputs = manifest.network.horizon * len(manifest.joints)
     weights = read_weights(path, shapes(manifest.network, inputs, outputs), manifest)
     network = network_of(manifest, weights)
-    Clone(manifest, network)._predict(_standing(manifest))
+    ClonedPolicy(manifest, network)._predict(_standing(manifest))
     run = manifest if slewed else msgspec.structs.replace(manifest, slew=None)
-    return manifest, lambda: Clone(run, network)
+    return manifest, lambda: ClonedPolicy(run, network)
 
 
-def untrained(manifest: Manifest) -> Callable[[], Clone]:
+def untrained(manifest: Manifest) -> Callable[[], ClonedPolicy]:
     """A maker of policies with random weights, to measure what running them costs."""
     if manifest.network is None or manifest.features is None:
         raise PolicyError(f"a {manifest.kind} policy has no network")
     torch.set_num_threads(1)
     n = len(manifest.joints)
     network = Ensemble(manifest.network, manifest.features.width(n), manifest.network.horizon * n)
-    return lambda: Clone(manifest, network)
+    return lambda: ClonedPolicy(manifest, network)
 
 
 def network_of(manifest: Manifest, weights: Weights) -> Ensemble:

@@ -60,7 +60,7 @@ class PixelsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.concatenate([MIRROR_BODY if self.body else MIRROR_BODY[:0], np.tile(MIRROR_COMMAND, self.remembered)])
 
 
-class Past:
+class ImageHistory:
     """What a policy remembers of its commands."""
 
     def __init__(self, config: PixelsConfig, period: float) -> None:
@@ -93,7 +93,7 @@ def picture(config: PixelsConfig, image: Image) -> Pixels:
 
 
 def state(config: PixelsConfig, gravity: Array, gyro: Array, past: Array) -> Float32:
-    """(..., state_width) from gravity and gyro (..., 3) and what is remembered (..., remembered, 3); see `Past`."""
+    """(..., state_width) from gravity, gyro (..., 3) and what is remembered (..., remembered, 3); see `ImageHistory`."""
     past = (past / config.scale).reshape(*past.shape[:-2], -1)
     parts = [gravity, gyro * GYRO, past] if config.body else [past]
     return np.concatenate(parts, axis=-1).astype(np.float32)

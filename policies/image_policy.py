@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leash_robot.policies.image_observation import Past, PixelsConfig, look, picture, state
+from leash_robot.policies.image_observation import ImageHistory, PixelsConfig, look, picture, state
 from leash_robot.policies.manifest import Manifest
 from leash_robot.policies.networks.cnn import Convnet
 from leash_robot.policies.policy_file import Weights
@@ -23,7 +23,7 @@ class Pixels:
         self._network = network
         self._stand = np.array(manifest.stand)
         self._scale = np.array(self.config.scale)
-        self._past = Past(self.config, 1.0 / manifest.rate)
+        self._past = ImageHistory(self.config, 1.0 / manifest.rate)
 
     def reset(self) -> None:
         """Forget the past."""

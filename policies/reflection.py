@@ -7,7 +7,7 @@ ahead goes back. Good for exploration, whose outcome is seen; no good for making
 
 import numpy as np
 
-from leash_robot.policies.rl.sac.numpy_actor import Actor, Float32
+from leash_robot.policies.rl.sac.numpy_actor import ActorNetwork, Float32
 from leash_robot.robot.bodies.pupper.kinematics import jacobian
 from leash_robot.robot.encoding.feature_encoding import FeatureConfig, parts
 from leash_robot.robot.errors import PolicyError
@@ -54,7 +54,7 @@ def of_features(config: FeatureConfig, spec: Spec) -> Array:
 class Reflected:
     """An actor that for a part of the time acts as if front and back were exchanged."""
 
-    def __init__(self, actor: Actor, part: float, config: FeatureConfig, spec: Spec, box: Array) -> None:
+    def __init__(self, actor: ActorNetwork, part: float, config: FeatureConfig, spec: Spec, box: Array) -> None:
         """`box` (12,) is the half-range of the action box [rad]."""
         self._actor, self._part = actor, part
         self._features = of_features(config, spec).astype(np.float32)

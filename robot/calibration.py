@@ -55,7 +55,7 @@ class CameraCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """From the first row's exposure to the last row's [ms]."""
 
 
-class Estimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CalibrationEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A number that was found, and how sure it is."""
 
     value: Annotated[float, Meta(ge=-1e6, le=1e6)]
@@ -89,9 +89,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """Hash of the one before, or empty."""
     serial: Annotated[str, Meta(max_length=64)] = ""
     """Serial number of the machine's USB port, or empty where it has none."""
-    latency: dict[str, Estimate] = {}
+    latency: dict[str, CalibrationEstimate] = {}
     """Delays by name [ms]."""
-    motors: dict[str, Estimate] = {}
+    motors: dict[str, CalibrationEstimate] = {}
     """Motor parameters by their name in the simulator's dynamics file."""
     cameras: dict[str, CameraCalibration] = {}
     """By the camera's name in the spec."""

@@ -11,7 +11,7 @@ TOLERANCE = 0.35
 """Largest difference between a joint's angle and the recording's first one [rad]."""
 
 
-class Replay:
+class ReplayPolicy:
     """Fits `Policy`. Run it for `len(replay)` ticks; afterwards, and where ticks were lost, it holds."""
 
     def __init__(self, episode: Episode, spec: Spec, tolerance: float = TOLERANCE) -> None:

@@ -9,7 +9,7 @@ from leash_robot.robot.types import Array
 from leash_robot.sim.randomization.dynamics import Dynamics
 
 
-class Sample(NamedTuple):
+class SensorSample(NamedTuple):
     """The state that the sensors are exposed to at one instant."""
 
     joints: tuple[tuple[float, ...], ...]
@@ -40,7 +40,7 @@ class Sensors:
         offsets = (np.radians(dynamics.joint_zero_deg), np.zeros(12), dynamics.gravity_bias, dynamics.gyro_bias)
         self._bias = np.concatenate(offsets)
 
-    def read(self, sample: Sample, down: Array) -> Reading:
+    def read(self, sample: SensorSample, down: Array) -> Reading:
         """Report the sample with this machine's errors; `down` (3,) is gravity's direction in the world frame."""
         values = self._rng.standard_normal(30)
         values *= self._sigma

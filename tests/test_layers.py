@@ -1,6 +1,7 @@
 """The one dependency rule, the sizes, and what may not appear in the source."""
 
 import ast
+import json
 import re
 import statistics
 import subprocess
@@ -88,3 +89,18 @@ def _code_lines(path: Path) -> list[tuple[int, str]]:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             prose |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return [(number, line.split("#")[0]) for number, line in enumerate(text, 1) if number not in prose]
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    found = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "structure.py"), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures = json.loads(found.stdout.splitlines()[-1])
+    assert (figures["classes_twice"], figures["largest_folder"] <= 15, figures["launch_share"] <= 0.25) == (
+        0,
+        True,
+        True,
+    )

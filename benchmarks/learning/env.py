@@ -85,7 +85,7 @@ class A1:
         pybullet.disconnect(self.client)
 
 
-class Walk:
+class WalkStepping:
     """Our environment under random actions."""
 
     def __init__(self, config: WalkConfig) -> None:
@@ -108,8 +108,8 @@ class Walk:
 def measure(seconds: float) -> dict[str, float]:
     """Median control steps a second over interleaved blocks, for about so long."""
     worlds: dict[str, Stepped] = {
-        "steps_per_s": Walk(WalkConfig(ranges=Ranges(), pushes=Pushes())),
-        "train_steps_per_s": Walk(WalkConfig(ranges=table("train"))),
+        "steps_per_s": WalkStepping(WalkConfig(ranges=Ranges(), pushes=Pushes())),
+        "train_steps_per_s": WalkStepping(WalkConfig(ranges=table("train"))),
         "a1_steps_per_s": A1(URDF_FLAGS),
         "a1_no_self_collision_steps_per_s": A1(URDF_FLAGS & ~pybullet.URDF_USE_SELF_COLLISION),
     }

@@ -20,7 +20,7 @@ import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from leash_robot.policies.rl.replay_buffer import TRUNCATED, Replay, layout
+from leash_robot.policies.rl.replay_buffer import TRUNCATED, ReplayBuffer, layout
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import Precision, SacConfig, Sizes
 from leash_robot.policies.rl.sac.precision import fastest
@@ -36,7 +36,7 @@ BLOCK = 20
 Float32 = NDArray[np.float32]
 
 
-class Noise(gymnasium.Env[Float32, Float32]):
+class FixedNoise(gymnasium.Env[Float32, Float32]):
     """An environment of the right sizes that has nothing to teach."""
 
     def __init__(self) -> None:
@@ -110,16 +110,16 @@ def _products_of(widths: tuple[int, ...]) -> list[int]:
     return [before * after for before, after in pairwise(widths)]
 
 
-def _replay() -> Replay:
+def _replay() -> ReplayBuffer:
     rng = np.random.default_rng(0)
-    replay = Replay(capacity=ROWS, columns=layout(*SIZES))
+    replay = ReplayBuffer(capacity=ROWS, columns=layout(*SIZES))
     for row in range(ROWS - 100):
         obs, action = rng.standard_normal(SIZES.obs, np.float32), rng.uniform(-1, 1, SIZES.actions)
         replay.add(obs=obs, action=action, reward=rng.normal(), end=TRUNCATED * (row % 400 == 399), burst=0)
     return replay
 
 
-def _ours(replay: Replay, precision: Precision) -> Callable[[], None]:
+def _ours(replay: ReplayBuffer, precision: Precision) -> Callable[[], None]:
     config = replace(CONFIG, precision=precision)
     learner, batches = Learner(config, SIZES), Batches([replay], config, {})
 
@@ -137,7 +137,7 @@ def _theirs() -> Callable[[], None]:
         raise UsageError("the peer is missing; install it with `pip install 'leash-robot[dev]'`") from None
     model = SAC(
         "MlpPolicy",
-        Noise(),
+        FixedNoise(),
         batch_size=BATCH,
         policy_kwargs={"net_arch": [WIDTH, WIDTH]},
         learning_starts=ROWS,

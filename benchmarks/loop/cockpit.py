@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from leash_robot.benchmarks.loop.chromium import missing
-from leash_robot.benchmarks.loop.pages import Pages
+from leash_robot.benchmarks.loop.pages import HeadlessPages
 from leash_robot.launch.commands.deploy import stopped
 from leash_robot.launch.composition.recording import recorder_of
 from leash_robot.launch.composition.robots import Opened, RobotOptions, open_robot
@@ -51,7 +51,7 @@ class BenchCockpit:
 
 
 @dataclass
-class Legs:
+class MovingLegs:
     """What was measured, with pages and without."""
 
     late: dict[bool, list[Array]] = field(default_factory=lambda: {False: [], True: []})
@@ -73,7 +73,7 @@ def measure(config: BenchCockpit) -> dict[str, float | int]:
     """
     if problem := missing():
         raise OperatorError(f"the page is measured in a browser: {problem}")
-    legs = Legs()
+    legs = MovingLegs()
     with open_robot(RobotOptions(robot="twin", camera=("on",))) as robot:
         for turn in range(config.rounds):
             console.print(f"turn {turn + 1} of {config.rounds}", highlight=False)
@@ -84,7 +84,7 @@ def measure(config: BenchCockpit) -> dict[str, float | int]:
         open_robot(RobotOptions(robot="twin", camera=("head=synthetic",))) as robot,
         opened_pages(config.viewers) as (cockpit, pages),
     ):
-        drive(robot, config.seconds, Legs(), cockpit)
+        drive(robot, config.seconds, MovingLegs(), cockpit)
         ages = np.array(pages.ages()) * 1e3
     return {
         "viewers": config.viewers,
@@ -100,17 +100,17 @@ def measure(config: BenchCockpit) -> dict[str, float | int]:
 
 
 @contextlib.contextmanager
-def opened_pages(viewers: int) -> Iterator[tuple[Cockpit, Pages]]:
+def opened_pages(viewers: int) -> Iterator[tuple[Cockpit, HeadlessPages]]:
     """A cockpit with open pages."""
     with (
         tempfile.TemporaryDirectory(prefix="leash-") as folder,
         Cockpit(CockpitOptions(Path(folder), port=0)) as cockpit,
-        Pages(cockpit.url, viewers) as pages,
+        HeadlessPages(cockpit.url, viewers) as pages,
     ):
         yield cockpit, pages
 
 
-def drive(opened: Opened, seconds: float, legs: Legs, cockpit: Cockpit | None = None) -> None:
+def drive(opened: Opened, seconds: float, legs: MovingLegs, cockpit: Cockpit | None = None) -> None:
     """Stand up, then wander and record, watched or not."""
     operators: list[Operator] = [Scripted(wander(np.random.default_rng(0), seconds))]
     operators += [] if cockpit is None else [BrowserOperator(cockpit)]

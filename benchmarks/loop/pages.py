@@ -42,7 +42,7 @@ WATCH = """() => {
 """At every animation frame, the barcode on the canvas; noted with the page's time when it changed."""
 
 
-class Pages:
+class HeadlessPages:
     """Opens `viewers` pages at an address, between `__enter__` and `__exit__`."""
 
     def __init__(self, url: str, viewers: int) -> None:

@@ -18,7 +18,7 @@ from leash_robot.robot.clock import MonotonicClock
 from leash_robot.robot.dataset.episode import list_episodes, load_dataset, read_episode
 from leash_robot.robot.dataset.frame_cache import ImageCache
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter, partial
-from leash_robot.robot.dataset.metadata import End, Start
+from leash_robot.robot.dataset.metadata import End, EpisodeStart
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.recording.recorder import Recorder
@@ -135,7 +135,7 @@ def _write(folder: Path, *, episodes: int, ticks: int, camera: bool) -> None:
     folder.mkdir()
     robot = FakeRobot(spec)
     for index in range(episodes):
-        start = Start(spec, spec.hash, "", index, "", 0, "bench")
+        start = EpisodeStart(spec, spec.hash, "", index, "", 0, "bench")
         writer = EpisodeWriter(folder / f"episode_{index:06d}.mcap", start)
         for number in range(ticks):
             obs = robot.observe()

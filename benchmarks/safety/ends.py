@@ -38,7 +38,7 @@ STILL = 0.02
 """Speed below which a body is at rest [m/s]."""
 
 
-class Ending(msgspec.Struct, frozen=True):
+class PlannedEnd(msgspec.Struct, frozen=True):
     """How one session ended."""
 
     machine: int
@@ -87,7 +87,7 @@ def measure(task: EndsTask, machines: int, workers: int) -> dict[str, Any]:
     return figures(sorted(endings, key=lambda one: one.machine))
 
 
-def figures(endings: Sequence[Ending]) -> dict[str, Any]:
+def figures(endings: Sequence[PlannedEnd]) -> dict[str, Any]:
     """The counts, and which machines did not end well."""
     walked = [one for one in endings if one.walked]
     return {
@@ -101,7 +101,7 @@ def figures(endings: Sequence[Ending]) -> dict[str, Any]:
     }
 
 
-def ended(task: EndsTask, index: int) -> Ending:
+def ended(task: EndsTask, index: int) -> PlannedEnd:
     """Walk on one machine and end the session; runs in a process of its own."""
     spec, drawn = load_spec(), task.sample(index)
     policy, needs_imu = local_policy(task.policy, spec)
@@ -111,7 +111,7 @@ def ended(task: EndsTask, index: int) -> Ending:
     try:
         walked = end_session(robot, ConstantCommand(policy, drawn.command), ticks, twin.watch)
     except RobotError as error:
-        return Ending(index, False, False, twin.tilt_max_deg, np.nan, np.nan, str(error))
+        return PlannedEnd(index, False, False, twin.tilt_max_deg, np.nan, np.nan, str(error))
     twin.advance(round(1e3 * WATCHED))
     return seen(index, twin, walked=walked)
 
@@ -128,12 +128,12 @@ def end_session(robot: Pupper, policy: Policy, ticks: int, ending: Callable[[], 
     return ran == ticks
 
 
-def seen(index: int, twin: "WatchedTwin", *, walked: bool) -> Ending:
+def seen(index: int, twin: "WatchedTwin", *, walked: bool) -> PlannedEnd:
     """How the robot is now, and how far it tilted since the end began."""
     truth, tilt = twin.truth(), twin.tilt_deg
     still = float(np.linalg.norm(truth.velocity)) < STILL
     lying = tilt < FLAT_DEG and truth.height < LYING_HEIGHT + twin.dynamics.bumps and still
-    return Ending(index, walked and twin.upright, lying, twin.tilt_max_deg, tilt, truth.height)
+    return PlannedEnd(index, walked and twin.upright, lying, twin.tilt_max_deg, tilt, truth.height)
 
 
 class WatchedTwin(Twin):

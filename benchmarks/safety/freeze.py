@@ -57,7 +57,7 @@ def offered(spec: Spec) -> Manifest:
     return msgspec.structs.replace(describe("reader", spec), cameras=(CAMERA,))
 
 
-class Reader:
+class FreshnessReader:
     """Fits `Policy` and `Planner`: its command is the number in the picture that it was shown."""
 
     def __init__(self, spec: Spec) -> None:
@@ -79,7 +79,7 @@ class Reader:
 def answer(endpoint: str) -> None:
     """Serve the reader until the process is ended."""
     spec = load_spec()
-    serve(Served(offered(spec), lambda: Reader(spec)), endpoint, threading.Event())
+    serve(Served(offered(spec), lambda: FreshnessReader(spec)), endpoint, threading.Event())
 
 
 class Source:
@@ -171,7 +171,7 @@ class Seeing(FakeRobot):
 
 
 @dataclass
-class Seen:
+class ReadPicture:
     """What was acted upon, and what was not."""
 
     acted: int = 0
@@ -194,7 +194,7 @@ class Judge:
     def __init__(self, source: Source, policy: RemotePolicy, robot: FakeRobot) -> None:
         self._source, self._policy, self._robot = source, policy, robot
         self._bound = policy.manifest.bounds[CAMERA].max_age
-        self.seen = Seen()
+        self.seen = ReadPicture()
         self.newest = -np.inf
         """When the newest picture that was acted upon had been sent [s]."""
         self._last = np.nan
@@ -225,7 +225,7 @@ class Judge:
 
 
 @dataclass
-class Trials:
+class FreezeTrials:
     """All of a measurement."""
 
     source: Source
@@ -277,7 +277,7 @@ class Trials:
 
 
 @contextlib.contextmanager
-def opened(seed: int) -> Iterator[Trials]:
+def opened(seed: int) -> Iterator[FreezeTrials]:
     """The source, the camera, the server and the robot."""
     spec = load_spec()
     with (
@@ -288,7 +288,7 @@ def opened(seed: int) -> Iterator[Trials]:
         Seeing(spec, camera) as robot,
     ):
         robot.reset()
-        yield Trials(source, camera, robot, policy, Judge(source, policy, robot), np.random.default_rng(seed))
+        yield FreezeTrials(source, camera, robot, policy, Judge(source, policy, robot), np.random.default_rng(seed))
 
 
 @contextlib.contextmanager
@@ -312,7 +312,7 @@ def measure(freezes: int, seed: int) -> dict[str, Any]:
         return figures(trials.judge.seen)
 
 
-def figures(seen: Seen) -> dict[str, Any]:
+def figures(seen: ReadPicture) -> dict[str, Any]:
     """`acted_on_stale` are the ticks at which something went out that was computed from a picture over its bound."""
     return {
         "freezes": sum(seen.kinds.values()),

@@ -174,7 +174,7 @@ class Press:
 
 
 @dataclass
-class Trials:
+class StopTrials:
     """All of a measurement."""
 
     twin: TwinProcess
@@ -243,7 +243,7 @@ def measure(presses: int, seed: int) -> dict[str, Any]:
         TwinProcess(TwinConfig(seed=seed)) as twin,
         Tap(twin.port) as tap,
     ):
-        trials = Trials(twin, tap, Path(folder) / "data", np.random.default_rng(seed))
+        trials = StopTrials(twin, tap, Path(folder) / "data", np.random.default_rng(seed))
         while (left := presses - len(trials.presses)) > 0:
             trials.session(min(BATCH, left))
             console.print(f"{len(trials.presses)} of {presses} stops", highlight=False)

@@ -12,7 +12,7 @@ import numpy as np
 from leash_robot.calibration.measurement import MeasurementBench
 from leash_robot.calibration.motors.fit import FittedMotors, Run
 from leash_robot.calibration.motors.leg_model import TargetCourse, simulate
-from leash_robot.robot.calibration import Estimate
+from leash_robot.robot.calibration import CalibrationEstimate
 from leash_robot.robot.types import Array
 
 WINDOW = 80
@@ -39,13 +39,13 @@ class Lags:
 class Ways:
     """The two parts of the round trip [ms]."""
 
-    there: Estimate
+    there: CalibrationEstimate
     """From a command to the motion."""
-    back: Estimate
+    back: CalibrationEstimate
     """From the motion to the state that shows it."""
 
 
-def ways(trip: Estimate, camera: float, behind: float, doubt: float) -> Ways:
+def ways(trip: CalibrationEstimate, camera: float, behind: float, doubt: float) -> Ways:
     """Tell the two ways apart by a camera that saw the motion [ms].
 
     `camera` is the time from the light to a picture's own time, known from elsewhere; `behind` is the same as it
@@ -53,7 +53,10 @@ def ways(trip: Estimate, camera: float, behind: float, doubt: float) -> Ways:
     """
     back = camera - behind
     spread = float(np.hypot(trip.sigma, doubt))
-    return Ways(Estimate(round(trip.value - back, 3), round(spread, 3)), Estimate(round(back, 3), round(doubt, 3)))
+    return Ways(
+        CalibrationEstimate(round(trip.value - back, 3), round(spread, 3)),
+        CalibrationEstimate(round(back, 3), round(doubt, 3)),
+    )
 
 
 def lags(runs: Sequence[Run], motors: FittedMotors, bench: MeasurementBench) -> Lags:

@@ -15,7 +15,7 @@ from leash_robot.calibration.motors.leg_model import TargetCourse
 from leash_robot.calibration.session import CalibrationSession, Found
 from leash_robot.calibration.settings import lying
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
-from leash_robot.robot.calibration import Calibration, Estimate
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate
 from leash_robot.robot.types import Array
 
 TORQUE_PER_AMP, COULOMB, INERTIA = 0.2484, 0.021, 0.0028
@@ -114,7 +114,9 @@ def with_motors(given: Calibration, motors: FittedMotors, late: Lags, figures: d
     }
     return replace(
         given,
-        motors={name: Estimate(round(value, 6), round(sigma, 6)) for name, (value, sigma) in found.items()},
-        latency={name: Estimate(round(value, 3), round(sigma, 3)) for name, (value, sigma) in delays.items()},
+        motors={name: CalibrationEstimate(round(value, 6), round(sigma, 6)) for name, (value, sigma) in found.items()},
+        latency={
+            name: CalibrationEstimate(round(value, 3), round(sigma, 3)) for name, (value, sigma) in delays.items()
+        },
         residuals=given.residuals | figures,
     )

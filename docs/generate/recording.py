@@ -6,7 +6,7 @@ from yaml_keys import table
 
 from leash_robot.robot.dataset.labels import Label
 from leash_robot.robot.dataset.mcap.tick_schema import MESSAGE, Layout
-from leash_robot.robot.dataset.metadata import End, Start
+from leash_robot.robot.dataset.metadata import End, EpisodeStart
 from leash_robot.robot.dataset.notes import Note
 from leash_robot.robot.dataset.takeovers import Stretch
 from leash_robot.robot.types import Action, Observation, Tick
@@ -41,7 +41,7 @@ def page() -> str:
         f"Sizes are those of a body of {JOINTS} joints and {CAMERAS} camera.\n",
         *messages(),
         "## Metadata\n",
-        table(Start, "### leash.start\n"),
+        table(EpisodeStart, "### leash.start\n"),
         table(End, "### leash.end\n"),
         "## Beside the episodes\n",
         "One JSON object a line. The last line about an episode counts.\n",

@@ -19,7 +19,7 @@ LOOK_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
-class Config:
+class TwinOptions:
     """A simulated Pupper v2 that a client cannot tell from a Teensy: `leash twin`, and in another terminal
     `leash deploy trot --robot pupper --port PORT`.
 
@@ -44,7 +44,7 @@ class Config:
 
 def main(args: list[str]) -> int:
     """Run a twin until SIGINT or SIGTERM."""
-    config = parsed(Config, "leash twin", args)
+    config = parsed(TwinOptions, "leash twin", args)
     signal.signal(signal.SIGTERM, interrupt)
     wanted = TwinConfig(
         dynamics=config.dynamics,
@@ -63,7 +63,7 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _announce(twin: TwinProcess, config: Config) -> None:
+def _announce(twin: TwinProcess, config: TwinOptions) -> None:
     if config.json:
         emit({"port": twin.port, "link": str(config.link) if config.link else None, "cameras": twin.cameras})
         return

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from leash_robot.launch.reporting.dagger_table import COLUMNS, cells
-from leash_robot.launch.reporting.report import BLUE, GREY, INK, ORANGE, Report
+from leash_robot.launch.reporting.report import BLUE, GREY, INK, ORANGE, HtmlReport
 from leash_robot.policies.imitation.run_log import RoundResult
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode
@@ -35,7 +35,7 @@ def write_report(folder: Path, shown: DaggerReport) -> Path:
     """Write `rounds.png` and `report.html` into the folder; return the page."""
     drawn = rounds_plot(shown.rows, shown.plain)
     drawn.savefig(folder / "rounds.png", dpi=110, bbox_inches="tight")
-    report = Report(
+    report = HtmlReport(
         "leash dagger: following a line by camera",
         "A person demonstrated, a network was cloned from that, drove, was corrected, and learned from the "
         "corrections. Success is completion of unseen tracks without help.",

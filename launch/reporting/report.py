@@ -24,7 +24,7 @@ figure { margin: 1rem 0 } img, video { max-width: 100%; border-radius: 6px; back
 """
 
 
-class Report:
+class HtmlReport:
     """A page under construction; methods append in order."""
 
     def __init__(self, title: str, lead: str) -> None:

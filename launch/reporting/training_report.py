@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from msgspec.structs import replace
 
 from leash_robot.launch.composition.training.schema import WalkTraining
-from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
+from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, HtmlReport, axes, figures_table
 from leash_robot.launch.reporting.video import write_video
 from leash_robot.policies.cloned_policy import load
 from leash_robot.policies.rl.evaluation import Evaluation, SnapshotSelector
@@ -37,7 +37,7 @@ def write_training_report(
     video: bool,
 ) -> Path:
     """Write `report.html` and, if wanted, `walk.mp4`; returns the page."""
-    report = Report(
+    report = HtmlReport(
         "leash train sac", f"Learned in PyBullet from {_origin(config)}, seed {config.seed}. {_chosen(selector)}"
     )
     if video and policy is not None:

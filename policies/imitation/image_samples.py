@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leash_robot.policies.image_observation import MIRROR_COMMAND, Past, PixelsConfig, state
+from leash_robot.policies.image_observation import MIRROR_COMMAND, ImageHistory, PixelsConfig, state
 from leash_robot.policies.imitation.holdout import identity
 from leash_robot.robot.cameras.image import Pixels
 from leash_robot.robot.dataset.episode import Episode
@@ -142,7 +142,7 @@ def _of_episode(episode: Episode, config: PixelsConfig, weight: Array, number: i
 
 def _remembered(episode: Episode, config: PixelsConfig) -> Array:
     """What was remembered (T, remembered, 3) at each tick: of the ticks before it."""
-    past, rows = Past(config, episode.spec.period), []
+    past, rows = ImageHistory(config, episode.spec.period), []
     for command in np.nan_to_num(episode.wanted.command):
         rows.append(past.rows)
         past.add(command)

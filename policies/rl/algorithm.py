@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from leash_robot.policies.rl.checkpoint import Arrays, Checkpoint
 from leash_robot.policies.rl.demonstrations import RecordedActions
-from leash_robot.policies.rl.replay_buffer import Layout, Replay
+from leash_robot.policies.rl.replay_buffer import Layout, ReplayBuffer
 from leash_robot.policies.rl.sac.config import Precision
 
 Float32 = NDArray[np.float32]
@@ -113,7 +113,7 @@ class AlgorithmFactory(Protocol):
         ...
 
     def algorithm(
-        self, online: Sequence[Replay], demonstrated: Sequence[Replay], resume: Checkpoint | None = None
+        self, online: Sequence[ReplayBuffer], demonstrated: Sequence[ReplayBuffer], resume: Checkpoint | None = None
     ) -> Algorithm:
         """A learner on these buffers, fresh or as the checkpoint has it."""
         ...

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.sac.config import Precision, with_current_keys
 from leash_robot.robot.errors import PolicyError
 
@@ -65,7 +65,7 @@ class Checkpoint:
         rows = ("online.", "shown.")
         return Checkpoint(self.info, {name: row for name, row in self.arrays.items() if not name.startswith(rows)})
 
-    def refill(self, kind: str, replays: Sequence[Replay]) -> None:
+    def refill(self, kind: str, replays: Sequence[ReplayBuffer]) -> None:
         """Spread the rows that replays of this kind (`online`, `shown`) held over empty ones, be they more or fewer."""
         many = len({key.split(".")[1] for key in self.arrays if key.startswith(f"{kind}.")})
         for number, replay in enumerate(replays):
@@ -77,8 +77,8 @@ def save_checkpoint(
     path: Path,
     standing: CheckpointInfo,
     arrays: Arrays,
-    online: Sequence[Replay] = (),
-    shown: Sequence[Replay] = (),
+    online: Sequence[ReplayBuffer] = (),
+    shown: Sequence[ReplayBuffer] = (),
 ) -> None:
     """Write it beside the last one, then put it in its place. Raises PolicyError, and keeps the last, if it cannot."""
     held = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leash_robot.policies.imitation.samples import proposals, unbroken
-from leash_robot.policies.rl.replay_buffer import FINAL, Replay
+from leash_robot.policies.rl.replay_buffer import FINAL, ReplayBuffer
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.encoding.action_filter import ActionFilter, expressible
 from leash_robot.robot.encoding.feature_encoding import FeatureConfig, Float32, of_episode
@@ -76,7 +76,7 @@ def _check(offset: Array, spec: Spec, box: Array) -> None:
         )
 
 
-def count_demonstrated(replays: Sequence[Replay]) -> dict[str, int]:
+def count_demonstrated(replays: Sequence[ReplayBuffer]) -> dict[str, int]:
     """Steps that these replays of demonstrations hold, and how many of them are left out of the actor's losses: the
     action scale cannot express what the expert wanted there.
     """

@@ -37,7 +37,7 @@ def layout(obs: int, privileged: int, actions: int, images: Mapping[str, tuple[i
 
 
 @dataclass(frozen=True)
-class Place:
+class ReplaySlot:
     """Where a replay lies; another process opens it there."""
 
     memory: str
@@ -59,10 +59,10 @@ class Draw:
     """(B,) what the value after the last step counts; 0 where the episode failed."""
 
 
-class Replay:
+class ReplayBuffer:
     """A ring of rows. One process may write; any may sample."""
 
-    def __init__(self, place: Place | None = None, *, capacity: int = 0, columns: Layout = ()) -> None:
+    def __init__(self, place: ReplaySlot | None = None, *, capacity: int = 0, columns: Layout = ()) -> None:
         """Open the replay at `place`, or make one."""
         self._owner = place is None
         sizes = [np.dtype(kind).itemsize * int(np.prod(shape)) for _, shape, kind in (columns or _columns(place))]
@@ -70,7 +70,7 @@ class Replay:
         if rows <= GUARD:
             raise PolicyError(f"a replay of {rows} rows is too small; give it more than {GUARD}")
         self._memory = _memory(place, 64 + rows * sum(sizes) + 64 * len(sizes))
-        self.place = place or Place(self._memory.name, capacity, columns)
+        self.place = place or ReplaySlot(self._memory.name, capacity, columns)
         self._count: NDArray[np.int64] = np.ndarray((1,), np.int64, self._memory.buf)
         self.columns: dict[str, NDArray[Any]] = {}
         """Each column (capacity, ...)."""
@@ -173,7 +173,7 @@ class Replay:
         return {name: array[at] for name, array in self.columns.items() if name not in {"reward", "end", "burst"}}
 
 
-def _memory(place: Place | None, size: int) -> SharedMemory:
+def _memory(place: ReplaySlot | None, size: int) -> SharedMemory:
     """That of `place`, or new memory of so many bytes. Raises PolicyError where there are not so many."""
     if place is not None:
         return SharedMemory(place.memory)
@@ -186,7 +186,7 @@ def _memory(place: Place | None, size: int) -> SharedMemory:
     return SharedMemory(create=True, size=size)
 
 
-def _columns(place: Place | None) -> Layout:
+def _columns(place: ReplaySlot | None) -> Layout:
     if place is None:
         raise PolicyError("a replay needs columns")
     return place.columns

@@ -27,7 +27,7 @@ class EpisodeScore:
     """Whatever else the task measures; NaN where it has no meaning. Means over episodes are reported."""
 
 
-class Demonstrator(ExplorationPolicy, Protocol):
+class ExpertDemonstrator(ExplorationPolicy, Protocol):
     """An expert that acts in an environment, disturbed, so that it also shows how to recover."""
 
     learner: GreedyActor | None
@@ -88,7 +88,7 @@ class TrainingTask(Protocol):
         """What acts while experience is gathered; the actor, or something around it."""
         ...
 
-    def demonstrate(self, env: Env) -> Demonstrator:
+    def demonstrate(self, env: Env) -> ExpertDemonstrator:
         """The expert, in an environment that `make_env` made."""
         ...
 

@@ -15,7 +15,7 @@ from leash_robot.policies.rl.algorithm import AlgorithmFactory, AlgorithmState, 
 from leash_robot.policies.rl.checkpoint import Checkpoint, CheckpointInfo, save_checkpoint
 from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.progress import Pace
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.weight_channel import WeightChannel
 
 PUBLISH = 10
@@ -50,7 +50,7 @@ class Trainer:
     def __init__(
         self,
         factory: AlgorithmFactory,
-        buffers: tuple[Sequence[Replay], Sequence[Replay]],
+        buffers: tuple[Sequence[ReplayBuffer], Sequence[ReplayBuffer]],
         pace: Pace,
         steps: Callable[[], int],
         *,
@@ -140,7 +140,7 @@ def save_training(
     run: RunIdentity,
     state: AlgorithmState,
     progress: TrainingProgress,
-    buffers: tuple[Sequence[Replay], Sequence[Replay]],
+    buffers: tuple[Sequence[ReplayBuffer], Sequence[ReplayBuffer]],
     more: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
     """Write a checkpoint with the buffers. Raises PolicyError, and keeps the last one, where there is no room."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from leash_robot.policies.freshness import HELD, cameras_of, expiry, too_old, usable
 from leash_robot.policies.manifest import Manifest, check_fits, from_json
-from leash_robot.policies.serving.connection import Line
+from leash_robot.policies.serving.connection import ServerConnection
 from leash_robot.policies.serving.keys import ClientKeys, client_keys
 from leash_robot.robot.errors import LeashError, ServerError
 from leash_robot.robot.inference.protocol import Answer, Hello, Refusal, Reply, Welcome, act_frames, action_of, encode
@@ -110,7 +110,7 @@ class RemotePolicy:
         """
         self._spec = spec
         self._deadline = deadline
-        self._line = Line(endpoint, client_keys(keys) if isinstance(keys, Path) else keys)
+        self._line = ServerConnection(endpoint, client_keys(keys) if isinstance(keys, Path) else keys)
         self._now = Session()
         self.stats = Stats()
         self.trouble = ""

@@ -18,7 +18,7 @@ SURE = 12
 protocol error, after which there are no more, whichever side hangs up first: so few in a row have a chance of 2^-12."""
 
 
-class Line:
+class ServerConnection:
     """A DEALER socket. Nothing is queued for a server that is away, so nothing stale greets it when it returns."""
 
     def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:

@@ -72,12 +72,12 @@ def serve(
     served: Served, endpoint: str, stop: threading.Event, *, keys: ServerKeys | None = None, note: Note | None = None
 ) -> None:
     """Answer until `stop` is set. Raises ServerError when the endpoint cannot be used."""
-    with Server(served, endpoint, keys=keys, note=note) as server:
+    with PolicyServer(served, endpoint, keys=keys, note=note) as server:
         while not stop.is_set():
             server.turn(0.1)
 
 
-class Server:
+class PolicyServer:
     """A ROUTER socket and the robots behind it."""
 
     def __init__(

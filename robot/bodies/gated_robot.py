@@ -21,9 +21,9 @@ from leash_robot.robot.clock import Clock, Grid, MonotonicClock
 from leash_robot.robot.errors import GateLatched, RearmRefused, RobotError, Stopped
 from leash_robot.robot.limits import timely
 from leash_robot.robot.posture import folding, lying_down, standing_up
-from leash_robot.robot.safety.client import GateLink, Link
+from leash_robot.robot.safety.client import GateClient, GateLink
 from leash_robot.robot.safety.core import UNHOMED
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Report, Telemetry
+from leash_robot.robot.safety.messages import Ack, Arm, Command, GateConfig, GateReport, Telemetry
 from leash_robot.robot.serial.port_names import whereabouts
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Watch, unattended, unknown
@@ -56,7 +56,7 @@ class GatedRobot(abc.ABC):
         calibration: Calibration | None = None,
         needs_imu: bool = False,
         clock: Clock | None = None,
-        gate: Callable[[Config], Link] = GateLink,
+        gate: Callable[[GateConfig], GateClient] = GateLink,
     ) -> None:
         """`clock` and `gate` are the machine's own and a process, unless a simulator keeps time."""
         self.watch: Watch = unattended
@@ -68,7 +68,7 @@ class GatedRobot(abc.ABC):
         self._needs_imu = needs_imu
         self._clock = clock or MonotonicClock()
         self._grid = Grid(spec.period, self._clock)
-        self._link: Link | None = None
+        self._link: GateClient | None = None
         self._open = gate
         self._pressing = threading.Lock()
         self._presses = 0
@@ -92,7 +92,7 @@ class GatedRobot(abc.ABC):
         return robot
 
     @abc.abstractmethod
-    def gate_config(self) -> Config:
+    def gate_config(self) -> GateConfig:
         """What the gate must know."""
 
     def sense(self, frame: Telemetry) -> Senses:
@@ -114,7 +114,7 @@ class GatedRobot(abc.ABC):
         return self._spec
 
     @property
-    def gate(self) -> Report:
+    def gate(self) -> GateReport:
         """What the gate last said: phase, cause of a stop, whether only a person may go on."""
         report = self._gate.poll()
         self._frame = report.frame or self._frame
@@ -253,7 +253,7 @@ class GatedRobot(abc.ABC):
         return Action(self._held(), action.command, refused if ack.refusal else action.source, action.risk)
 
     @property
-    def _gate(self) -> Link:
+    def _gate(self) -> GateClient:
         if self._link is None:
             raise RobotError("the robot is not open; use it inside `with`")
         return self._link

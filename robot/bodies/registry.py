@@ -20,7 +20,7 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.cameras.image import Eye
 from leash_robot.robot.config.settings import hint
 from leash_robot.robot.errors import SpecError, UsageError
-from leash_robot.robot.safety.messages import Report, Telemetry
+from leash_robot.robot.safety.messages import GateReport, Telemetry
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.robot.types import Robot, Watch, unattended
 
@@ -71,7 +71,7 @@ class Machine(Robot, Protocol):
     """A robot behind the safety gate."""
 
     @property
-    def gate(self) -> Report:
+    def gate(self) -> GateReport:
         """What the gate last said."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, Self
 
 from leash_robot.robot.cameras.address import shown
 from leash_robot.robot.cameras.image import Image
-from leash_robot.robot.cameras.shared_frame import FrameMemory, State, Stored
+from leash_robot.robot.cameras.shared_frame import FrameMemory, SharedFrameState, Stored
 from leash_robot.robot.cameras.sources import check_source
 from leash_robot.robot.cameras.synthetic import read_burned
 from leash_robot.robot.cameras.worker import Job, command
@@ -33,11 +33,11 @@ RESPAWN = 1.0
 ENVIRONMENT = {"OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1", "OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
-NAMES: Mapping[State, CameraState] = {
-    State.OPENING: "opening",
-    State.LIVE: "live",
-    State.FROZEN: "frozen",
-    State.LOST: "lost",
+NAMES: Mapping[SharedFrameState, CameraState] = {
+    SharedFrameState.OPENING: "opening",
+    SharedFrameState.LIVE: "live",
+    SharedFrameState.FROZEN: "frozen",
+    SharedFrameState.LOST: "lost",
 }
 
 
@@ -133,9 +133,9 @@ class CameraProcess:
             state, message = "lost", f"the process of {shown(self._source)} ended with {self._process.returncode}"
         return CameraStatus(state, age, self._memory.count, condition.dropped, message)
 
-    def _judged(self, state: State, age: float) -> CameraState:
+    def _judged(self, state: SharedFrameState, age: float) -> CameraState:
         late = age > max(STALE, 2.5 / self._spec.rate)
-        return "stale" if state is State.LIVE and late else NAMES[state]
+        return "stale" if state is SharedFrameState.LIVE and late else NAMES[state]
 
     def _spawn(self) -> None:
         """Start the process in a group of its own, so that Ctrl-C reaches only us; the end of its stdin ends it."""
@@ -153,7 +153,7 @@ class CameraProcess:
     def _restart(self) -> None:
         self._end()
         died = f"the process of {shown(self._source)} ended with {self._process.returncode}; started again"
-        self._memory.describe(replace(self._memory.condition, state=State.LOST, message=died))
+        self._memory.describe(replace(self._memory.condition, state=SharedFrameState.LOST, message=died))
         self._spawn()
 
     def _end(self) -> None:

@@ -19,7 +19,7 @@ HEAD = 4096
 """Bytes before the first slot: the counter, and a slot of its own for the camera's condition."""
 
 
-class State(IntEnum):
+class SharedFrameState(IntEnum):
     """How a camera is."""
 
     OPENING = 0
@@ -50,7 +50,7 @@ class Stored:
 class Condition:
     """What the camera's process knows about its camera."""
 
-    state: State = State.OPENING
+    state: SharedFrameState = SharedFrameState.OPENING
     message: str = ""
     """Why it is lost; or what is done to its pictures."""
     dropped: int = 0
@@ -127,7 +127,7 @@ class FrameMemory:
         for _ in range(ATTEMPTS):
             if (record := self._get(_CONDITION_AT, _CONDITION, 1)) is not None:
                 (dropped, _, state), text = record
-                return Condition(State(state), text.decode(errors="replace"), dropped)
+                return Condition(SharedFrameState(state), text.decode(errors="replace"), dropped)
         return Condition()
 
     def _offset(self, count: int) -> int:

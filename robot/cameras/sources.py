@@ -83,7 +83,7 @@ def open_source(source: str, spec: CameraSpec) -> Frames:
         return Stream(cv2.VideoCapture(source, cv2.CAP_FFMPEG), shown(source), spec.rate)
     path = device_path(source)
     if path.startswith("/dev/"):
-        return Device(_v4l2(path, spec), path)
+        return CameraDevice(_v4l2(path, spec), path)
     return Film(path, spec)
 
 
@@ -92,7 +92,7 @@ def device_path(source: str) -> str:
     return f"/dev/video{source}" if source.isdecimal() else source
 
 
-class Device:
+class CameraDevice:
     """Fits `Frames`: a V4L2 device, whose driver stamps each frame."""
 
     stamped = False

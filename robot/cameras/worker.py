@@ -10,7 +10,7 @@ import msgspec
 
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.cameras.jpeg import jpeg_size
-from leash_robot.robot.cameras.shared_frame import Condition, FrameMemory, State
+from leash_robot.robot.cameras.shared_frame import Condition, FrameMemory, SharedFrameState
 from leash_robot.robot.cameras.sources import Frames, open_source
 from leash_robot.robot.errors import CameraError
 from leash_robot.robot.host.child import python_command
@@ -55,7 +55,7 @@ def serve(opener: Callable[[], Frames], spec: CameraSpec, memory: FrameMemory, s
         try:
             _deliver(opener(), spec, memory, stop)
         except CameraError as error:
-            memory.describe(replace(memory.condition, state=State.LOST, message=str(error)))
+            memory.describe(replace(memory.condition, state=SharedFrameState.LOST, message=str(error)))
             stop.wait(RETRY)
 
 
@@ -134,7 +134,7 @@ class _Watch:
         return time
 
     def tell(self, memory: FrameMemory, note: str) -> None:
-        state = State.FROZEN if self.repeats >= FROZEN_FRAMES else State.LIVE
+        state = SharedFrameState.FROZEN if self.repeats >= FROZEN_FRAMES else SharedFrameState.LIVE
         condition = Condition(state, note, self.dropped)
         if condition != self.told:
             memory.describe(condition)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leash_robot.robot.cameras.image import Image
-from leash_robot.robot.dataset.frames import Frame, list_frames, load_frame
+from leash_robot.robot.dataset.frames import StoredFrame, list_frames, load_frame
 from leash_robot.robot.dataset.labels import label_of, read_labels
 from leash_robot.robot.dataset.mcap.rows import read_rows
 from leash_robot.robot.dataset.mcap.scan import Scan, map_file, scan
 from leash_robot.robot.dataset.mcap.tick_schema import Rows
 from leash_robot.robot.dataset.mcap.writer import PARTIAL
-from leash_robot.robot.dataset.metadata import NANO, End, Outcome, Start, identity, wall
+from leash_robot.robot.dataset.metadata import NANO, End, EpisodeStart, Outcome, identity, wall
 from leash_robot.robot.dataset.verify import check_bytes
 from leash_robot.robot.errors import EpisodeError
 from leash_robot.robot.spec import Spec
@@ -44,7 +44,7 @@ class Episode:
     """A recording. T ticks, n joints; arrays as in `Observation` and `Action`, NaN where not measured."""
 
     path: Path
-    start: Start
+    start: EpisodeStart
     """What was known when it began: spec, calibration, task, operator."""
     end: End | None
     """How it ended; None when the recording was never finished."""
@@ -108,14 +108,14 @@ class Episode:
         data = map_file(self.path)
         return (load_frame(data, frame, self.start) for frame in self._of(camera))
 
-    def _of(self, camera: str) -> list[Frame]:
+    def _of(self, camera: str) -> list[StoredFrame]:
         if camera not in self.camera_time:
             raise EpisodeError(f"{self.path} has no camera {camera!r}, only {list(self.camera_time)}")
         number = self.start.cameras.index(camera)
         return [frame for frame in self._frames if frame.camera == number]
 
     @cached_property
-    def _frames(self) -> list[Frame]:
+    def _frames(self) -> list[StoredFrame]:
         data = map_file(self.path)
         try:
             return list(list_frames(data, scan(data)))

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from leash_robot.robot.dataset.mcap.scan import map_file, read_start
-from leash_robot.robot.dataset.metadata import Outcome, Start, identity
+from leash_robot.robot.dataset.metadata import EpisodeStart, Outcome, identity
 from leash_robot.robot.errors import EpisodeError, LabelError
 
 LABELS = "labels.jsonl"
@@ -49,12 +49,12 @@ def read_labels(folder: Path) -> list[Label]:
     return read_lines(folder / LABELS, Label)
 
 
-def label_of(labels: Sequence[Label], name: str, start: Start) -> Outcome | None:
+def label_of(labels: Sequence[Label], name: str, start: EpisodeStart) -> Outcome | None:
     """The last label of an episode, by its id; by its file name where both are from before there were ids."""
     return next((label.outcome for label in reversed(labels) if belongs(label.id, label.episode, name, start)), None)
 
 
-def belongs(id: str, episode: str, name: str, start: Start) -> bool:
+def belongs(id: str, episode: str, name: str, start: EpisodeStart) -> bool:
     """Whether what was written of an id, or of a file name, is about the episode in the file `name`."""
     return id == identity(start) if id or start.id else episode == name
 

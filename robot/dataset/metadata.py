@@ -27,7 +27,7 @@ END = "leash.end"
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Start(msgspec.Struct, frozen=True):
+class EpisodeStart(msgspec.Struct, frozen=True):
     """What is known when an episode begins."""
 
     spec: Spec
@@ -67,7 +67,7 @@ class End(msgspec.Struct, frozen=True):
     """What exactly ended it, for people."""
 
 
-def identity(start: Start) -> str:
+def identity(start: EpisodeStart) -> str:
     """The id by which labels, takeovers and notes know an episode; old files are known by when their clock began."""
     return start.id or f"{start.clock_offset:x}-{start.index}"
 
@@ -81,7 +81,7 @@ def reason_of(error: object) -> tuple[Reason, str]:
     return "interrupted", "the program ended"
 
 
-def wall(time: float, start: Start) -> int:
+def wall(time: float, start: EpisodeStart) -> int:
     """Monotonic time [s] as the wall-clock nanoseconds that an episode's messages carry."""
     return round(time * NANO) + start.clock_offset
 

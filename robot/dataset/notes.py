@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from leash_robot.robot.dataset.labels import read_lines, write_line
-from leash_robot.robot.dataset.metadata import Start, identity
+from leash_robot.robot.dataset.metadata import EpisodeStart, identity
 
 NOTES = "notes.jsonl"
 
@@ -32,7 +32,7 @@ def read_notes(folder: Path) -> list[Note]:
     return read_lines(folder / NOTES, Note)
 
 
-def notes_of(path: Path, start: Start) -> list[Note]:
+def notes_of(path: Path, start: EpisodeStart) -> list[Note]:
     """The notes on one episode, by its file and first facts. Raises LabelError."""
     return [
         note

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from leash_robot.robot.dataset.labels import belongs, read_lines, write_line
-from leash_robot.robot.dataset.metadata import Start
+from leash_robot.robot.dataset.metadata import EpisodeStart
 
 TAKEOVERS = "takeovers.jsonl"
 
@@ -50,6 +50,6 @@ def read_takeovers(folder: Path) -> list[Stretch]:
     return list(stretches.values())
 
 
-def takeovers_of(path: Path, start: Start) -> list[Stretch]:
+def takeovers_of(path: Path, start: EpisodeStart) -> list[Stretch]:
     """The stretches of one episode, by its file and first facts. Raises LabelError."""
     return [line for line in read_takeovers(path.parent) if belongs(line.id, line.episode, path.name, start)]

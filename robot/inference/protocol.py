@@ -53,7 +53,7 @@ class Hello(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hello"
     version: Annotated[int, Meta(ge=0, le=10_000)] = VERSION
 
 
-class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CameraFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One camera frame whose JPEG follows as a message frame of its own."""
 
     camera: Name
@@ -75,7 +75,7 @@ class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="act"):
     gravity: Vector
     gyro: Vector
     command: Command
-    frames: Annotated[list[Frame], Meta(max_length=MAX_IMAGES)] = []
+    frames: Annotated[list[CameraFrame], Meta(max_length=MAX_IMAGES)] = []
 
 
 class Welcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="welcome"):
@@ -149,7 +149,7 @@ def act_frames(session: int, seq: int, obs: Observation, cameras: Sequence[str] 
         gravity=tuple(obs.gravity.tolist()),
         gyro=tuple(obs.gyro.tolist()),
         command=tuple(obs.command.tolist()),
-        frames=[Frame(name, image.time) for name, image in zip(names, images, strict=True)],
+        frames=[CameraFrame(name, image.time) for name, image in zip(names, images, strict=True)],
     )
     return [_encoder.encode(message), *(image.jpeg for image in images)]
 
@@ -233,7 +233,7 @@ def _measured(*rows: Sequence[float]) -> list[Array]:
     return [flat[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _images(frames: Sequence[Frame], jpegs: Sequence[bytes]) -> Mapping[str, Image]:
+def _images(frames: Sequence[CameraFrame], jpegs: Sequence[bytes]) -> Mapping[str, Image]:
     names = [frame.camera for frame in frames]
     if len(frames) != len(jpegs) or len(set(names)) != len(names):
         raise WireError(f"{len(jpegs)} images for the cameras {names}")

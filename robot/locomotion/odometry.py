@@ -24,7 +24,7 @@ SMOOTH = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Estimate:
+class MotionEstimate:
     """What is known of the body's motion at a tick; body frame."""
 
     velocity: Array
@@ -44,7 +44,7 @@ class Odometry:
         """Forget the past: the robot was moved, or time was left out."""
         self._mean: Array = np.zeros(3)
 
-    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> MotionEstimate:
         """The estimate at this observation; `target` (n,) [rad] is what the joints follow since the last one.
 
         A foot counts by how low it is, how steady its height is, and, with a target, how hard it is pressed down.
@@ -58,7 +58,7 @@ class Odometry:
             weight *= UNLOADED + self._pressed(obs, target, lever)
         now = -(weight @ slip) / weight.sum()
         self._mean = self._mean + SMOOTH * (now - self._mean)
-        return Estimate(self._mean.copy(), float(depth.max()))
+        return MotionEstimate(self._mean.copy(), float(depth.max()))
 
     def _pressed(self, obs: Observation, target: Array, lever: Array) -> Array:
         """(4,) how hard the motors press each foot down, in units of their current [A/m]."""
@@ -83,7 +83,7 @@ def _contact_velocity(obs: Observation, feet: Array, lever: Array, legs: Legs) -
     return velocity
 
 
-def fallen(obs: Observation, estimate: Estimate) -> bool:
+def fallen(obs: Observation, estimate: MotionEstimate) -> bool:
     """Whether the robot tilts too far, or lies on its belly."""
     tilt = float(np.arccos(np.clip(-obs.gravity[2], -1.0, 1.0)))
     return tilt > FALLEN_TILT or estimate.height < FALLEN_HEIGHT

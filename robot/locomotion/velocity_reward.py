@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from leash_robot.robot.locomotion.odometry import Estimate
+from leash_robot.robot.locomotion.odometry import MotionEstimate
 from leash_robot.robot.types import Array, Observation
 
 Row = Sequence[float]
@@ -97,7 +97,7 @@ class MeasuredWeights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def measured_terms(
     obs: Observation,
-    estimate: Estimate,
+    estimate: MotionEstimate,
     command: Array,
     actions: tuple[Array, Array],
     weights: MeasuredWeights,

@@ -14,10 +14,19 @@ from leash_robot.robot.dataset.folder import keep_index
 from leash_robot.robot.dataset.mcap.scan import map_file, read_start, scan
 from leash_robot.robot.dataset.mcap.tick_schema import Layout
 from leash_robot.robot.dataset.mcap.writer import PARTIAL, EpisodeWriter, partial
-from leash_robot.robot.dataset.metadata import End, Start
+from leash_robot.robot.dataset.metadata import End, EpisodeStart
 from leash_robot.robot.dataset.repair import leftovers, seal
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.recording.messages import Begin, Done, Failed, Finish, Note, Reply, Safe, Setup
+from leash_robot.robot.recording.messages import (
+    Begin,
+    EpisodeDone,
+    EpisodeFailed,
+    Finish,
+    NoteMessage,
+    RecorderSetup,
+    Reply,
+    Safe,
+)
 
 FLUSH = 0.25
 """A tick is with the kernel this long after it arrived, at most [s]."""
@@ -34,7 +43,7 @@ RESERVE = 4 << 20
 class Scribe:
     """Writes the episodes of one session. Trouble with the disk is told to the control process, never raised."""
 
-    def __init__(self, setup: Setup, reply: Callable[[Reply], None]) -> None:
+    def __init__(self, setup: RecorderSetup, reply: Callable[[Reply], None]) -> None:
         self._setup, self._reply = setup, reply
         self._folder = Path(setup.folder)
         self._dtype = Layout.of(setup.spec, setup.spec.cameras).dtype
@@ -80,7 +89,7 @@ class Scribe:
         self._item = request.item
         end = self._complete(End(request.outcome, request.reason, detail=request.detail), request.total)
         file = self._path.name if end.ticks else ""
-        self._reply(Done(self._begin.index, end.ticks, end.outcome, end.reason, end.dropped, end.detail, file))
+        self._reply(EpisodeDone(self._begin.index, end.ticks, end.outcome, end.reason, end.dropped, end.detail, file))
         self._confirm()
 
     def close(self, detail: str) -> None:
@@ -107,9 +116,9 @@ class Scribe:
         for path in leftovers(self._folder):
             try:
                 ticks = seal(path, "a crash")
-                self._reply(Note(f"{path.name} was interrupted by a crash; its {ticks} ticks are kept"))
+                self._reply(NoteMessage(f"{path.name} was interrupted by a crash; its {ticks} ticks are kept"))
             except (EpisodeError, OSError) as error:
-                self._reply(Note(f"{path.name} was interrupted by a crash and stays unfinished: {error}"))
+                self._reply(NoteMessage(f"{path.name} was interrupted by a crash and stays unfinished: {error}"))
 
     def _resume(self) -> None:
         """Note: a file without a readable beginning holds no tick, and all ticks are still with the control process."""
@@ -117,7 +126,7 @@ class Scribe:
             self._writer = EpisodeWriter.resume(self._path)
         except EpisodeError as error:
             damaged = partial(self._path).rename(self._path.with_suffix(".damaged"))
-            self._reply(Note(f"{damaged} is set aside: {error}"))
+            self._reply(NoteMessage(f"{damaged} is set aside: {error}"))
 
     def _place(self, begin: Begin) -> Path:
         """The file that the episode has from before a crash, or else the first that is nobody's."""
@@ -127,7 +136,7 @@ class Scribe:
         return path
 
     def _open(self) -> EpisodeWriter:
-        start = Start(
+        start = EpisodeStart(
             spec=self._setup.spec,
             spec_hash=self._setup.spec.hash,
             calibration_hash=self._setup.calibration_hash,
@@ -197,13 +206,13 @@ class Scribe:
         except OSError as error:
             text = f"cannot write to {self._folder}: {error.strerror}"
             if self._over:
-                self._reply(Note(text))
+                self._reply(NoteMessage(text))
             else:
                 self._over = True
                 self._cut = "disk full" if error.errno in FULL else f"disk failed: {error.strerror}"
                 if self._writer:
                     self._writer.forget()
-                self._reply(Failed(self._begin.index, text))
+                self._reply(EpisodeFailed(self._begin.index, text))
 
 
 def _may_be(path: Path, id: str) -> bool:

@@ -8,7 +8,7 @@ from leash_robot.robot.dataset.metadata import NANO, Outcome
 from leash_robot.robot.spec import Spec
 
 
-class Setup(msgspec.Struct, frozen=True):
+class RecorderSetup(msgspec.Struct, frozen=True):
     """What the recorder process is started with: what every episode of the session shares."""
 
     folder: str
@@ -61,7 +61,7 @@ class Safe(msgspec.Struct, frozen=True, tag="safe"):
     item: int
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
+class EpisodeDone(msgspec.Struct, frozen=True, tag="done"):
     """An episode is complete on disk."""
 
     index: int
@@ -75,21 +75,21 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """Name of the file; empty where there is none, for want of a tick."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
+class EpisodeFailed(msgspec.Struct, frozen=True, tag="failed"):
     """The running episode was cut short; the rest of it is not recorded."""
 
     index: int
     error: str
 
 
-class Note(msgspec.Struct, frozen=True, tag="note"):
+class NoteMessage(msgspec.Struct, frozen=True, tag="note"):
     """Something that the person should know."""
 
     text: str
 
 
 Request = Begin | Take | Finish | Quit
-Reply = Safe | Done | Failed | Note
+Reply = Safe | EpisodeDone | EpisodeFailed | NoteMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

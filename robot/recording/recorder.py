@@ -21,8 +21,16 @@ from leash_robot.robot.dataset.mcap.tick_schema import Layout
 from leash_robot.robot.dataset.metadata import Outcome, Reason, reason_of
 from leash_robot.robot.dataset.numbers import Numbers
 from leash_robot.robot.errors import EpisodeError
-from leash_robot.robot.recording.messages import Begin, Done, Failed, Finish, Note, Setup, dated
-from leash_robot.robot.recording.supervisor import Link
+from leash_robot.robot.recording.messages import (
+    Begin,
+    EpisodeDone,
+    EpisodeFailed,
+    Finish,
+    NoteMessage,
+    RecorderSetup,
+    dated,
+)
+from leash_robot.robot.recording.supervisor import RecorderLink
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Tick
 
@@ -89,7 +97,9 @@ class Recorder:
         self._report = report
         self.folder = Path(folder)
         self._spec, self._room = spec, room
-        self._setup = Setup(str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), nice, tidy=True)
+        self._setup = RecorderSetup(
+            str(self.folder.absolute()), spec, calibration_hash, dict(info or {}), nice, tidy=True
+        )
         self._layout, self._cameras = Layout.of(spec, spec.cameras), tuple(spec.cameras)
         self._begin: Begin | None = None
         self._recording = False
@@ -236,7 +246,7 @@ class Recorder:
             check_same_body(self.folder, self._spec)
             self._numbers = Numbers(self.folder)
             undo.callback(self._numbers.close)
-            self._link = Link(self._setup, self._lock)
+            self._link = RecorderLink(self._setup, self._lock)
             undo.pop_all()
 
     def _free(self) -> int:
@@ -255,14 +265,14 @@ class Recorder:
         for reply in self._link.replies(wait):
             self._hear(reply)
 
-    def _hear(self, reply: Done | Failed | Note) -> None:
-        if isinstance(reply, Done):
+    def _hear(self, reply: EpisodeDone | EpisodeFailed | NoteMessage) -> None:
+        if isinstance(reply, EpisodeDone):
             path = self.folder / (reply.file or f"episode_{reply.index:06d}.mcap")
             facts = (reply.ticks, reply.outcome, reply.reason, reply.dropped, reply.detail)
             self.last = Finished(reply.index, path, *facts)
             if not reply.ticks and reply.dropped:
                 self.missing[reply.index] = f"episode {reply.index} has no file: none of its ticks could be recorded"
-        elif isinstance(reply, Failed):
+        elif isinstance(reply, EpisodeFailed):
             self.cut_short[reply.index] = f"episode {reply.index} is cut short: {reply.error}"
             self._error = self.cut_short.get(self._begin.index, "") if self._begin else ""
         else:

@@ -20,13 +20,13 @@ import zmq
 from leash_robot.robot.host.child import python_command, socket_folder
 from leash_robot.robot.recording.messages import (
     Begin,
-    Done,
-    Failed,
+    EpisodeDone,
+    EpisodeFailed,
     Finish,
-    Note,
+    NoteMessage,
     Quit,
+    RecorderSetup,
     Safe,
-    Setup,
     Take,
     decode_reply,
     encode,
@@ -65,10 +65,10 @@ class _Item:
     size: int
 
 
-class Link:
+class RecorderLink:
     """Hands items to the recorder process."""
 
-    def __init__(self, setup: Setup, lock: int) -> None:
+    def __init__(self, setup: RecorderSetup, lock: int) -> None:
         """Start the process. `lock` is a file descriptor that it holds on to for as long as it lives."""
         self._setup, self._lock = setup, lock
         self._folder = socket_folder("leash-recorder-")
@@ -131,7 +131,7 @@ class Link:
         """Hand over the end of an episode; always taken."""
         self._hand_over(begin, [encode(msgspec.structs.replace(end, item=self._number))])
 
-    def replies(self, wait: float = 0.0) -> Iterator[Done | Failed | Note]:
+    def replies(self, wait: float = 0.0) -> Iterator[EpisodeDone | EpisodeFailed | NoteMessage]:
         """What the process had to say since last time, after at most `wait` seconds; restarts a dead one."""
         if self._socket.closed:
             return

@@ -10,7 +10,7 @@ import zmq
 
 from leash_robot.robot.dataset.folder import name_finisher
 from leash_robot.robot.recording.episode_writer import Scribe
-from leash_robot.robot.recording.messages import Begin, Finish, Quit, Reply, Setup, Take, decode_request, encode
+from leash_robot.robot.recording.messages import Begin, Finish, Quit, RecorderSetup, Reply, Take, decode_request, encode
 
 POLL = 0.05
 """How often the recorder looks up from an idle socket [s]."""
@@ -20,7 +20,7 @@ LAST = 0.5
 
 def main(endpoint: str, parent: int, setup: str) -> None:
     """Record until told to quit, or until the parent process is gone."""
-    shared = msgspec.json.decode(setup, type=Setup)
+    shared = msgspec.json.decode(setup, type=RecorderSetup)
     os.setpriority(os.PRIO_PROCESS, 0, max(shared.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     context = zmq.Context()
     socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)

@@ -18,9 +18,9 @@ from leash_robot.robot.safety.messages import (
     Ack,
     Arm,
     Command,
-    Config,
     FromGate,
-    Report,
+    GateConfig,
+    GateReport,
     Stop,
     StopKind,
     Telemetry,
@@ -46,17 +46,17 @@ WAITING: list[subprocess.Popen[bytes]] = []
 """Gates that were left alone, to switch the current off when their port returns; they outlive us."""
 
 _encoder = msgspec.msgpack.Encoder()
-_from_gate = msgspec.msgpack.Decoder(Ack | Report | Unopened)
+_from_gate = msgspec.msgpack.Decoder(Ack | GateReport | Unopened)
 
 
-class Link(Protocol):
+class GateClient(Protocol):
     """The gate, as the driver speaks to it; `GateLink` runs it as a process."""
 
-    def wait(self, timeout: float) -> Report:
+    def wait(self, timeout: float) -> GateReport:
         """Wait for news [s]; return the newest report."""
         ...
 
-    def poll(self) -> Report:
+    def poll(self) -> GateReport:
         """The newest report, without waiting."""
         ...
 
@@ -83,21 +83,21 @@ class GateLink:
     `stop` may be called from any thread, everything else from one.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: GateConfig) -> None:
         self._config = config
         self._socket, self.process = _start(config)
-        self._report = Report()
+        self._report = GateReport()
         self._frames: deque[Telemetry] = deque(maxlen=KEPT_FRAMES)
         self._heard = time.monotonic() + STARTING
         self._powered = False
         self._tell(config)
 
-    def wait(self, timeout: float) -> Report:
+    def wait(self, timeout: float) -> GateReport:
         """Wait for news; return the newest report."""
         self._receive(time.monotonic() + timeout)
         return self.poll()
 
-    def poll(self) -> Report:
+    def poll(self) -> GateReport:
         """The newest report, without waiting unless the gate has been silent for long."""
         while self._receive(0.0):
             pass
@@ -190,10 +190,10 @@ class GateLink:
         self._heard = time.monotonic()
         message: FromGate = _from_gate.decode(packet)
         self._powered |= isinstance(message, Ack) and message.armed
-        self._powered |= isinstance(message, Report) and message.phase in {"armed", "soft_stop"}
+        self._powered |= isinstance(message, GateReport) and message.phase in {"armed", "soft_stop"}
         if isinstance(message, Unopened):
             raise PortError(_why_unopened(self._config.port, message, self._config.serial))
-        if isinstance(message, Report):
+        if isinstance(message, GateReport):
             if message.frame is not None and message.frame != self._report.frame:
                 self._frames.append(message.frame)
             self._report = message
@@ -214,7 +214,7 @@ class GateLink:
         )
 
 
-def _ending(config: Config) -> float:
+def _ending(config: GateConfig) -> float:
     """How long the gate may take to make the robot safe [s]."""
     if not config.retreat:
         return ENDING
@@ -222,7 +222,7 @@ def _ending(config: Config) -> float:
     return ENDING + 1.5 * way / config.retreat
 
 
-def _start(config: Config) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _start(config: GateConfig) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """A gate process, and our end of the socket to it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
@@ -235,7 +235,7 @@ def _start(config: Config) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     return ours, process
 
 
-def _succeed(config: Config, *, patient: bool) -> str:
+def _succeed(config: GateConfig, *, patient: bool) -> str:
     """Let another gate switch off the current that one left on; what remains to be done by hand."""
     ours, process = _start(replace(config, inherited=True))
     with ours:

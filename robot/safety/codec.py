@@ -1,7 +1,7 @@
 """What the gate needs of one kind of robot: how bytes become joint states, and how decisions become bytes.
 
-A body's package implements `Codec`; the gate finds it by the name in its `Config`. Nothing here or in an implementation
-may import numpy or YAML, or the gate starts in 140 ms instead of 40.
+A body's package implements `Codec`; the gate finds it by the name in its `GateConfig`. Nothing here or in an
+implementation may import numpy or YAML, or the gate starts in 140 ms instead of 40.
 """
 
 import importlib
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from leash_robot.robot.errors import SpecError
-from leash_robot.robot.safety.messages import Config, Telemetry
-from leash_robot.robot.safety.state import Fault, Write
+from leash_robot.robot.safety.messages import GateConfig, Telemetry
+from leash_robot.robot.safety.state import GateFault, Write
 
 
 class Codec(Protocol):
-    """One robot's side of the wire. It is made from a `Config`, and made anew when the port was away.
+    """One robot's side of the wire. It is made from a `GateConfig`, and made anew when the port was away.
 
     A robot that pushes telemetry has nothing to poll. Where states have to be requested, `poll` writes the request when
     it is due; on a half-duplex bus `encode` may return nothing and leave its frame to the next `poll`.
@@ -38,7 +38,7 @@ class Codec(Protocol):
         """The frames that `encode` left to the next `poll`: the gate ends, so they go out now."""
         ...
 
-    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | Fault]:
+    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | GateFault]:
         """The states and faults in bytes that were read at time `now` [s], oldest first."""
         ...
 
@@ -47,7 +47,7 @@ class Codec(Protocol):
         ...
 
 
-def load_codec(config: Config) -> Codec:
+def load_codec(config: GateConfig) -> Codec:
     """The codec that a config names. Raises SpecError when there is none, or when the config does not suit it."""
     module, _, name = config.codec.partition(":")
     try:

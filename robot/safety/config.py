@@ -3,7 +3,7 @@
 import numpy as np
 
 from leash_robot.robot.calibration import Calibration
-from leash_robot.robot.safety.messages import Config
+from leash_robot.robot.safety.messages import GateConfig
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 
@@ -13,14 +13,14 @@ REST_SLACK = 0.3
 
 def gate_config(
     spec: Spec, port: str, calibration: Calibration, codec: str, rest: tuple[Array, Array] | None = None
-) -> Config:
+) -> GateConfig:
     """A config without what only the body's package knows: settings of the `codec` (MODULE:CLASS), homing, retreat.
 
     `rest` are the smallest and largest joint angles (n,) at rest [rad], where they are not `REST_SLACK` about the pose.
     """
     lower, upper = _between(calibration, spec.lower, spec.upper)
     rest_lower, rest_upper = _between(calibration, *(rest or (spec.rest - REST_SLACK, spec.rest + REST_SLACK)))
-    return Config(
+    return GateConfig(
         port=port,
         codec=codec,
         names=spec.names,

@@ -5,8 +5,8 @@
                                                                               any --Leave--> ... --> off
 
 Soft stop holds the last sent target. Damped makes the joints yield: legs sink softly; an arm, which would fall, is led
-to its rest pose (`Config.retreat`) with the torque that its codec then allows. A stop that nobody planned is latched:
-only an Arm with a person's consent, after a second of healthy telemetry, ends it.
+to its rest pose (`GateConfig.retreat`) with the torque that its codec then allows. A stop that nobody planned is
+latched: only an Arm with a person's consent, after a second of healthy telemetry, ends it.
 Off is only reached by a frame that was written: while the port is away, the gate waits for it to return.
 Times are monotonic [s]; angles are the firmware's [rad].
 """
@@ -16,9 +16,9 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Config, Phase, Stop, Telemetry
+from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, GateConfig, Phase, Stop, Telemetry
 from leash_robot.robot.safety.refusals import why_not_send
-from leash_robot.robot.safety.state import Event, Fault, Leave, Output, State, Write, Writes
+from leash_robot.robot.safety.state import Event, GateFault, GateState, Leave, Output, Write, Writes
 
 STILL = 1.0
 """How long the joints must rest before the first frame may go out [s]."""
@@ -45,7 +45,7 @@ UNHOMED = "a person stopped its homing, so that its zeros are wrong until it is 
 CLEAR, CUT, RELEASE = Write("clear"), Write("cut"), Write("release")
 
 
-def step(state: State, event: Event, now: float, config: Config) -> Output:
+def step(state: GateState, event: Event, now: float, config: GateConfig) -> Output:
     """Take one event at time `now`; return the new state, the frames to write, and the answer if one is due.
 
     Telemetry comes before the deadlines, so that a gate that woke up late does not mistake its own sleep for silence.
@@ -58,7 +58,7 @@ def step(state: State, event: Event, now: float, config: Config) -> Output:
     return state, early + late + reply, ack
 
 
-def deadline(state: State, config: Config) -> float:
+def deadline(state: GateState, config: GateConfig) -> float:
     """When `step` must be called again even if nothing happens."""
     if state.phase == "armed" and state.frame is not None:
         return min(state.frame.time + config.stale, _patience(state, config))
@@ -67,7 +67,7 @@ def deadline(state: State, config: Config) -> float:
     return math.inf
 
 
-def clamp(target: Angles, last: Angles, config: Config) -> Angles:
+def clamp(target: Angles, last: Angles, config: GateConfig) -> Angles:
     """Into the range, then to within one step of the last target: leash_robot.robot.limits.clamp on plain floats."""
     clamped = []
     for want, from_, low, high, most in zip(target, last, config.lower, config.upper, config.step, strict=True):
@@ -76,7 +76,7 @@ def clamp(target: Angles, last: Angles, config: Config) -> Angles:
     return tuple(clamped)
 
 
-def waiting(state: State, config: Config, now: float) -> str:
+def waiting(state: GateState, config: GateConfig, now: float) -> str:
     """What readiness still waits for, in words; empty when homing is over."""
     if state.ready:
         return ""
@@ -91,7 +91,7 @@ def waiting(state: State, config: Config, now: float) -> str:
     return f"{_misplaced(state.frame.pos, config.rest_lower, config.rest_upper, config)}, where homing ends"
 
 
-def _answer(state: State, event: Event, now: float, config: Config) -> Output:
+def _answer(state: GateState, event: Event, now: float, config: GateConfig) -> Output:
     match event:
         case Command():
             return _command(state, event, now, config)
@@ -99,14 +99,14 @@ def _answer(state: State, event: Event, now: float, config: Config) -> Output:
             return _arm(state, event, now, config)
         case Stop():
             return *_asked(state, event, now, config), None
-        case Fault():
+        case GateFault():
             return *_fault(state, event, now, config), None
         case Leave():
             return *_leave(state, event, now, config), None
     return state, (), None
 
 
-def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Writes]:
+def _observe(state: GateState, frame: Telemetry, config: GateConfig) -> tuple[GateState, Writes]:
     """Take one plausible frame: health, stillness, readiness."""
     unbroken = state.frame is not None and frame.time < state.frame.time + config.stale
     still = unbroken and _still(frame, state.still_pose)
@@ -133,7 +133,7 @@ def _observe(state: State, frame: Telemetry, config: Config) -> tuple[State, Wri
     return replace(state, damp_at=frame.time + DAMP_EVERY, off_at=off_at), (_damp("redamp", state, config),)
 
 
-def _homed(state: State, frame: Telemetry, config: Config) -> bool:
+def _homed(state: GateState, frame: Telemetry, config: GateConfig) -> bool:
     """Whether this frame shows that the robot is not homing, nor about to.
 
     Note: one that may still hold the target of a moment ago is damped at the first frame, unless it has just booted.
@@ -151,7 +151,7 @@ def _still(frame: Telemetry, pose: Angles) -> bool:
     return near and max(map(abs, frame.vel)) < STILL_SPEED
 
 
-def _misplaced(pose: Angles, lower: Angles, upper: Angles, config: Config) -> str:
+def _misplaced(pose: Angles, lower: Angles, upper: Angles, config: GateConfig) -> str:
     """The first joint outside its bounds, in words; empty when there is none."""
     for name, angle, low, high in zip(config.names, pose, lower, upper, strict=True):
         if not low <= angle <= high:
@@ -159,16 +159,16 @@ def _misplaced(pose: Angles, lower: Angles, upper: Angles, config: Config) -> st
     return ""
 
 
-def _fresh(state: State, now: float, config: Config) -> bool:
+def _fresh(state: GateState, now: float, config: GateConfig) -> bool:
     return state.frame is not None and now < state.frame.time + config.stale
 
 
-def _patience(state: State, config: Config) -> float:
+def _patience(state: GateState, config: GateConfig) -> float:
     """Until when an armed gate waits for the next command."""
     return state.armed_at + HOLD_LIMIT if state.seq == 0 else state.commanded + config.hold_after
 
 
-def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
+def _advance(state: GateState, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     """Do what the clock alone demands, all of it, however late."""
     writes: Writes = ()
     if state.phase == "armed":
@@ -183,16 +183,16 @@ def _advance(state: State, now: float, config: Config) -> tuple[State, Writes]:
     return state, writes if state.ready else ()
 
 
-def _damp(kind: Literal["damp", "redamp"], state: State, config: Config) -> Write:
+def _damp(kind: Literal["damp", "redamp"], state: GateState, config: GateConfig) -> Write:
     return Write(kind, state.target if config.retreat else ())
 
 
-def _resting(config: Config) -> Angles:
+def _resting(config: GateConfig) -> Angles:
     """The middle of the rest pose's bounds [rad]."""
     return tuple((low + high) / 2 for low, high in zip(config.rest_lower, config.rest_upper, strict=True))
 
 
-def _retreated(state: State, now: float, config: Config) -> State:
+def _retreated(state: GateState, now: float, config: GateConfig) -> GateState:
     """The target one step nearer to rest, for a robot that is led there; the joints get time to follow the last."""
     begin, most = state.target or (state.frame.pos if state.frame else ()), config.retreat * DAMP_EVERY
     if not most or not begin or state.target == _resting(config):
@@ -202,12 +202,12 @@ def _retreated(state: State, now: float, config: Config) -> State:
     return replace(state, target=target, off_at=max(state.off_at, now + SINK))
 
 
-def _lies(state: State, config: Config) -> bool:
+def _lies(state: GateState, config: GateConfig) -> bool:
     """Whether the current may go off: a robot that would fall has been led to its rest pose."""
     return not config.retreat or not state.target or state.target == _resting(config)
 
 
-def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
+def _watch(state: GateState, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     """Stop an armed gate whose telemetry or commands fail to come."""
     if not _fresh(state, now, config):
         return _stop(state, now, config, f"telemetry was silent for {config.stale * 1e3:.0f} ms")
@@ -219,8 +219,8 @@ def _watch(state: State, now: float, config: Config) -> tuple[State, Writes]:
 
 
 def _stop(
-    state: State, now: float, config: Config, cause: str, *, counted: bool = True, latched: bool = True
-) -> tuple[State, Writes]:
+    state: GateState, now: float, config: GateConfig, cause: str, *, counted: bool = True, latched: bool = True
+) -> tuple[GateState, Writes]:
     """Hold the last target, to be damped next. A gate that has stopped already keeps its first cause."""
     if state.phase != "armed":
         fresh_latch = latched and state.phase != "disarmed" and not state.latched
@@ -238,7 +238,7 @@ def _stop(
     return stopped, hold
 
 
-def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State, Writes]:
+def _asked(state: GateState, stop: Stop, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     """Stop because somebody asked for it: how soon it is damped, and whether it latches, depends on who."""
     if state.phase == "off":
         return state, ()
@@ -251,7 +251,7 @@ def _asked(state: State, stop: Stop, now: float, config: Config) -> tuple[State,
     return state, writes
 
 
-def _cut_off(state: State, stop: Stop, config: Config) -> tuple[State, Writes]:
+def _cut_off(state: GateState, stop: Stop, config: GateConfig) -> tuple[GateState, Writes]:
     """Let a robot idle that lies as its homing left it, or is homing; a homing that is cut off is void."""
     homing = state.frame is not None and not state.ready and state.frame.ts < config.boot
     unhomed = state.frame.ts if state.frame is not None and homing else state.unhomed
@@ -260,7 +260,7 @@ def _cut_off(state: State, stop: Stop, config: Config) -> tuple[State, Writes]:
     return replace(state, latched=True, cause=cause, unhomed=unhomed, cut=cut), (CUT,)
 
 
-def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[State, Writes]:
+def _fault(state: GateState, fault: GateFault, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     if state.phase == "off" and not fault.homed:
         # Note: the port went away before the last frame was through, so that the current may still be on
         state = replace(state, phase="damped", ended=False)
@@ -271,7 +271,7 @@ def _fault(state: State, fault: Fault, now: float, config: Config) -> tuple[Stat
     return replace(state, ready=False, frame=None, healthy_since=math.inf, still_since=math.inf), ()
 
 
-def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[State, Writes]:
+def _leave(state: GateState, leave: Leave, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     """Begin the way out: hold, damp, let the legs sink, current off. A robot that was never armed is left alone."""
     if state.phase == "disarmed":
         off: Phase = "off" if state.ready else "disarmed"
@@ -285,7 +285,7 @@ def _leave(state: State, leave: Leave, now: float, config: Config) -> tuple[Stat
     return replace(state, off_at=min(state.off_at, begin + SINK)), writes
 
 
-def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
+def _arm(state: GateState, arm: Arm, now: float, config: GateConfig) -> Output:
     """Begin a session. Unless armed already, the robot is first told to stay exactly where it is."""
     if refusal := _why_not_arm(state, arm, now, config):
         cure = (CLEAR,) if state.ready and refusal == _alarm(state, now) else ()
@@ -300,7 +300,7 @@ def _arm(state: State, arm: Arm, now: float, config: Config) -> Output:
     return armed, writes, Ack(arm.session, 0, "", armed.target, armed=True)
 
 
-def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
+def _why_not_arm(state: GateState, arm: Arm, now: float, config: GateConfig) -> str:
     if state.off_at < math.inf or state.phase == "off":
         return "the gate is ending"
     if arm.session <= state.session:
@@ -312,7 +312,7 @@ def _why_not_arm(state: State, arm: Arm, now: float, config: Config) -> str:
     return "" if state.phase == "armed" else _why_not_move(state, now, config)
 
 
-def _why_not_move(state: State, now: float, config: Config) -> str:
+def _why_not_move(state: GateState, now: float, config: GateConfig) -> str:
     """What about the robot itself speaks against switching the current on."""
     if not state.ready or state.frame is None:
         return f"homing is not over: {waiting(state, config, now)}"
@@ -322,13 +322,13 @@ def _why_not_move(state: State, now: float, config: Config) -> str:
     return _misplaced(state.frame.pos, lower, tuple(high + OUTSIDE for high in config.upper), config)
 
 
-def _alarm(state: State, now: float) -> str:
+def _alarm(state: GateState, now: float) -> str:
     """The firmware's latest alarm, in which no current flows."""
     when, alarm = state.alarm
     return f"{alarm}; it is told to idle and may be armed {HEALTHY:.0f} s later" if now - when < HEALTHY else ""
 
 
-def _command(state: State, command: Command, now: float, config: Config) -> Output:
+def _command(state: GateState, command: Command, now: float, config: GateConfig) -> Output:
     """Send a target if everything about it is right; otherwise go on holding and say why."""
     refusal, malformed = why_not_send(state, command, now, config)
     writes: Writes = ()
@@ -341,7 +341,7 @@ def _command(state: State, command: Command, now: float, config: Config) -> Outp
     return state, (Write("target", target),), Ack(command.session, command.seq, "", target, armed=True)
 
 
-def _count_malformed(state: State, refusal: str, now: float, config: Config) -> tuple[State, Writes]:
+def _count_malformed(state: GateState, refusal: str, now: float, config: GateConfig) -> tuple[GateState, Writes]:
     recent = (*(time for time in state.malformed if now - time < FAULT_WINDOW), now)
     state = replace(state, malformed=recent)
     if len(recent) < FAULTS:

@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 
 from leash_robot.robot.safety.codec import load_codec
 from leash_robot.robot.safety.core import deadline, step, waiting
-from leash_robot.robot.safety.messages import Ack, Config, Report
-from leash_robot.robot.safety.state import Event, State
+from leash_robot.robot.safety.messages import Ack, GateConfig, GateReport
+from leash_robot.robot.safety.state import Event, GateState
 
-INHERITED = State(phase="damped", latched=True, cause="the gate before this one ended without a word")
+INHERITED = GateState(phase="damped", latched=True, cause="the gate before this one ended without a word")
 """Whatever an earlier gate left: perhaps current, so that damping comes first."""
 
 
 class Engine:
     """One gate's state and codec. Times are of whatever clock the caller goes by [s]. Raises SpecError."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: GateConfig) -> None:
         self.config = config
-        self.state = INHERITED if config.inherited else State()
+        self.state = INHERITED if config.inherited else GateState()
         self.codec = load_codec(config)
 
     def forget(self) -> None:
@@ -50,10 +50,10 @@ class Engine:
         self.state, writes, ack = step(self.state, event, now, self.config)
         return [frame for write in writes for frame in self.codec.encode(write)], ack
 
-    def report(self, now: float, *, connected: bool = True) -> Report:
+    def report(self, now: float, *, connected: bool = True) -> GateReport:
         """What the driver may know; `connected` says whether the port is open."""
         state = self.state
-        return Report(
+        return GateReport(
             phase=state.phase,
             latched=state.latched,
             cause=state.cause,

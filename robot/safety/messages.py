@@ -42,7 +42,7 @@ class Telemetry(msgspec.Struct, frozen=True, array_like=True):
     """What else this kind of robot measures, by name: supply voltage, temperatures."""
 
 
-class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+class GateConfig(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """The first message: port, limits, timeouts. Timeouts can be shortened, but not raised above the caps."""
 
     port: str
@@ -84,7 +84,7 @@ class Config(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Whether an earlier gate may have left current on, which this one must then switch off."""
 
 
-def check(config: Config) -> Config:
+def check(config: GateConfig) -> GateConfig:
     """Return a config that came over the wire once its parts fit each other. Raises SpecError."""
     counts = {len(part) for part in (config.names, config.lower, config.upper, config.step)}
     if len(counts | {len(config.rest_lower), len(config.rest_upper)}) != 1:
@@ -141,7 +141,7 @@ class Ack(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Whether the gate goes on taking commands."""
 
 
-class Report(msgspec.Struct, frozen=True, tag=True, array_like=True):
+class GateReport(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """What the gate sees and does; with every telemetry frame, every change, and at least 20 times a second."""
 
     phase: Phase = "disarmed"
@@ -178,5 +178,5 @@ class Unopened(msgspec.Struct, frozen=True, tag=True, array_like=True):
     reason: str
 
 
-ToGate = Config | Arm | Command | Stop
-FromGate = Ack | Report | Unopened
+ToGate = GateConfig | Arm | Command | Stop
+FromGate = Ack | GateReport | Unopened

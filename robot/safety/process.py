@@ -25,8 +25,8 @@ from leash_robot.robot.errors import SpecError
 from leash_robot.robot.safety.codec import load_codec
 from leash_robot.robot.safety.core import RELEASE
 from leash_robot.robot.safety.engine import Engine
-from leash_robot.robot.safety.messages import Arm, Command, Config, FromGate, Stop, Unopened, check
-from leash_robot.robot.safety.state import Event, Fault, Leave, Write
+from leash_robot.robot.safety.messages import Arm, Command, FromGate, GateConfig, Stop, Unopened, check
+from leash_robot.robot.safety.state import Event, GateFault, Leave, Write
 from leash_robot.robot.serial.line import SerialLine
 
 REPORT_EVERY = 0.05
@@ -47,7 +47,7 @@ _encoder = msgspec.msgpack.Encoder()
 class Gate:
     """Carries telemetry, commands and frames between the driver, the core and the port."""
 
-    def __init__(self, config: Config, line: SerialLine | None, driver: socket.socket) -> None:
+    def __init__(self, config: GateConfig, line: SerialLine | None, driver: socket.socket) -> None:
         """Without a `line` the gate looks for the port by itself."""
         self.engine = Engine(config)
         self.leaving = ""
@@ -146,7 +146,7 @@ class Gate:
         # Note: a pseudo-terminal's own number belongs to somebody else's terminal next; a link to one may be renewed
         simulated = self.engine.config.port.startswith("/dev/pts/")
         self._line, self._reopen_at = None, math.inf if simulated else time.monotonic() + self._backoff
-        self._step(Fault(f"the port {self.engine.config.port} went away ({error.strerror})", homed=False))
+        self._step(GateFault(f"the port {self.engine.config.port} went away ({error.strerror})", homed=False))
 
     def _reopen(self) -> None:
         """Try a lost port again, less and less often. What was known about the robot behind it is forgotten."""
@@ -213,7 +213,7 @@ def _decode(packet: bytes) -> Event:
     try:
         event: Arm | Command | Stop = _from_driver.decode(packet)
     except msgspec.DecodeError as error:
-        return Fault(f"the driver sent something unreadable: {error}")
+        return GateFault(f"the driver sent something unreadable: {error}")
     return event
 
 
@@ -245,7 +245,7 @@ def main(fd: int) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with socket.socket(fileno=fd) as driver:
         try:
-            config = check(msgspec.msgpack.decode(driver.recv(65536), type=Config))
+            config = check(msgspec.msgpack.decode(driver.recv(65536), type=GateConfig))
             load_codec(config)
             line = None if config.inherited else open_line(config.port, config.baud)
         except (msgspec.DecodeError, SpecError) as error:

@@ -2,14 +2,14 @@
 
 import math
 
-from leash_robot.robot.safety.messages import Command, Config
-from leash_robot.robot.safety.state import State
+from leash_robot.robot.safety.messages import Command, GateConfig
+from leash_robot.robot.safety.state import GateState
 
 SOONEST = 0.4
 """Smallest gap between two commands [ticks]."""
 
 
-def why_not_send(state: State, command: Command, now: float, config: Config) -> tuple[str, bool]:
+def why_not_send(state: GateState, command: Command, now: float, config: GateConfig) -> tuple[str, bool]:
     """Why a command must be refused, and whether that is a malformed target rather than bad timing."""
     if state.phase != "armed":
         return f"not armed: {state.cause or state.phase}", False
@@ -22,7 +22,7 @@ def why_not_send(state: State, command: Command, now: float, config: Config) -> 
     return _why_not_now(state, command, now, config), False
 
 
-def _why_not_now(state: State, command: Command, now: float, config: Config) -> str:
+def _why_not_now(state: GateState, command: Command, now: float, config: GateConfig) -> str:
     if command.seq <= state.seq:
         return f"number {command.seq} is not after {state.seq}"
     age, ttl = now - command.time, min(command.ttl, config.ttl)

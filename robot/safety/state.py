@@ -8,7 +8,7 @@ import msgspec
 from leash_robot.robot.safety.messages import Ack, Angles, Arm, Command, Phase, Stop, Telemetry
 
 
-class Fault(msgspec.Struct, frozen=True):
+class GateFault(msgspec.Struct, frozen=True):
     """Something that the gate depends on failed."""
 
     cause: str
@@ -37,7 +37,7 @@ class Write(msgspec.Struct, frozen=True):
     target: Angles = ()
 
 
-class State(msgspec.Struct, frozen=True):
+class GateState(msgspec.Struct, frozen=True):
     """Everything the gate remembers."""
 
     phase: Phase = "disarmed"
@@ -76,6 +76,6 @@ class State(msgspec.Struct, frozen=True):
     """A person stopped a robot of which nothing was known: should it turn out to home, it is told to idle."""
 
 
-Event = Telemetry | Fault | Arm | Command | Stop | Leave | None
+Event = Telemetry | GateFault | Arm | Command | Stop | Leave | None
 Writes = tuple[Write, ...]
-Output = tuple[State, Writes, Ack | None]
+Output = tuple[GateState, Writes, Ack | None]

@@ -23,7 +23,7 @@ class DocumentError(Exception):
     """Why the document could not be read, in the library's own word."""
 
 
-class Reader:
+class JsonReader:
     """Reads one value from the start of a buffer."""
 
     def __init__(self, buffer: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.firmware.arduino_json import DocumentError, Reader, Value, as_bool, as_float
+from leash_robot.sim.firmware.arduino_json import DocumentError, JsonReader, Value, as_bool, as_float
 
 BUFFER = 512
 AXIS_ARRAYS = ("cart_kp", "cart_kd")
@@ -73,7 +73,7 @@ class Receiver:
 def interpret(buffer: bytes) -> Command:
     """What a complete buffer asks for; unknown keys are left out. Raises Refused with the firmware's text."""
     try:
-        document = Reader(buffer).read()
+        document = JsonReader(buffer).read()
     except DocumentError as error:
         raise Refused(f"Deserialize failed: {error}") from None
     if not isinstance(document, dict):

@@ -31,7 +31,7 @@ class Mode(IntEnum):
     CARTESIAN = 4
 
 
-class Drive:
+class MotorDrive:
     """Twelve motors at 1 kHz. Nothing here ever times out: the last command holds for ever."""
 
     def __init__(self, say: Callable[[str], None]) -> None:

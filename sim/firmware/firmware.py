@@ -10,7 +10,7 @@ from typing import Literal
 
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.commands import Receiver, Refused, interpret
-from leash_robot.sim.firmware.drive import Drive, Mode
+from leash_robot.sim.firmware.drive import Mode, MotorDrive
 from leash_robot.sim.firmware.homing import SIGNS, STOPS, TOWARDS
 from leash_robot.sim.firmware.imu import PERIOD_MS, Attitude
 
@@ -41,7 +41,7 @@ class Firmware:
         self.attitude = Attitude()
         self.receiver = Receiver()
         self._out = bytearray()
-        self.drive = Drive(self._say)
+        self.drive = MotorDrive(self._say)
         self._last_frame = 0
 
     def skip_boot(self, counts: Array, joint_pos: Array) -> None:

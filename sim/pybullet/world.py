@@ -15,7 +15,7 @@ from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.terrain import FLATTEST, Terrain
 from leash_robot.sim.pybullet.urdf import ASSET, KNEE_TO_FOOT, Build, urdf
 from leash_robot.sim.randomization.dynamics import Dynamics
-from leash_robot.sim.sensors import Sample
+from leash_robot.sim.sensors import SensorSample
 
 GRAVITY = 9.81
 JOINTS = 12
@@ -213,11 +213,11 @@ class World:
         rotation = _matrix(turn)
         return centre - rotation @ self._com, rotation
 
-    def sample(self) -> Sample:
+    def sample(self) -> SensorSample:
         """What the sensors are exposed to now."""
         joints = pybullet.getJointStates(self.body, self._joints, self.client)
         turn = pybullet.getBasePositionAndOrientation(self.body, self.client)[1]
-        return Sample(joints, _matrix(turn), np.array(pybullet.getBaseVelocity(self.body, self.client)[1]))
+        return SensorSample(joints, _matrix(turn), np.array(pybullet.getBaseVelocity(self.body, self.client)[1]))
 
     def truth(self) -> GroundTruth:
         """The true state now."""

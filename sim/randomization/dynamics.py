@@ -44,7 +44,7 @@ class Motor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the rotor, seen through the gear [kg m2]."""
 
 
-class Noise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SensorNoise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Standard deviations of white measurement noise, from the robot's logs."""
 
     joint_pos: Amount = 0.0005
@@ -61,7 +61,7 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One robot on one floor. The defaults are the nominal machine; scales multiply it."""
 
     motor: Motor = Motor()
-    noise: Noise = Noise()
+    noise: SensorNoise = SensorNoise()
     mass: Scale = 1.0
     """Scales every mass and inertia."""
     inertia: Scale = 1.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from leash_robot.robot.calibration import Calibration, Estimate
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate
 from leash_robot.robot.config.yaml_text import dump_yaml
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics
@@ -53,7 +53,7 @@ def ranges_of(calibration: Calibration) -> Ranges:
     return msgspec.structs.replace(Ranges(), joint_zero_deg=0.5, gravity_bias=0.01, gyro_bias=0.005, **found)
 
 
-def _around(estimate: Estimate) -> tuple[float, float]:
+def _around(estimate: CalibrationEstimate) -> tuple[float, float]:
     half = max(SURE * estimate.sigma, LEAST * estimate.value)
     return round(max(0.0, estimate.value - half), 6), round(estimate.value + half, 6)
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.errors import SpecError
 from leash_robot.robot.types import Array
-from leash_robot.sim.randomization.dynamics import Dynamics, Motor, Noise
+from leash_robot.sim.randomization.dynamics import Dynamics, Motor, SensorNoise
 
 End = Annotated[float, Meta(ge=-1000, le=1000)]
 Range = tuple[End, End]
@@ -106,7 +106,7 @@ def _check_middles(ranges: Ranges) -> None:
 def _extreme(ranges: Ranges, end: int) -> dict[str, Any]:
     """What a draw could be at one end of all ranges."""
     scalars = {name: getattr(ranges, name)[end] for name in (*SCALARS, "bumps")}
-    noise = msgspec.structs.asdict(Noise())
+    noise = msgspec.structs.asdict(SensorNoise())
     return {
         **scalars,
         "noise": {name: ranges.noise[end] * value for name, value in noise.items()},
@@ -161,10 +161,10 @@ def draw(ranges: Ranges, rng: np.random.Generator) -> Dynamics:
     """Draw one machine on one floor."""
     values: dict[str, Any] = {name: _scalar(name, ranges, rng) for name in SCALARS}
     scale = float(rng.uniform(*ranges.noise))
-    nominal = Noise()
+    nominal = SensorNoise()
     return Dynamics(
         motor=Motor(),
-        noise=Noise(*(scale * getattr(nominal, name) for name in Noise.__struct_fields__)),
+        noise=SensorNoise(*(scale * getattr(nominal, name) for name in SensorNoise.__struct_fields__)),
         com_shift=_vector("com", ranges, rng),
         joint_zero_deg=tuple(_either_way("joint_zero_deg", 12, ranges, rng).tolist()),
         gravity_bias=_vector("gravity_bias", ranges, rng),

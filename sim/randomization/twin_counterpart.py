@@ -7,13 +7,13 @@ from leash_robot.sim.twin import dynamics as twin_dynamics
 
 SHARED = tuple(
     name
-    for name in twin_dynamics.Dynamics.__struct_fields__
+    for name in twin_dynamics.TwinDynamics.__struct_fields__
     if name in dynamics.Dynamics.__struct_fields__ and name != "telemetry_latency_ms"
 )
 """What both know under one name and in one unit."""
 
 
-def counterpart(machine: dynamics.Dynamics) -> twin_dynamics.Dynamics:
+def counterpart(machine: dynamics.Dynamics) -> twin_dynamics.TwinDynamics:
     """The same machine and floor. What only the twin has (line noise, current loop) stays nominal.
 
     The twin's firmware reports every 10 ms by itself, as PyBullet's nominal age of telemetry already says; only what
@@ -23,7 +23,7 @@ def counterpart(machine: dynamics.Dynamics) -> twin_dynamics.Dynamics:
     late = machine.telemetry_latency_ms - nominal.telemetry_latency_ms
     noise = machine.noise.gyro / nominal.noise.gyro
     imu = twin_dynamics.Imu()
-    return twin_dynamics.Dynamics(
+    return twin_dynamics.TwinDynamics(
         **{name: getattr(machine, name) for name in SHARED},
         telemetry_latency_ms=max(0.0, late),
         imu=twin_dynamics.Imu(

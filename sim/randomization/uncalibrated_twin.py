@@ -4,7 +4,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.twin.dynamics import Dynamics, Imu
+from leash_robot.sim.twin.dynamics import Imu, TwinDynamics
 from leash_robot.sim.twin.model import ROTOR_INERTIA
 from leash_robot.sim.twin.motor import COULOMB, TORQUE_PER_AMP
 
@@ -14,7 +14,7 @@ of every motor parameter as a share of it."""
 SCALES = ("kp", "kd", "coulomb", "rotor_inertia", "motor_strength")
 
 
-def draw_machine(seed: int) -> Dynamics:
+def draw_machine(seed: int) -> TwinDynamics:
     """A machine that has all errors at once; noise of the sensors is on."""
     rng = np.random.default_rng(seed)
 
@@ -23,7 +23,7 @@ def draw_machine(seed: int) -> Dynamics:
         return x, y, z
 
     scales = {name: float(rng.uniform(1 - SHARE, 1 + SHARE)) for name in SCALES}
-    machine = Dynamics(
+    machine = TwinDynamics(
         joint_zero_deg=tuple(rng.uniform(-ZERO_DEG, ZERO_DEG, 12).tolist()),
         imu=Imu(mount_deg=three(MOUNT_DEG), gyro_bias=three(BIAS)),
         action_latency_ms=float(rng.uniform(0, DELAY_MS)),
@@ -32,7 +32,7 @@ def draw_machine(seed: int) -> Dynamics:
     return replace(machine, **scales)
 
 
-def true_mount(dynamics: Dynamics) -> Array:
+def true_mount(dynamics: TwinDynamics) -> Array:
     """(3, 3) from the IMU's axes to the body's: about x, then the new y, then the new z."""
     turn = np.eye(3)
     for axis, angle in enumerate(np.radians(dynamics.imu.mount_deg)):
@@ -44,7 +44,7 @@ def true_mount(dynamics: Dynamics) -> Array:
     return turn
 
 
-def true_motors(dynamics: Dynamics) -> dict[str, float]:
+def true_motors(dynamics: TwinDynamics) -> dict[str, float]:
     """Spring and damping constant of a joint for the firmware's gain of 1, and the other motor parameters, in SI."""
     per_amp = TORQUE_PER_AMP * dynamics.motor_strength
     return {

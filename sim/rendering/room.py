@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from leash_robot.robot.cameras.image import Pixels
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.model import document
 
 View = Literal["head", "chase"]
@@ -42,7 +42,7 @@ def build_scene(*, fine: bool = False, more: str = "", assets: Mapping[str, byte
     `more` is MJCF of further things in the room, and `assets` are the files that it names.
     """
     files = {"planks.png": png(planks()), **(assets or {})}
-    model = mujoco.MjModel.from_xml_string(document(Dynamics(), _room() + more), files)
+    model = mujoco.MjModel.from_xml_string(document(TwinDynamics(), _room() + more), files)
     model.vis.quality.offsamples = 4 if fine else 0
     model.vis.quality.shadowsize = 2048 if fine else 0
     model.geom("floor").group = 4

@@ -13,7 +13,7 @@ from leash_robot.robot.types import Array
 from leash_robot.sim.rendering.board_poses import draw_pose
 from leash_robot.sim.rendering.board_scene import place_board
 from leash_robot.sim.rendering.flawed_camera import FlawedCamera, Flaws
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.leaning import LeaningTwin
 
 RAISED = 1.2
@@ -58,7 +58,7 @@ class ShownBoard:
         far off as calibrated ones may be.
         """
         zeros = tuple(self._rng.normal(0.0, ZERO_ERROR, 12).tolist())
-        dynamics = Dynamics(joint_zero_deg=zeros, friction=float(self._rng.uniform(0.6, 1.1)))
+        dynamics = TwinDynamics(joint_zero_deg=zeros, friction=float(self._rng.uniform(0.6, 1.1)))
         twin = LeaningTwin(spec, dynamics, int(self._rng.integers(2**31)))
         _, standing = twin.go([spec.stand])
         turn: Array = FACING @ np.asarray(cv2.Rodrigues(self._rng.uniform(-0.2, 0.2, 3))[0], np.float64)

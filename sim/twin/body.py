@@ -4,10 +4,10 @@ import mujoco
 import numpy as np
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.model import build
 from leash_robot.sim.twin.motor import Motors
-from leash_robot.sim.twin.state import State
+from leash_robot.sim.twin.state import TwinState
 from leash_robot.sim.unstable_dynamics import impossible
 
 COUNTS_PER_RADIAN = 8192 * 36 / (2 * np.pi)
@@ -33,10 +33,10 @@ def _quiet(message: str) -> None:
 mujoco.set_mju_user_warning(_quiet)
 
 
-class Body:
+class TwinBody:
     """One robot on one floor. Motor-side quantities are in the motors' own directions, as the CAN bus has them."""
 
-    def __init__(self, dynamics: Dynamics, seed: int = 0) -> None:
+    def __init__(self, dynamics: TwinDynamics, seed: int = 0) -> None:
         self._rng = np.random.default_rng(seed)
         self._seed = seed
         self.metered = False
@@ -49,7 +49,7 @@ class Body:
         self.data.qpos[7:] = LYING
         self.place()
 
-    def _install(self, dynamics: Dynamics) -> None:
+    def _install(self, dynamics: TwinDynamics) -> None:
         self.dynamics = dynamics
         self.model = build(dynamics, self._seed)
         self.data = mujoco.MjData(self.model)
@@ -63,7 +63,7 @@ class Body:
         self._wanted = np.zeros(12)
         self._nudge = np.array(dynamics.torque_offset)
 
-    def change(self, dynamics: Dynamics) -> None:
+    def change(self, dynamics: TwinDynamics) -> None:
         """Become another machine in the same pose and motion."""
         before = self.data
         self._install(dynamics)
@@ -147,7 +147,7 @@ class Body:
         """Change the body's velocity at once (3,), world axes [m/s]."""
         self.data.qvel[:3] += velocity
 
-    def state(self, captured: float = 0.0, skipped: float = 0.0, dropped: int = 0) -> State:
+    def state(self, captured: float = 0.0, skipped: float = 0.0, dropped: int = 0) -> TwinState:
         """What really is, now; what this knows nothing of is passed through."""
         data = self.data
-        return State(captured, data.time, skipped, dropped, data.qpos, data.qvel, data.sensordata[6:], self._down)
+        return TwinState(captured, data.time, skipped, dropped, data.qpos, data.qvel, data.sensordata[6:], self._down)

@@ -5,7 +5,7 @@ import subprocess
 
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.host.child import python_command
-from leash_robot.sim.twin.messages import Answer, Failed, Ready, Request, receive_answer, send
+from leash_robot.sim.twin.messages import Answer, Ready, Request, RequestFailed, receive_answer, send
 
 ANSWER_TIMEOUT = 60.0
 STOP_TIMEOUT = 5.0
@@ -51,7 +51,7 @@ class Child:
             raise RobotError(f"{self._module} does not answer ({error}); start the twin again") from None
         if answer is None:
             raise RobotError(f"{self._module} ended; start the twin again")
-        if isinstance(answer, Failed):
+        if isinstance(answer, RequestFailed):
             raise RobotError(answer.reason)
         return answer
 
@@ -62,7 +62,7 @@ class Child:
             answer = receive_answer(self._line)
         except OSError:
             return ""
-        return answer.reason if isinstance(answer, Failed) else ""
+        return answer.reason if isinstance(answer, RequestFailed) else ""
 
     def hang_up(self) -> None:
         """Let it know that it may end."""

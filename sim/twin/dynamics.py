@@ -30,7 +30,7 @@ class Imu(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Standard deviation of one sample of an acceleration [m/s2]."""
 
 
-class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SerialLineDynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the serial line damages what passes; both directions have their own figures."""
 
     bit_errors_to_robot: Share = 0.0
@@ -43,7 +43,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probability that a byte on its way to the host is lost."""
 
 
-class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TwinDynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One machine on one floor; the defaults are the nominal Pupper v2."""
 
     mass: Scale = 1.0
@@ -87,7 +87,7 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     torque_offset: tuple[Small, ...] = (0.0,) * 12
     """Constant torque on each joint from nowhere [N m]."""
     imu: Imu = Imu()
-    line: Line = Line()
+    line: SerialLineDynamics = SerialLineDynamics()
 
     def __post_init__(self) -> None:
         for name in ("joint_zero_deg", "torque_offset"):
@@ -95,6 +95,6 @@ class Dynamics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"{name} has {len(getattr(self, name))} entries; Pupper has 12 joints")
 
 
-def load_dynamics(path: Path | None) -> Dynamics:
+def load_dynamics(path: Path | None) -> TwinDynamics:
     """Read a dynamics file; None is the nominal machine. Raises SpecError."""
-    return Dynamics() if path is None else read_yaml(path, Dynamics)
+    return TwinDynamics() if path is None else read_yaml(path, TwinDynamics)

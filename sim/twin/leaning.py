@@ -8,7 +8,7 @@ from leash_robot.robot.bodies.pupper.protocol import TelemetryParser, encode_gai
 from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 
 TICK = 50
@@ -20,7 +20,7 @@ UP, RESTING = 50, 16
 class LeaningTwin:
     """Stands once it is made."""
 
-    def __init__(self, spec: Spec, dynamics: Dynamics, seed: int) -> None:
+    def __init__(self, spec: Spec, dynamics: TwinDynamics, seed: int) -> None:
         self._twin = Twin(dynamics, seed=seed)
         self._parser = TelemetryParser()
         self._frame: Telemetry | None = None

@@ -5,8 +5,8 @@ import numpy as np
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.firmware import Firmware, Variant, lying
 from leash_robot.sim.ground_truth import GroundTruth
-from leash_robot.sim.twin.body import Body
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.body import TwinBody
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.messages import Boot
 from leash_robot.sim.twin.serial_line import Channel
 
@@ -23,21 +23,26 @@ class Twin:
     """
 
     def __init__(
-        self, dynamics: Dynamics | None = None, *, seed: int = 0, firmware: Variant = "icm20948", boot: Boot = "homed"
+        self,
+        dynamics: TwinDynamics | None = None,
+        *,
+        seed: int = 0,
+        firmware: Variant = "icm20948",
+        boot: Boot = "homed",
     ) -> None:
         self._variant = firmware
         self._rng = np.random.default_rng(seed)
         self._received = bytearray()
         self.ms = 0
         """How long the twin has existed [ms]."""
-        self.body = Body(dynamics or Dynamics(), seed)
+        self.body = TwinBody(dynamics or TwinDynamics(), seed)
         self.power_cycle()
         self._connect()
         if boot == "homed":
             self._settle()
 
     @property
-    def dynamics(self) -> Dynamics:
+    def dynamics(self) -> TwinDynamics:
         """The machine it is now."""
         return self.body.dynamics
 
@@ -80,7 +85,7 @@ class Twin:
         # Note: absolute within one turn of the rotor, counted from there on; so raw angles begin near zero.
         self._turns = np.floor(counts / 8192) * 8192
 
-    def set_dynamics(self, dynamics: Dynamics) -> None:
+    def set_dynamics(self, dynamics: TwinDynamics) -> None:
         """Become another machine in the same pose; the firmware notices nothing but what it feels."""
         self.body.change(dynamics)
         self._connect()

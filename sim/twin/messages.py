@@ -6,23 +6,23 @@ from typing import Literal
 import msgspec
 
 from leash_robot.sim.firmware.firmware import Variant
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 
 LONGEST = 1 << 16
 Boot = Literal["homed", "cold"]
 
 
-class Start(msgspec.Struct, frozen=True, tag=True):
+class StartRequest(msgspec.Struct, frozen=True, tag=True):
     """How the twin is to be; the first message."""
 
-    dynamics: Dynamics
+    dynamics: TwinDynamics
     seed: int
     firmware: Variant
     boot: Boot
     link: str | None
 
 
-class Place(msgspec.Struct, frozen=True, tag=True):
+class PlaceRequest(msgspec.Struct, frozen=True, tag=True):
     """Put the robot upright on the floor."""
 
 
@@ -39,7 +39,7 @@ class Push(msgspec.Struct, frozen=True, tag=True):
 class Change(msgspec.Struct, frozen=True, tag=True):
     """Become another machine."""
 
-    dynamics: Dynamics
+    dynamics: TwinDynamics
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -48,18 +48,18 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
     address: str
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
+class RequestDone(msgspec.Struct, frozen=True, tag=True):
     """The answer to every other request."""
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class RequestFailed(msgspec.Struct, frozen=True, tag=True):
     """What went wrong, in one line."""
 
     reason: str
 
 
-Request = Start | Place | PowerCycle | Push | Change
-Answer = Ready | Done | Failed
+Request = StartRequest | PlaceRequest | PowerCycle | Push | Change
+Answer = Ready | RequestDone | RequestFailed
 
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)

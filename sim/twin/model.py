@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.motor import COULOMB, VISCOUS
 from leash_robot.sim.unstable_dynamics import impossible
 
@@ -40,7 +40,7 @@ ROUGH_SIZE, ROUGH_CELLS = 20.0, 400
 """Half-width of the rough floor [m], and its cells along a side."""
 
 
-def build(dynamics: Dynamics, seed: int = 0) -> mujoco.MjModel:
+def build(dynamics: TwinDynamics, seed: int = 0) -> mujoco.MjModel:
     """Compile the model of this machine on its floor; `seed` draws the bumps. Raises RobotError."""
     try:
         model = mujoco.MjModel.from_xml_string(document(dynamics))
@@ -51,7 +51,7 @@ def build(dynamics: Dynamics, seed: int = 0) -> mujoco.MjModel:
     return model
 
 
-def document(dynamics: Dynamics, scenery: str = "") -> str:
+def document(dynamics: TwinDynamics, scenery: str = "") -> str:
     """The whole MJCF text; `scenery` is more of it, which has no part in the physics."""
     tilt = math.radians(dynamics.slope_deg)
     gravity = _numbers((-9.81 * math.sin(tilt), 0.0, -9.81 * math.cos(tilt)))
@@ -90,22 +90,22 @@ def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.9g}" for value in values)
 
 
-def _floor(dynamics: Dynamics) -> str:
+def _floor(dynamics: TwinDynamics) -> str:
     plane = '<geom name="floor" type="plane" size="0 0 0.05" contype="1" conaffinity="0"/>'
     rough = '<geom name="rough" type="hfield" hfield="rough" contype="1" conaffinity="0"/>'
     return plane + (rough if dynamics.bumps > 0.0 else "")
 
 
-def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], dynamics: Dynamics) -> str:
+def _inertial(mass: float, com: Sequence[float], inertia: Sequence[float], dynamics: TwinDynamics) -> str:
     diagonal = _numbers([value * dynamics.mass * dynamics.inertia for value in inertia])
     return f'<inertial mass="{mass * dynamics.mass:.9g}" pos="{_numbers(com)}" diaginertia="{diagonal}"/>'
 
 
-def _trunk(dynamics: Dynamics) -> str:
+def _trunk(dynamics: TwinDynamics) -> str:
     com = [a + b for a, b in zip(BODY_COM, dynamics.com_shift, strict=True)]
     mount = _numbers([math.radians(angle) for angle in dynamics.imu.mount_deg])
     payload = f"""<body name="payload" pos="0 0 {PAYLOAD_HEIGHT}">
-      {_inertial(dynamics.payload, (0, 0, 0), [dynamics.payload * 4e-4] * 3, Dynamics())}</body>"""
+      {_inertial(dynamics.payload, (0, 0, 0), [dynamics.payload * 4e-4] * 3, TwinDynamics())}</body>"""
     return f"""{_inertial(BODY_MASS, com, BODY_INERTIA, dynamics)}
       <geom name="trunk" type="box" size="0.1305 0.062 0.046" pos="0 0 -0.009" group="4"/>
       {_shell()}
@@ -128,7 +128,7 @@ def _shell() -> str:
     return "".join(parts)
 
 
-def _leg(index: int, dynamics: Dynamics) -> str:
+def _leg(index: int, dynamics: TwinDynamics) -> str:
     name = LEGS[index]
     front, side = (1 if index < 2 else -1), (-1 if index % 2 == 0 else 1)
     joints = [_joint(index, kind, dynamics) for kind in range(3)]
@@ -151,7 +151,7 @@ def _leg(index: int, dynamics: Dynamics) -> str:
     </body>"""
 
 
-def _joint(leg: int, kind: int, dynamics: Dynamics) -> str:
+def _joint(leg: int, kind: int, dynamics: TwinDynamics) -> str:
     low, high = LIMITS[kind]
     zero = math.radians(dynamics.joint_zero_deg[3 * leg + kind])
     axis = "1 0 0" if kind == 0 else "0 1 0"

@@ -8,7 +8,7 @@ friction goes to the physics engine's own friction constraint, which also holds 
 import numpy as np
 
 from leash_robot.robot.types import Array
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 
 TORQUE_PER_AMP = (0.308 + 0.179) / 2
 """Before the gearbox takes its share [N m/A]."""
@@ -27,7 +27,7 @@ STALL_CURRENT = 33.0
 class Motors:
     """Twelve motors with their current loops; arrays (12,) in joint directions."""
 
-    def __init__(self, dynamics: Dynamics) -> None:
+    def __init__(self, dynamics: TwinDynamics) -> None:
         self._follow = 1.0 if dynamics.current_loop_ms <= 0.0 else 1.0 - float(np.exp(-1.0 / dynamics.current_loop_ms))
         self._torque_per_amp = TORQUE_PER_AMP * dynamics.motor_strength
         self._friction_per_amp = FRICTION_PER_AMP * dynamics.motor_strength

@@ -16,14 +16,14 @@ from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.messages import (
     Answer,
     Change,
-    Done,
-    Failed,
-    Place,
+    PlaceRequest,
     PowerCycle,
     Push,
     Ready,
     Request,
-    Start,
+    RequestDone,
+    RequestFailed,
+    StartRequest,
     receive_request,
     send,
 )
@@ -38,7 +38,7 @@ MOST_BEHIND_MS = 100
 """Beyond this, time is skipped rather than caught up."""
 
 
-class Server:
+class TwinServer:
     """A twin in real time."""
 
     def __init__(self, twin: Twin, port: Port, owner: socket.socket, shared: SharedState) -> None:
@@ -89,7 +89,7 @@ class Server:
 
     def _act(self, request: Request) -> Answer:
         match request:
-            case Place():
+            case PlaceRequest():
                 self._twin.place()
             case PowerCycle():
                 self._twin.power_cycle()
@@ -97,30 +97,30 @@ class Server:
                 self._twin.push(np.array(velocity))
             case Change(dynamics):
                 self._twin.set_dynamics(dynamics)
-            case Start():
-                return Failed("the twin is running already")
+            case StartRequest():
+                return RequestFailed("the twin is running already")
         self.publish()
-        return Done()
+        return RequestDone()
 
 
 def serve(owner: socket.socket, shared: SharedState) -> None:
     """Start as the first message says, tell where, and run."""
     start = receive_request(owner)
-    if not isinstance(start, Start):
+    if not isinstance(start, StartRequest):
         return
     try:
         port = Port(Path(start.link) if start.link else None)
     except LeashError as error:
-        send(owner, Failed(str(error)))
+        send(owner, RequestFailed(str(error)))
         return
     try:
         twin = Twin(start.dynamics, seed=start.seed, firmware=start.firmware, boot=start.boot)
-        server = Server(twin, port, owner, shared)
+        server = TwinServer(twin, port, owner, shared)
         server.publish()
         send(owner, Ready(port.path))
         server.run()
     except LeashError as error:
-        send(owner, Failed(str(error)))
+        send(owner, RequestFailed(str(error)))
     finally:
         port.close()
 

@@ -19,7 +19,7 @@ ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
+class TwinState:
     """Everything at one instant."""
 
     captured: float
@@ -76,7 +76,7 @@ class SharedState:
         """Let go of the memory's name; what is mapped stays readable."""
         os.close(self.descriptor)
 
-    def write(self, state: State) -> None:
+    def write(self, state: TwinState) -> None:
         """Publish a state."""
         self._sequence[0] += 1
         values = self._values
@@ -84,7 +84,7 @@ class SharedState:
         values[4:23], values[23:41], values[41:45], values[45:48] = state.qpos, state.qvel, state.forces, state.down
         self._sequence[0] += 1
 
-    def read(self) -> State:
+    def read(self) -> TwinState:
         """The newest whole state."""
         for _ in range(ATTEMPTS):
             before = int(self._sequence[0])
@@ -93,7 +93,9 @@ class SharedState:
                 break
             time.sleep(0.0)
         captured, simulated, skipped, dropped = values[:4].tolist()
-        return State(captured, simulated, skipped, dropped, values[4:23], values[23:41], values[41:45], values[45:48])
+        return TwinState(
+            captured, simulated, skipped, dropped, values[4:23], values[23:41], values[41:45], values[45:48]
+        )
 
 
 def rotation(quaternion: Array) -> Array:

@@ -15,16 +15,16 @@ from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.firmware import Variant
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.twin.child import Child, address
-from leash_robot.sim.twin.dynamics import Dynamics, load_dynamics
-from leash_robot.sim.twin.messages import Boot, Change, Place, PowerCycle, Push, Start
-from leash_robot.sim.twin.state import SharedState, State
+from leash_robot.sim.twin.dynamics import TwinDynamics, load_dynamics
+from leash_robot.sim.twin.messages import Boot, Change, PlaceRequest, PowerCycle, Push, StartRequest
+from leash_robot.sim.twin.state import SharedState, TwinState
 
 
 @dataclass(frozen=True)
 class TwinConfig:
     """Which machine, and how it starts."""
 
-    dynamics: Dynamics | Path | None = None
+    dynamics: TwinDynamics | Path | None = None
     """The machine and its floor, or a YAML file that says what differs from the nominal one."""
     seed: int = 0
     """Draws sensor noise, bit errors and bumps."""
@@ -79,9 +79,9 @@ class TwinProcess:
             else None
         )
         self._children += [camera] if camera else []
-        dynamics = config.dynamics if isinstance(config.dynamics, Dynamics) else load_dynamics(config.dynamics)
+        dynamics = config.dynamics if isinstance(config.dynamics, TwinDynamics) else load_dynamics(config.dynamics)
         link = str(config.link.absolute()) if config.link else None
-        start = Start(dynamics, config.seed, config.firmware, config.boot, link)
+        start = StartRequest(dynamics, config.seed, config.firmware, config.boot, link)
         self.port = address(self._body.ask(start))
         self.cameras = {"head": address(camera.answer())} if camera else {}
 
@@ -108,7 +108,7 @@ class TwinProcess:
         """The robot's process."""
         return self._body.pid
 
-    def state(self) -> State:
+    def state(self) -> TwinState:
         """The newest state, generalized coordinates included."""
         return self._shared.read()
 
@@ -118,7 +118,7 @@ class TwinProcess:
 
     def place(self) -> None:
         """A person's hands: upright on the floor at the origin, joints as they are, everything at rest."""
-        self._body.ask(Place())
+        self._body.ask(PlaceRequest())
 
     def power_cycle(self) -> None:
         """Switch the robot off and on: it boots and homes again. The port stays."""
@@ -129,7 +129,7 @@ class TwinProcess:
         x, y, z = (float(value) for value in velocity)
         self._body.ask(Push((x, y, z)))
 
-    def set_dynamics(self, dynamics: Dynamics) -> None:
+    def set_dynamics(self, dynamics: TwinDynamics) -> None:
         """Become another machine in the same pose."""
         self._body.ask(Change(dynamics))
 

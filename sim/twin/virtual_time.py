@@ -11,7 +11,17 @@ from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.errors import RobotError
 from leash_robot.robot.safety.client import KEPT_FRAMES
 from leash_robot.robot.safety.engine import Engine
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Report, Stop, StopKind, Telemetry, check
+from leash_robot.robot.safety.messages import (
+    Ack,
+    Arm,
+    Command,
+    GateConfig,
+    GateReport,
+    Stop,
+    StopKind,
+    Telemetry,
+    check,
+)
 from leash_robot.robot.safety.state import Event, Leave
 from leash_robot.robot.spec import Spec
 from leash_robot.sim.twin.machine import Twin
@@ -34,7 +44,7 @@ class LockstepGate:
         self._now = START + twin.ms * TICK
         self._frames: list[Telemetry] = []
 
-    def open(self, config: Config) -> "LockstepGate":
+    def open(self, config: GateConfig) -> "LockstepGate":
         """Begin anew, as a gate process would. Raises SpecError."""
         self._engine = Engine(check(config))
         return self
@@ -52,12 +62,12 @@ class LockstepGate:
             self._listen()
         self._now = max(self._now, when)
 
-    def wait(self, timeout: float) -> Report:
+    def wait(self, timeout: float) -> GateReport:
         """Wait [s] for news; return the newest report."""
         self.sleep_until(self.now() + timeout)
         return self.poll()
 
-    def poll(self) -> Report:
+    def poll(self) -> GateReport:
         """The newest report."""
         return self._gate.report(self.now())
 

@@ -20,7 +20,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
-class Place:
+class PageLocation:
     """A listening socket and what it is called."""
 
     listener: socket.socket
@@ -30,17 +30,17 @@ class Place:
     """What to print in an address, the best one first; each can be opened."""
 
 
-def serve_at(host: str, port: int | None) -> Place:
+def serve_at(host: str, port: int | None) -> PageLocation:
     """Bind to a name or an address. Raises OperatorError where a page served there could not be opened."""
     address = resolved(host)
     listener = listen(str(address), port)
     if address.is_loopback:
-        return Place(listener, (), (str(address),))
+        return PageLocation(listener, (), (str(address),))
     names = (socket.gethostname().lower(), f"{socket.gethostname()}.local".lower())
     if not address.is_unspecified:
-        return Place(listener, (host.lower(), *names), (str(address),))
+        return PageLocation(listener, (host.lower(), *names), (str(address),))
     loopback = "::1" if address.version == 6 else "127.0.0.1"
-    return Place(listener, names, (*own_addresses(address.version), loopback))
+    return PageLocation(listener, names, (*own_addresses(address.version), loopback))
 
 
 def resolved(host: str) -> Address:

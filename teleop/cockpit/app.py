@@ -30,7 +30,7 @@ MAY_SAY = 500
 
 def make_app(hub: Hub, names: Iterable[str], token: str) -> ASGIApp:
     """The application that serves the hub's pages to whoever has the token, under these names and our own addresses."""
-    pages = Pages(hub)
+    pages = OpenPages(hub)
     inside = Starlette(routes=[WebSocketRoute("/socket", pages.serve), Route("/{name:path}", file, methods=["GET"])])
     return Door(inside, names, token)
 
@@ -44,7 +44,7 @@ async def file(request: Request) -> Response:
     return Response((FILES / name).read_bytes(), media_type="text/javascript" if name.endswith(".js") else kind)
 
 
-class Pages:
+class OpenPages:
     """Carries messages between the sockets and the hub."""
 
     def __init__(self, hub: Hub) -> None:

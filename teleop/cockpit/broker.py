@@ -10,8 +10,8 @@ import msgspec
 
 from leash_robot.teleop.cockpit.disk import Disk
 from leash_robot.teleop.cockpit.lease import Lease
-from leash_robot.teleop.cockpit.messages import Asked, Audience, Body, Hands, Upward, View
-from leash_robot.teleop.cockpit.page import Asking, Holding, Message, PageClock, Seen, Wheel, held
+from leash_robot.teleop.cockpit.messages import Asked, Audience, BodyInfo, Hands, Upward, View
+from leash_robot.teleop.cockpit.page import Asking, FrameSeen, Holding, Message, PageClock, Wheel, held
 from leash_robot.teleop.cockpit.send_queue import Outbox
 from leash_robot.teleop.operator import Event
 
@@ -31,7 +31,7 @@ class Page:
     """When it last said anything [s]."""
     outbox: Outbox = field(default_factory=Outbox)
     clock: PageClock = field(default_factory=PageClock)
-    body: Body | None = None
+    body: BodyInfo | None = None
     """What it was told about the robot."""
 
 
@@ -97,7 +97,7 @@ class Hub:
                 self._ask(page, event, note)
             case Wheel(want):
                 self._steer(page, want)
-            case Seen(numbers, echo, held):
+            case FrameSeen(numbers, echo, held):
                 page.clock.echoed(echo, held / 1e3, now)
                 page.outbox.seen(numbers)
 

@@ -17,7 +17,7 @@ import zmq
 
 from leash_robot.robot.host.child import python_command, socket_folder
 from leash_robot.teleop.cockpit.address import serve_at
-from leash_robot.teleop.cockpit.messages import Audience, Ending, Setup, Upward, View, decode_upward, encode
+from leash_robot.teleop.cockpit.messages import Audience, PageSetup, SessionEnding, Upward, View, decode_upward, encode
 from leash_robot.teleop.devices.keymap import KeyMap
 
 LOOPBACK = "127.0.0.1"
@@ -55,7 +55,7 @@ class Cockpit:
         self._options = options
         self._token = secrets.token_urlsafe(24)
         self._opened = contextlib.ExitStack()
-        self._ending = Ending("the session is over")
+        self._ending = SessionEnding("the session is over")
         self.pages = 0
         """How many pages are open, as far as we have heard."""
         self.armed = False
@@ -98,7 +98,7 @@ class Cockpit:
 
     def ends(self, text: str, *, failed: bool = False) -> None:
         """Note how the session ended; the pages are told when the cockpit is left."""
-        self._ending = Ending(text, failed)
+        self._ending = SessionEnding(text, failed)
 
     @property
     def pid(self) -> int:
@@ -123,9 +123,9 @@ class Cockpit:
                 else:
                     yield message
 
-    def _described(self, ends: str) -> Setup:
+    def _described(self, ends: str) -> PageSetup:
         keys: Mapping[str, str] = self._options.keys.keys
-        return Setup(
+        return PageSetup(
             listener=self._listener.fileno(),
             names=self._place.names,
             token=self._token,

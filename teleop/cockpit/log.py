@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Tick
-from leash_robot.teleop.cockpit.messages import Body, Frame, Past, Sample, Status, View
+from leash_robot.teleop.cockpit.messages import BodyInfo, PlotHistory, PlotSample, ShownFrame, Status, View
 
 LISTED = 5
 """So many takeovers are listed."""
@@ -39,10 +39,10 @@ class CockpitLog:
     def __init__(self, stage: Stage, spec: Spec, status: Callable[[], Status]) -> None:
         """`status` is asked at every tick and must return at once."""
         self._stage = stage
-        self._body = Body(spec.name, spec.rate, spec.names, tuple(spec.cameras))
+        self._body = BodyInfo(spec.name, spec.rate, spec.names, tuple(spec.cameras))
         self._status = status
         self._shown: dict[str, float] = {}
-        self._past: tuple[Past, ...] = ()
+        self._past: tuple[PlotHistory, ...] = ()
         self._number = 0
         self._last: View | None = None
 
@@ -64,18 +64,18 @@ class CockpitLog:
         self._last = View(self._number, self._body, sample(tick), status, self._past, self._frames(tick))
         self._stage.show(self._last)
 
-    def _frames(self, tick: Tick) -> tuple[Frame, ...]:
+    def _frames(self, tick: Tick) -> tuple[ShownFrame, ...]:
         if not self._stage.pages:
             return ()
         fresh = {name: image for name, image in tick.obs.images.items() if self._shown.get(name) != image.time}
         self._shown |= {name: image.time for name, image in fresh.items()}
-        return tuple(Frame(name, image.time, image.jpeg) for name, image in fresh.items())
+        return tuple(ShownFrame(name, image.time, image.jpeg) for name, image in fresh.items())
 
 
-def sample(tick: Tick) -> Sample:
+def sample(tick: Tick) -> PlotSample:
     """The numbers of one tick."""
     obs, proposal = tick.obs, tick.policy or tick.wanted
-    return Sample(
+    return PlotSample(
         time=time.monotonic(),
         late=obs.late,
         age=obs.age,
@@ -94,11 +94,11 @@ def tilt(gravity: Array) -> float:
     return float(np.arccos(np.clip(-gravity[2] / np.linalg.norm(gravity), -1.0, 1.0)))
 
 
-def remembered(past: tuple[Past, ...], status: Status, time: float) -> tuple[Past, ...]:
+def remembered(past: tuple[PlotHistory, ...], status: Status, time: float) -> tuple[PlotHistory, ...]:
     """The list of takeovers at a time [s]: a new one is put first, the running one grows."""
     if not status.takeover:
         return past
     if not past or past[0].number != status.takeover:
-        return (Past(status.takeover, status.reason, time, 0.0), *past)[:LISTED]
+        return (PlotHistory(status.takeover, status.reason, time, 0.0), *past)[:LISTED]
     newest, *older = past
     return (replace(newest, seconds=time - newest.time), *older) if status.taken else past

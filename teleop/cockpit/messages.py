@@ -17,7 +17,7 @@ from leash_robot.teleop.operator import Event
 Deflection = Annotated[float, Meta(ge=-1.0, le=1.0)]
 
 
-class Body(msgspec.Struct, frozen=True):
+class BodyInfo(msgspec.Struct, frozen=True):
     """The robot, as far as plots need it."""
 
     name: str
@@ -29,7 +29,7 @@ class Body(msgspec.Struct, frozen=True):
     """Names of the cameras that the body can have; which of them deliver is seen from the frames."""
 
 
-class Frame(msgspec.Struct, frozen=True):
+class ShownFrame(msgspec.Struct, frozen=True):
     """A camera frame on its way to the page, untouched."""
 
     camera: str
@@ -38,7 +38,7 @@ class Frame(msgspec.Struct, frozen=True):
     jpeg: bytes
 
 
-class Sample(msgspec.Struct, frozen=True):
+class PlotSample(msgspec.Struct, frozen=True):
     """One tick, as numbers for the plots."""
 
     time: float
@@ -63,7 +63,7 @@ class Sample(msgspec.Struct, frozen=True):
     """The policy's own doubt, 0..1 or NaN."""
 
 
-class Past(msgspec.Struct, frozen=True):
+class PlotHistory(msgspec.Struct, frozen=True):
     """A takeover that has happened."""
 
     number: int
@@ -129,12 +129,12 @@ class View(msgspec.Struct, frozen=True):
 
     number: int
     """Counts the ticks, so that lost ones are seen."""
-    body: Body
-    sample: Sample
+    body: BodyInfo
+    sample: PlotSample
     status: Status
-    past: tuple[Past, ...] = ()
+    past: tuple[PlotHistory, ...] = ()
     """The last takeovers, newest first."""
-    frames: tuple[Frame, ...] = ()
+    frames: tuple[ShownFrame, ...] = ()
     """Frames that were not in an earlier view; none while nobody watches."""
 
 
@@ -177,7 +177,7 @@ class Audience(msgspec.Struct, frozen=True, tag="audience"):
     pages: int
 
 
-class Setup(msgspec.Struct, frozen=True):
+class PageSetup(msgspec.Struct, frozen=True):
     """What the cockpit's process is started with; it comes by standard input, for the token is nobody else's."""
 
     listener: int
@@ -196,7 +196,7 @@ class Setup(msgspec.Struct, frozen=True):
     nice: int = 0
 
 
-class Ending(msgspec.Struct, frozen=True):
+class SessionEnding(msgspec.Struct, frozen=True):
     """How the session ended: the last that the cockpit's process hears on its standard input."""
 
     text: str

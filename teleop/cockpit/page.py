@@ -27,7 +27,7 @@ Millis = Annotated[float, Meta(ge=0.0, le=1e13)]
 FEEL = Feel()
 
 
-class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PageDevice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One input device of a page."""
 
     name: Literal["keyboard", "touch", "gamepad"]
@@ -48,7 +48,7 @@ class Holding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="hold
     now: Millis
     attentive: bool
     """Whether the page is visible and in focus."""
-    devices: Annotated[list[Device], Meta(max_length=8)]
+    devices: Annotated[list[PageDevice], Meta(max_length=8)]
 
 
 class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="asking", tag_field="kind"):
@@ -64,7 +64,7 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wheel"
     want: Literal["take", "steal", "give"]
 
 
-class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="seen", tag_field="kind"):
+class FrameSeen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="seen", tag_field="kind"):
     """The page has dealt with these messages; more may come."""
 
     numbers: Annotated[list[int], Meta(max_length=64)]
@@ -74,7 +74,7 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="seen", 
     """How long ago that view came [ms]."""
 
 
-Message = Holding | Asking | Wheel | Seen
+Message = Holding | Asking | Wheel | FrameSeen
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
@@ -130,7 +130,7 @@ class PageClock:
         return min(page + self.offset - self.trip / 2, now)
 
 
-def sign_of_life(device: Device, now: float) -> float:
+def sign_of_life(device: PageDevice, now: float) -> float:
     """The page's time at which a device was certainly alive, at the page's time `now` [ms].
 
     The page's own timer vouches for keys and fingers, which the system lets go when their device goes away.
@@ -140,7 +140,7 @@ def sign_of_life(device: Device, now: float) -> float:
     return device.changed if lost else now
 
 
-def held(device: Device, now: float, clock: PageClock, arrived: float) -> Held:
+def held(device: PageDevice, now: float, clock: PageClock, arrived: float) -> Held:
     """A device as the loop gets it: stamped by our clock, its sticks as they are meant.
 
     `now` is the page's time of the message [ms], `arrived` ours [s].

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from leash_robot.teleop.cockpit.messages import Frame, Sample
+from leash_robot.teleop.cockpit.messages import PlotSample, ShownFrame
 
 AHEAD = {"view": 8, "frame": 3}
 """So many messages of a kind (of a camera, for frames) may be on their way before the page has dealt with them."""
@@ -34,11 +34,11 @@ def framed(head: FrameHead, jpeg: bytes) -> bytes:
 class Outbox:
     """One page's share. `offer` and `say` put in, `take` gives what may be sent now."""
 
-    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    samples: deque[PlotSample] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     """Ticks since the last view that went out."""
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there may be something to send."""
-    frames: dict[str, Frame] = field(default_factory=dict)
+    frames: dict[str, ShownFrame] = field(default_factory=dict)
     """The newest frame of each camera that has not gone out."""
     lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=20))
     """Answers to what the page did, oldest first."""
@@ -47,7 +47,7 @@ class Outbox:
     _under_way: dict[int, str] = field(default_factory=dict)
     _number: int = 0
 
-    def offer(self, sample: Sample | None, frames: tuple[Frame, ...] = ()) -> None:
+    def offer(self, sample: PlotSample | None, frames: tuple[ShownFrame, ...] = ()) -> None:
         """There is something new to see; replaces what has not gone out yet."""
         self.samples.extend([] if sample is None else [sample])
         self.frames |= {frame.camera: frame for frame in frames}

@@ -17,7 +17,7 @@ import zmq.asyncio
 from leash_robot.teleop.cockpit.app import make_app
 from leash_robot.teleop.cockpit.broker import Hub
 from leash_robot.teleop.cockpit.disk import Disk
-from leash_robot.teleop.cockpit.messages import Asked, Ending, Setup, Upward, decode_view, encode
+from leash_robot.teleop.cockpit.messages import Asked, PageSetup, SessionEnding, Upward, decode_view, encode
 from leash_robot.teleop.cockpit.page import LARGEST
 from leash_robot.teleop.devices.gamepad import PadMap
 from leash_robot.teleop.devices.keyboard import FASTER, SLOWEST
@@ -36,12 +36,12 @@ GOODBYE = 0.2
 def main(stdin: BinaryIO | None = None) -> None:
     """Serve until standard input ends."""
     lifeline = sys.stdin.buffer if stdin is None else stdin
-    setup = msgspec.json.decode(lifeline.readline(), type=Setup)
+    setup = msgspec.json.decode(lifeline.readline(), type=PageSetup)
     os.setpriority(os.PRIO_PROCESS, 0, max(setup.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     asyncio.run(serve(setup, lifeline))
 
 
-async def serve(setup: Setup, lifeline: BinaryIO) -> None:
+async def serve(setup: PageSetup, lifeline: BinaryIO) -> None:
     """Serve the page until the lifeline ends."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     views = zmq.asyncio.Context(context).socket(zmq.PULL)
@@ -69,7 +69,7 @@ def controls(keys: dict[str, str]) -> dict[str, object]:
     }
 
 
-def configured(hub: Hub, setup: Setup) -> uvicorn.Config:
+def configured(hub: Hub, setup: PageSetup) -> uvicorn.Config:
     """Quiet, small, and without compression, which JPEG does not need."""
     return uvicorn.Config(
         make_app(hub, setup.names, setup.token),
@@ -124,7 +124,9 @@ async def until(lifeline: BinaryIO, hub: Hub, server: uvicorn.Server) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), lifeline)
     last = await reader.read()
-    ending = msgspec.json.decode(last, type=Ending) if last else Ending("the program is gone", failed=True)
+    ending = (
+        msgspec.json.decode(last, type=SessionEnding) if last else SessionEnding("the program is gone", failed=True)
+    )
     hub.farewell(f"{ending.text}; {AGAIN}", failed=ending.failed)
     await asyncio.sleep(GOODBYE)
     server.should_exit = True

@@ -43,7 +43,7 @@ class Ident:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ControlPlace:
     """A key, or an axis or a half of one."""
 
     kind: int
@@ -59,9 +59,9 @@ class PadLayout:
 
     name: str
     """What the database calls the pad; empty where the kernel's names are all there is."""
-    buttons: Mapping[str, tuple[Place, ...]]
+    buttons: Mapping[str, tuple[ControlPlace, ...]]
     """By the names in `pad_names.CONTROLS`."""
-    axes: Mapping[str, tuple[tuple[int, Place], ...]]
+    axes: Mapping[str, tuple[tuple[int, ControlPlace], ...]]
     """By the names in `AXES`: places, each with the way it pushes; 0 is both ways."""
 
     @functools.cached_property
@@ -135,8 +135,8 @@ def parsed(line: str, keys: Iterable[int], axes: Iterable[int]) -> PadLayout:
     sources = [field.split(":", 1) for field in fields if ":" in field]
     places = [(target, place) for target, source in sources if (place := table.place(source)) is not None]
     names = {theirs: ours for ours, theirs in CONTROLS.items()}
-    buttons: dict[str, tuple[Place, ...]] = {}
-    pushes: dict[str, tuple[tuple[int, Place], ...]] = {}
+    buttons: dict[str, tuple[ControlPlace, ...]] = {}
+    pushes: dict[str, tuple[tuple[int, ControlPlace], ...]] = {}
     for target, place in places:
         plain, way = target.lstrip("+-"), {"+": 1, "-": -1}.get(target[0], 0)
         if plain in names:
@@ -156,7 +156,7 @@ class _Numbered:
         self._axes = sorted(code for code in have if code not in hats)
         self._hats = [code for code in hats[::2] if have & {code, code + 1}]
 
-    def place(self, source: str) -> Place | None:
+    def place(self, source: str) -> ControlPlace | None:
         """What a source such as b3, a2, +a4, a1~ or h0.8 is on this pad; None when it has no such thing."""
         match = _SOURCE.fullmatch(source)
         if match is None:
@@ -166,12 +166,12 @@ class _Numbered:
         if index >= len(numbered):
             return None
         if match["kind"] == "b":
-            return Place(codes.EV_KEY, numbered[index])
+            return ControlPlace(codes.EV_KEY, numbered[index])
         if match["kind"] == "h":
             along, way = _HATS.get(int(match["mask"] or 0), (0, 0))
-            return Place(codes.EV_ABS, numbered[index] + along, way) if way else None
+            return ControlPlace(codes.EV_ABS, numbered[index] + along, way) if way else None
         half = {"+": 1, "-": -1}.get(match["half"], 0)
-        return Place(codes.EV_ABS, numbered[index], half, bool(match["inverted"]))
+        return ControlPlace(codes.EV_ABS, numbered[index], half, bool(match["inverted"]))
 
 
 def by_kernel(ident: Ident, axes: Iterable[int]) -> PadLayout:
@@ -196,6 +196,6 @@ def by_kernel(ident: Ident, axes: Iterable[int]) -> PadLayout:
     sticks = {"leftx": codes.ABS_X, "lefty": codes.ABS_Y, "rightx": turn}
     return PadLayout(
         "",
-        {name: (Place(codes.EV_KEY, code),) for name, code in keys.items()},
-        {name: ((0, Place(codes.EV_ABS, code)),) for name, code in sticks.items()},
+        {name: (ControlPlace(codes.EV_KEY, code),) for name, code in keys.items()},
+        {name: ((0, ControlPlace(codes.EV_ABS, code)),) for name, code in sticks.items()},
     )

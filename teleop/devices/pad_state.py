@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from leash_robot.teleop.devices.pad_events import EV_ABS, EV_KEY, EV_SYN, RECORD, SYN_DROPPED, SYN_REPORT, Range
-from leash_robot.teleop.devices.pad_layout import PadLayout, Place
+from leash_robot.teleop.devices.pad_layout import ControlPlace, PadLayout
 
 FAR = 0.5
 """Half of an axis counts as a pressed button from here on; a whole one, such as a trigger, from its middle."""
@@ -74,19 +74,19 @@ class PadState:
         pushes = self.device.layout.axes.get(name, ())
         return max(-1.0, min(1.0, sum(self._push(way, place) for way, place in pushes)))
 
-    def _push(self, way: int, place: Place) -> float:
+    def _push(self, way: int, place: ControlPlace) -> float:
         if way:
             return way * float(self._is_down(place))
         value = self._along(place)
         return max(0.0, place.half * value) * place.half if place.half else value
 
-    def _is_down(self, place: Place) -> bool:
+    def _is_down(self, place: ControlPlace) -> bool:
         if place.kind == EV_KEY:
             return place.code in self._down
         value = self._along(place)
         return place.half * value > FAR if place.half else value > 0.0
 
-    def _along(self, place: Place) -> float:
+    def _along(self, place: ControlPlace) -> float:
         """How far the axis itself is pushed, -1..1."""
         if place.kind != EV_ABS or place.code not in self.device.ranges:
             return 0.0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from leash_robot.benchmarks.safety.ends import Ending, EndsTask, WatchedTwin, end_session, ended, figures, seen
+from leash_robot.benchmarks.safety.ends import EndsTask, PlannedEnd, WatchedTwin, end_session, ended, figures, seen
 from leash_robot.policies.scripted.gait import Stand
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.twin.virtual_time import lockstep
@@ -13,7 +13,7 @@ from leash_robot.sim.twin.virtual_time import lockstep
 SPEC = load_spec()
 
 
-def session(ending: Callable[[WatchedTwin], None], ticks: int = 5) -> Ending:
+def session(ending: Callable[[WatchedTwin], None], ticks: int = 5) -> PlannedEnd:
     twin = WatchedTwin(seed=1)
 
     def begin() -> None:
@@ -53,9 +53,9 @@ def test_an_end_depends_on_its_seed_and_machine_alone() -> None:
 
 
 def test_the_figures_count_the_ends_of_the_robots_that_walked() -> None:
-    good = Ending(0, walked=True, lying=True, tilt_max_deg=8.0, tilt_end_deg=2.0, height_end=0.05)
-    over = Ending(1, walked=True, lying=False, tilt_max_deg=120.0, tilt_end_deg=95.0, height_end=0.06)
-    fell = Ending(2, walked=False, lying=False, tilt_max_deg=170.0, tilt_end_deg=170.0, height_end=0.05)
+    good = PlannedEnd(0, walked=True, lying=True, tilt_max_deg=8.0, tilt_end_deg=2.0, height_end=0.05)
+    over = PlannedEnd(1, walked=True, lying=False, tilt_max_deg=120.0, tilt_end_deg=95.0, height_end=0.06)
+    fell = PlannedEnd(2, walked=False, lying=False, tilt_max_deg=170.0, tilt_end_deg=170.0, height_end=0.05)
     found = figures([good, over, fell])
     assert (found["machines"], found["walked"], found["lying"], found["tipped"]) == (3, 2, 1, 1)
     assert found["tilt_max_deg"] == pytest.approx(120.0)

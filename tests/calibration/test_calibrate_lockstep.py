@@ -11,13 +11,13 @@ from leash_robot.calibration.selftest import remaining_errors
 from leash_robot.calibration.session import CalibrationSession
 from leash_robot.calibration.settings import lying
 from leash_robot.launch.commands.calibrate.selftest import known_errors, opener, summary
-from leash_robot.robot.calibration import Calibration, Estimate
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
 from leash_robot.sim.firmware.homing import SIGNS
 from leash_robot.sim.randomization.uncalibrated_twin import draw_machine, true_mount
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 
@@ -50,7 +50,7 @@ def test_an_abduction_with_the_wrong_sign_is_turned_about() -> None:
 
 
 def test_the_hard_stops_tell_the_zeros_of_a_robot_that_did_not_home_well() -> None:
-    twin = Twin(Dynamics(kp=0.8, motor_strength=0.8, action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=1)
+    twin = Twin(TwinDynamics(kp=0.8, motor_strength=0.8, action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=1)
     wrong = np.radians(np.random.default_rng(0).uniform(-8.0, 8.0, 12))
     twin.firmware.drive.zero -= SIGNS * wrong
     twin.advance(50)
@@ -70,7 +70,7 @@ def test_a_leg_that_is_blocked_before_its_stop_is_named() -> None:
 def test_lock_step_comes_out_the_same_every_time() -> None:
     runs = []
     for _ in range(2):
-        twin = Twin(Dynamics(action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=3)
+        twin = Twin(TwinDynamics(action_latency_ms=20.0, telemetry_latency_ms=10.0), seed=3)
         with lockstep(lying(SPEC), twin) as robot:
             bench = MeasurementBench(robot, BARE)
             bench.stand_by()
@@ -134,20 +134,20 @@ def test_drawn_machines_have_every_error() -> None:
 
 
 def test_a_perfect_calibration_has_no_errors_left() -> None:
-    machine = Dynamics(joint_zero_deg=(3.0,) * 12, action_latency_ms=10.0, telemetry_latency_ms=5.0)
+    machine = TwinDynamics(joint_zero_deg=(3.0,) * 12, action_latency_ms=10.0, telemetry_latency_ms=5.0)
     right = Calibration(
         "m",
         BARE.date,
         (-float(np.radians(3.0)),) * 12,
         (1,) * 12,
         motors={
-            "kp": Estimate(1.0, 0.0),
-            "kd": Estimate(1.0, 0.0),
-            "motor_strength": Estimate(0.2435 / 0.2484, 0.0),
-            "joint_friction": Estimate(0.04045 - 0.021, 0.0),
-            "rotor_inertia": Estimate(1.0, 0.0),
+            "kp": CalibrationEstimate(1.0, 0.0),
+            "kd": CalibrationEstimate(1.0, 0.0),
+            "motor_strength": CalibrationEstimate(0.2435 / 0.2484, 0.0),
+            "joint_friction": CalibrationEstimate(0.04045 - 0.021, 0.0),
+            "rotor_inertia": CalibrationEstimate(1.0, 0.0),
         },
-        latency={"round_trip_ms": Estimate(15.0, 0.0)},
+        latency={"round_trip_ms": CalibrationEstimate(15.0, 0.0)},
     )
     left = remaining_errors(right, known_errors(machine))
     assert max(max(values) for values in left.values()) < 1e-6

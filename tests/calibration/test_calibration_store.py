@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from leash_robot.calibration.store import Store, choose, refuse_foreign
-from leash_robot.robot.calibration import Calibration, Estimate
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
@@ -18,13 +18,13 @@ from support.recording.disks import files_at_most
 SPEC = load_spec()
 BARE = Calibration.identity(SPEC)
 MOTORS = {
-    "kp": Estimate(1.1, 0.02),
-    "kd": Estimate(0.9, 0.01),
-    "motor_strength": Estimate(0.8, 0.02),
-    "joint_friction": Estimate(0.02, 0.001),
-    "rotor_inertia": Estimate(1.2, 0.03),
+    "kp": CalibrationEstimate(1.1, 0.02),
+    "kd": CalibrationEstimate(0.9, 0.01),
+    "motor_strength": CalibrationEstimate(0.8, 0.02),
+    "joint_friction": CalibrationEstimate(0.02, 0.001),
+    "rotor_inertia": CalibrationEstimate(1.2, 0.03),
 }
-LATENCY = {"round_trip_ms": Estimate(40.0, 0.5), "state_age_ms": Estimate(5.0, 1.0)}
+LATENCY = {"round_trip_ms": CalibrationEstimate(40.0, 0.5), "state_age_ms": CalibrationEstimate(5.0, 1.0)}
 
 
 def test_every_version_is_kept_and_knows_the_one_before(tmp_path: Path) -> None:

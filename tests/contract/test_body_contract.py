@@ -19,7 +19,7 @@ from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.safety.codec import load_codec
 from leash_robot.robot.safety.config import gate_config
-from leash_robot.robot.safety.messages import Config, check
+from leash_robot.robot.safety.messages import GateConfig, check
 from leash_robot.robot.safety.state import Write
 from leash_robot.robot.types import Action, Observation, Robot, Tick
 from support.desk_arm.distribution import ENTRIES, installed
@@ -138,12 +138,12 @@ def test_it_goes_to_rest_and_back(robot: Robot) -> None:
     assert np.abs(robot.observe().joint_pos - robot.spec.stand).max() < 0.2
 
 
-def gate(body: Body) -> Config:
+def gate(body: Body) -> GateConfig:
     """The config of a body's gate, as its driver makes it and the gate reads it."""
     spec = body.load_spec()
     machine = body.real(Wiring(spec, "port"))
     assert isinstance(machine, GatedRobot)
-    config = msgspec.msgpack.decode(msgspec.msgpack.encode(machine.gate_config()), type=Config)
+    config = msgspec.msgpack.decode(msgspec.msgpack.encode(machine.gate_config()), type=GateConfig)
     plain = gate_config(spec, "port", Calibration.identity(spec), body.codec)
     assert (config.codec, config.names, config.lower) == (plain.codec, plain.names, plain.lower)
     return check(config)

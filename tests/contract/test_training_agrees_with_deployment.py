@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from leash_robot.policies.cloned_policy import Clone
+from leash_robot.policies.cloned_policy import ClonedPolicy
 from leash_robot.policies.manifest import Manifest, NetworkConfig, describe
 from leash_robot.policies.networks.mlp import Ensemble
 from leash_robot.policies.scripted.steps import Steps
@@ -57,7 +57,7 @@ def test_the_environment_and_the_deployed_policy_agree_to_the_last_byte(
     walk = WalkConfig(filter_hz=filter_hz, box=(0.1, 0.1, 0.1), ranges=Ranges())
     actions = np.random.default_rng(seed).uniform(-1, 1, (6, 12)).astype(np.float32)
     network = Scripted(actions)
-    deployed = Clone(manifest(features, walk), cast(Ensemble, network))
+    deployed = ClonedPolicy(manifest(features, walk), cast(Ensemble, network))
     with contextlib.closing(PupperEnv(walk, encoder=FeatureEncoder(features, SPEC.stand))) as env:
         seen, _ = env.reset(seed=seed)
         for number, action in enumerate(actions):
@@ -72,7 +72,7 @@ def test_the_environment_and_the_deployed_policy_agree_to_the_last_byte(
 def test_the_environment_and_the_deployed_policy_share_one_filter(filter_hz: float, box: float, seed: int) -> None:
     walk = WalkConfig(filter_hz=filter_hz, box=(box, box, box))
     training = ActionFilter.with_cutoff(np.tile(walk.box, 4), walk.filter_hz, SPEC.rate)
-    deployed = Clone(manifest(FeatureConfig(), walk), cast(Ensemble, None))._filter
+    deployed = ClonedPolicy(manifest(FeatureConfig(), walk), cast(Ensemble, None))._filter
     rng = np.random.default_rng(seed)
     offset, last = rng.normal(size=12), rng.normal(size=12)
     assert training.smooth(offset, last).tobytes() == deployed.smooth(offset, last).tobytes()

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from leash_robot.launch.reporting.report import Report, axes
+from leash_robot.launch.reporting.report import HtmlReport, axes
 from leash_robot.launch.reporting.video import side_by_side, write_video
 
 
@@ -23,7 +23,7 @@ def test_a_video_has_every_frame_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_report_is_one_file_that_needs_no_other(tmp_path: Path) -> None:
-    report = Report("A walk <fast>", "It went well.")
+    report = HtmlReport("A walk <fast>", "It went well.")
     report.section("Figures")
     report.table(("figure", "value"), [("speed & more", 0.25123)])
     figure, (axis,) = axes()

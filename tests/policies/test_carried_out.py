@@ -16,13 +16,13 @@ from leash_robot.policies.rl.demonstrations import count_demonstrated
 from leash_robot.policies.rl.drivers.collector import demonstration_recorder
 from leash_robot.policies.rl.drivers.learning_actor import ActionSource, ExpertActor, LearningActor, RobotTask
 from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
-from leash_robot.policies.rl.replay_buffer import FINAL, Replay
+from leash_robot.policies.rl.replay_buffer import FINAL, ReplayBuffer
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.rl.sac.numpy_actor import Float32
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.robot.encoding.action_filter import expressible
-from leash_robot.robot.locomotion.odometry import Estimate
+from leash_robot.robot.locomotion.odometry import MotionEstimate
 from leash_robot.robot.locomotion.velocity_reward import MeasuredWeights, measured_terms
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation, Source, Tick
@@ -40,9 +40,9 @@ class Upright:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> MotionEstimate:
         """Always the same."""
-        return Estimate(np.zeros(3), 0.16)
+        return MotionEstimate(np.zeros(3), 0.16)
 
 
 class Quiet:
@@ -64,8 +64,8 @@ def learning(source: ActionSource, memory: TransitionRecorder, hold: float = 10.
 
 @pytest.fixture
 def memory() -> Iterator[TransitionRecorder]:
-    online = Replay(capacity=400, columns=FACTORY.columns)
-    shown = Replay(capacity=400, columns=demonstration_columns(FACTORY))
+    online = ReplayBuffer(capacity=400, columns=FACTORY.columns)
+    shown = ReplayBuffer(capacity=400, columns=demonstration_columns(FACTORY))
     yield TransitionRecorder(online, shown)
     for replay in (online, shown):
         replay.close()
@@ -102,7 +102,7 @@ def replayed(actions: Float32) -> Array:
     return np.array(targets)
 
 
-def rows(replay: Replay, name: str) -> Float32:
+def rows(replay: ReplayBuffer, name: str) -> Float32:
     """A column where there is a step."""
     real = replay.columns["end"][: replay.written] != FINAL
     made: Float32 = replay.columns[name][: replay.written][real]
@@ -140,13 +140,13 @@ def test_an_actor_that_drives_demonstrates_nothing(memory: TransitionRecorder) -
 
 
 @pytest.fixture
-def replays() -> Iterator[tuple[Replay, Replay]]:
+def replays() -> Iterator[tuple[ReplayBuffer, ReplayBuffer]]:
     """Own steps; and demonstrated ones, of which every third was meant to leave the box."""
     columns = (("obs", (2,), "f4"), ("privileged", (0,), "f4"), ("action", (3,), "f4"), ("reward", (), "f4"))
     layout = (*columns, ("end", (), "u1"), ("burst", (), "u4"))
     online, shown = (
-        Replay(capacity=200, columns=layout),
-        Replay(capacity=200, columns=(*layout, ("wanted", (3,), "f4"))),
+        ReplayBuffer(capacity=200, columns=layout),
+        ReplayBuffer(capacity=200, columns=(*layout, ("wanted", (3,), "f4"))),
     )
     rest: dict[str, ArrayLike] = {"privileged": np.zeros(0), "reward": 1.0, "end": 0, "burst": 0}
     for number in range(99):
@@ -158,7 +158,7 @@ def replays() -> Iterator[tuple[Replay, Replay]]:
         replay.close()
 
 
-def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[Replay, Replay]) -> None:
+def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[ReplayBuffer, ReplayBuffer]) -> None:
     online, shown = replays
     config = SacConfig(batch=64, n_step=1)
     batch = Batches([online], config, {}, demonstrated=[shown], share=Share(0.5, 0.5, 1)).draw(0)
@@ -169,7 +169,7 @@ def test_critics_learn_what_was_done_and_the_pull_leaves_it_out(replays: tuple[R
     assert batch.demonstrated.sum() == 32 - outside.sum()
 
 
-def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[Replay, Replay]) -> None:
+def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[ReplayBuffer, ReplayBuffer]) -> None:
     obs, action = Batches(replays[1:], SacConfig(batch=64, n_step=1), {}).pairs()
     assert 0 < len(obs) == len(action) < 64
     assert action.abs().max() <= 1 and not (obs == 0).any()
@@ -180,7 +180,7 @@ def test_imitation_leaves_out_what_the_box_cannot_express(replays: tuple[Replay,
 def test_demonstrations_in_simulation_say_what_was_meant_and_count_what_is_left_out() -> None:
     task = WalkTask(WalkTraining(walk=WalkConfig(seconds=2.0, box=(0.05, 0.1, 0.1))), SPEC)
     env = task.make_env()
-    with Replay(capacity=200, columns=demonstration_columns(task.factory)) as shown:
+    with ReplayBuffer(capacity=200, columns=demonstration_columns(task.factory)) as shown:
         expert = WalkDemonstrator(env, Trot(SPEC))
         recorder = demonstration_recorder(env, shown, expert, np.random.default_rng(0))
         recorder.begin(0)

@@ -9,7 +9,7 @@ from leash_robot.policies.policy_file import read_manifest
 from leash_robot.policies.registry import load_policy
 from leash_robot.policies.shipped import WALK
 from leash_robot.robot.spec import load_spec
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 
@@ -23,7 +23,9 @@ def test_it_fits_and_is_small() -> None:
 
 def test_it_follows_a_command_on_a_twin_that_is_heavy_late_and_slippery() -> None:
     spec, command = load_spec(), np.array([0.25, 0.0, 0.4])
-    dynamics = Dynamics(mass=1.2, payload=0.1, friction=0.5, kp=0.85, action_latency_ms=25.0, telemetry_latency_ms=10.0)
+    dynamics = TwinDynamics(
+        mass=1.2, payload=0.1, friction=0.5, kp=0.85, action_latency_ms=25.0, telemetry_latency_ms=10.0
+    )
     twin, policy = Twin(dynamics, seed=1), load_policy(WALK)[1]()
     done = []
     with lockstep(spec, twin, needs_imu=True) as robot:

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from leash_robot.robot.calibration import Calibration, CameraCalibration, Estimate, dump_calibration, load_calibration
+from leash_robot.robot.calibration import (
+    Calibration,
+    CalibrationEstimate,
+    CameraCalibration,
+    dump_calibration,
+    load_calibration,
+)
 from leash_robot.robot.errors import CalibrationError
 from leash_robot.robot.spec import load_spec
 from support.paths import ROOT
@@ -86,7 +92,7 @@ def test_what_is_written_reads_back_with_the_same_hash(tmp_path: Path) -> None:
     full = replace(
         Calibration.identity(SPEC),
         imu_lean=(0.1, 0.0, -0.05),
-        motors={"kp": Estimate(1.1, 0.02)},
+        motors={"kp": CalibrationEstimate(1.1, 0.02)},
         cameras={"head": CameraCalibration(640, 480, 700.0, 701.0, 320.5, 239.5, (0.1, -0.2))},
         residuals={"touch_miss_mm": 0.02},
     )

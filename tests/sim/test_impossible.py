@@ -18,7 +18,7 @@ from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
 from leash_robot.sim.twin.virtual_time import lockstep
 
 SPEC = load_spec()
-DIVERGING = mujoco.Dynamics(rotor_inertia=0.01, inertia=0.01, motor_strength=10.0, kp=10.0, kd=10.0)
+DIVERGING = mujoco.TwinDynamics(rotor_inertia=0.01, inertia=0.01, motor_strength=10.0, kp=10.0, kd=10.0)
 FILE = "rotor_inertia: 0.01\ninertia: 0.01\nmotor_strength: 10.0\nkp: 10.0\nkd: 10.0\n"
 TOLD = "these dynamics cannot be simulated"
 
@@ -41,12 +41,12 @@ def test_a_twin_that_diverges_says_so_and_names_the_values() -> None:
 
 def test_a_twin_whose_joints_chatter_while_it_lies_still_says_so() -> None:
     with pytest.raises(RobotError, match=rf"{TOLD}: a robot that lies still moves its joints"):
-        Twin(mujoco.Dynamics(rotor_inertia=0.01, kd=10.0))
+        Twin(mujoco.TwinDynamics(rotor_inertia=0.01, kd=10.0))
 
 
 def test_a_body_that_mujoco_cannot_even_compile_says_so() -> None:
     with pytest.raises(RobotError, match=TOLD):
-        Twin(mujoco.Dynamics(mass=1e-9, rotor_inertia=1e-9, inertia=1e-6))
+        Twin(mujoco.TwinDynamics(mass=1e-9, rotor_inertia=1e-9, inertia=1e-6))
 
 
 def test_a_twin_that_diverges_later_says_so_through_driver_and_gate() -> None:

@@ -19,7 +19,7 @@ from leash_robot.sim.envs.walk_config import Pushes, WalkConfig
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import Dynamics
 from leash_robot.sim.randomization.sampling import Ranges, draw
-from leash_robot.sim.twin.dynamics import Dynamics as TwinDynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 from support.walks import Kept

@@ -9,7 +9,7 @@ from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.cameras.image import Pixels as Picture
 from leash_robot.robot.dataset.mcap.tick_schema import Layout
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
-from leash_robot.robot.dataset.metadata import End, Start
+from leash_robot.robot.dataset.metadata import End, EpisodeStart
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Observation, Tick, unknown
 
@@ -38,7 +38,7 @@ def record(folder: Path, index: int, ticks: int = 40) -> Path:
     """A person who turns towards the stripe."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(index)
-    start = Start(SPEC, SPEC.hash, "", index, "2026-01-01T00:00:00Z", 10**18, "0.1.0", {})
+    start = EpisodeStart(SPEC, SPEC.hash, "", index, "2026-01-01T00:00:00Z", 10**18, "0.1.0", {})
     writer = EpisodeWriter(folder / f"episode_{index:06d}.mcap", start)
     layout = Layout(12, 1)
     for number in range(ticks):

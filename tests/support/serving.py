@@ -15,7 +15,7 @@ from leash_robot.policies.manifest import Manifest, describe, to_json
 from leash_robot.policies.serving.client import RemotePolicy
 from leash_robot.policies.serving.endpoint import tune
 from leash_robot.policies.serving.keys import ServerKeys
-from leash_robot.policies.serving.server import Served, Server
+from leash_robot.policies.serving.server import PolicyServer, Served
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.inference.protocol import Answer, Hello, Question, Reply, Welcome, encode, read_request
 from leash_robot.robot.spec import load_spec
@@ -62,7 +62,7 @@ def served(
 ) -> Iterator[str]:
     """A real server in a thread; yields its endpoint."""
     stop, note = threading.Event(), (notes.append if notes is not None else None)
-    with Server(offered, endpoint, keys=keys, note=note, places=places) as server:
+    with PolicyServer(offered, endpoint, keys=keys, note=note, places=places) as server:
 
         def turn() -> None:
             while not stop.is_set():

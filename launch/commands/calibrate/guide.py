@@ -25,7 +25,7 @@ from leash_robot.robot.errors import CalibrationError, UsageError
 from leash_robot.robot.types import Source
 from leash_robot.teleop.brake import Brake
 from leash_robot.teleop.cockpit.client import LOOPBACK, Cockpit
-from leash_robot.teleop.cockpit.messages import Asked, Body, Frame, Sample, Status, View
+from leash_robot.teleop.cockpit.messages import Asked, BodyInfo, PlotSample, ShownFrame, Status, View
 from leash_robot.teleop.operator import Event
 
 DONE = frozenset({Event.START, Event.SUCCESS})
@@ -37,8 +37,8 @@ half a second."""
 BEAT = HEARING * SHOWN
 """Between two views [s]."""
 
-BODY = Body("calibration", 1 / BEAT, (), ())
-EMPTY = Sample(0.0, 0.0, math.nan, "hold", (), (), (math.nan,) * 3, math.nan, math.nan, math.nan)
+BODY = BodyInfo("calibration", 1 / BEAT, (), ())
+EMPTY = PlotSample(0.0, 0.0, math.nan, "hold", (), (), (math.nan,) * 3, math.nan, math.nan, math.nan)
 """No robot's numbers: the procedure has the robot to itself. A page hides what it has for them."""
 
 
@@ -181,10 +181,10 @@ class OperatorGuide:
         status = self._status
         source: Source = "hold" if status.state == "asked" else "policy"
         sample = replace(EMPTY, time=time.monotonic(), source=source)
-        frames: tuple[Frame, ...] = ()
+        frames: tuple[ShownFrame, ...] = ()
         if watched and self._pictures:
             name, image = self._pictures.popleft()
-            frames = (Frame(name, image.time, image.jpeg),)
+            frames = (ShownFrame(name, image.time, image.jpeg),)
         return View(number, BODY, sample, status, frames=frames)
 
 

@@ -30,7 +30,7 @@ from leash_robot.sim.evaluation.replay import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from leash_robot.launch.reporting.report import Report
+    from leash_robot.launch.reporting.report import HtmlReport
 
 FEWEST = 20
 """A recording of fewer ticks says nothing."""
@@ -108,10 +108,10 @@ def _write(
     simulated: Replays,
 ) -> None:
     try:
-        from leash_robot.launch.reporting.report import Report
+        from leash_robot.launch.reporting.report import HtmlReport
     except ImportError:
         raise CalibrationError("plots need matplotlib; `pip install leash-robot[train]` brings it") from None
-    report = Report(
+    report = HtmlReport(
         f"Replay of {episode.path.name}",
         f"{calibration.machine}, calibration {calibration.hash}, version {calibration.version} of {calibration.date}",
     )
@@ -163,7 +163,7 @@ def _result(
 HEADER = ("", "nominal motors", "identified", "identified / nominal")
 
 
-def _tables(report: "Report", recorded: RecordedMotion, simulated: Replays) -> None:
+def _tables(report: "HtmlReport", recorded: RecordedMotion, simulated: Replays) -> None:
     """Body and joints, with how much the error shrank."""
     report.section("Body", "Root mean square difference of the simulated body to the robot's, where an IMU reported.")
     rows = [["tilt, deg", *(tilt_rmse(one, recorded) for one in simulated)]]

@@ -34,7 +34,7 @@ from leash_robot.sim.randomization.uncalibrated_twin import draw_machine, true_m
 from leash_robot.sim.rendering.board_scene import Pattern, board_scene
 from leash_robot.sim.rendering.flawed_camera import draw_flaws
 from leash_robot.sim.rendering.shown_board import ShownBoard
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 
@@ -72,7 +72,7 @@ def opener(twin: Twin) -> Opener:
     return lambda spec, calibration: lockstep(spec, twin, calibration=calibration)
 
 
-def known_errors(machine: Dynamics) -> KnownErrors:
+def known_errors(machine: TwinDynamics) -> KnownErrors:
     """The truth about a drawn machine."""
     return KnownErrors(
         joint_zero_deg=np.array(machine.joint_zero_deg),

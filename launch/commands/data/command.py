@@ -137,7 +137,7 @@ class Recover:
 
 
 @dataclass(frozen=True)
-class Label:
+class LabelOptions:
     """Change one's mind about an episode; the file stays as it is: `leash data label EPISODE.mcap failure`."""
 
     path: Annotated[Path, tyro.conf.Positional]
@@ -162,7 +162,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "show": Show,
     "verify": Verify,
     "recover": Recover,
-    "label": Label,
+    "label": LabelOptions,
     "replay": ReplayEpisode,
 }
 

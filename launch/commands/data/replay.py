@@ -16,7 +16,7 @@ from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.lateness import Lateness
 from leash_robot.robot.logs import Logs
 from leash_robot.robot.loop import run
-from leash_robot.robot.replay_policy import Replay
+from leash_robot.robot.replay_policy import ReplayPolicy
 from leash_robot.robot.types import Tick
 from leash_robot.teleop.brake import Stoppable
 
@@ -43,7 +43,7 @@ class ReplayEpisode:
             open_robot(self.robot, realtime=True, watch=person.watch) as opened,
             person.brake.on(opened.stop),
         ):
-            policy = Replay(episode, opened.spec)
+            policy = ReplayPolicy(episode, opened.spec)
             console.print(f"replays {len(policy)} ticks of {self.path} on {self.robot.robot}")
             opened.robot.reset()
             lateness, likeness = Lateness(opened.spec.period), Likeness(episode)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import tyro
 
-from leash_robot.launch.commands.demo.report import Story, Walk, write_report
+from leash_robot.launch.commands.demo.report import DemoWalk, Story, write_report
 from leash_robot.launch.commands.demo.twin import correct, demonstrate, walk
 from leash_robot.launch.commands.deploy import terminable
 from leash_robot.launch.commands.train.command import TrainBc, clone
@@ -142,7 +142,7 @@ def tell(config: Demo) -> dict[str, Any]:
     return figures
 
 
-def film(*walks: Walk) -> Iterator[Pixels]:
+def film(*walks: DemoWalk) -> Iterator[Pixels]:
     """Frames of the first walk of each, side by side."""
     from leash_robot.sim.rendering.twin_camera import Renderer
 
@@ -152,7 +152,7 @@ def film(*walks: Walk) -> Iterator[Pixels]:
 
 
 def summarize(
-    demonstrator: Walk, cloned: Walk, demonstrations: list[Episode], trained: dict[str, Any]
+    demonstrator: DemoWalk, cloned: DemoWalk, demonstrations: list[Episode], trained: dict[str, Any]
 ) -> dict[str, Any]:
     """The demo in figures."""
     late = np.concatenate([episode.late for episode in demonstrations]) * 1e3
@@ -168,7 +168,7 @@ def summarize(
     }
 
 
-def budget(cloned: Walk, demonstrations: list[Episode]) -> dict[str, Array]:
+def budget(cloned: DemoWalk, demonstrations: list[Episode]) -> dict[str, Array]:
     """Milliseconds of each part of a tick's latency, from the recordings and from the clone's walks."""
     parts = {"joint state: age when seen": np.concatenate([episode.age for episode in demonstrations]) * 1e3}
     for camera in demonstrations[0].spec.cameras:

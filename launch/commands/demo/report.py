@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, Report, axes, figures_table
+from leash_robot.launch.reporting.report import BLUE, GREEN, GREY, INK, ORANGE, HtmlReport, axes, figures_table
 from leash_robot.robot.dataset.episode import Episode
 from leash_robot.robot.types import SOURCES, Array
 from leash_robot.sim.evaluation.episode_scorer import EpisodeScorer
 
 
 @dataclass
-class Walk:
+class DemoWalk:
     """One policy's walk through the same episodes."""
 
     name: str
@@ -35,7 +35,7 @@ class Story:
     """Everything that the report tells."""
 
     summary: Mapping[str, Any]
-    walks: Sequence[Walk]
+    walks: Sequence[DemoWalk]
     demonstrations: Sequence[Episode]
     taken: Episode
     """One in which a person took over from the clone."""
@@ -47,7 +47,7 @@ class Story:
 
 def write_report(path: Path, story: Story) -> None:
     """Write the page."""
-    report = Report(
+    report = HtmlReport(
         "leash demo: driven, recorded, cloned, and driven by the clone",
         "A simulated Pupper v2 behind a serial line that speaks the firmware's protocol. A scripted operator drove it; "
         "a network was trained on the recordings and drove it over the same line; the operator took over now and then, "

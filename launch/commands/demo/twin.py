@@ -6,7 +6,7 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leash_robot.launch.commands.collect import Collect, collect
-from leash_robot.launch.commands.demo.report import Walk
+from leash_robot.launch.commands.demo.report import DemoWalk
 from leash_robot.launch.commands.intervene import Intervene, intervene
 from leash_robot.launch.composition.operators import OperatorOptions
 from leash_robot.launch.composition.policies import needs_imu, open_policy
@@ -56,9 +56,9 @@ def correct(policy: Path, folder: Path, episodes: int, seconds: float, seed: int
     return intervene(Intervene(str(policy), folder, robot, who, episodes=episodes, seconds=seconds, task="walk"))
 
 
-def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int) -> Walk:
+def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int) -> DemoWalk:
     """Let a policy walk straight ahead on a fresh twin, several times, with noise that no demonstration had."""
-    result, options = Walk(name, color), RobotOptions(robot="twin", seed=HELD_OUT_TRACKS.start + seed)
+    result, options = DemoWalk(name, color), RobotOptions(robot="twin", seed=HELD_OUT_TRACKS.start + seed)
     with (
         open_robot(options, needs_imu=needs_imu(policy, options)) as opened,
         open_policy(policy, opened.spec, opened.plan) as handle,
@@ -76,7 +76,7 @@ def walk(policy: str, name: str, color: str, walks: int, speed: float, seed: int
     return result
 
 
-def one_walk(opened: Opened, policy: ConstantCommand, result: Walk) -> dict[str, float]:
+def one_walk(opened: Opened, policy: ConstantCommand, result: DemoWalk) -> dict[str, float]:
     """One scored walk; the poses of the first are kept for the film."""
     twin = opened.simulator
     if not isinstance(twin, TwinProcess):

@@ -53,7 +53,7 @@ from leash_robot.policies.rl.drivers.learning_actor import (
 from leash_robot.policies.rl.drivers.robot import RobotTraining, train
 from leash_robot.policies.rl.drivers.transitions import TransitionRecorder
 from leash_robot.policies.rl.progress import Pace
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.trainer import Imitation, RunIdentity
 from leash_robot.policies.rl.weight_channel import WeightChannel
 from leash_robot.policies.scripted.gait import Trot
@@ -145,7 +145,7 @@ def learn_live(config: TrainLive) -> dict[str, Any]:
     factory, began = robot_factory(plan, spec), time.monotonic()
     with contextlib.ExitStack() as stack:
         columns = factory.columns, demonstration_columns(factory)
-        online, shown = (stack.enter_context(Replay(capacity=plan.capacity, columns=each)) for each in columns)
+        online, shown = (stack.enter_context(ReplayBuffer(capacity=plan.capacity, columns=each)) for each in columns)
         if resume is not None:
             # Note: checkpoints of earlier versions kept what was done alone.
             resume.arrays.setdefault("shown.0.wanted", resume.arrays["shown.0.action"])

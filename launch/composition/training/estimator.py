@@ -5,7 +5,7 @@ from typing import Literal
 
 from leash_robot.policies.rl.drivers.learning_actor import StateEstimator
 from leash_robot.robot.errors import UsageError
-from leash_robot.robot.locomotion.odometry import Estimate, Odometry
+from leash_robot.robot.locomotion.odometry import MotionEstimate, Odometry
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array, Observation
 from leash_robot.sim.ground_truth import GroundTruth
@@ -22,10 +22,10 @@ class Tracker:
     def reset(self) -> None:
         """Nothing to forget."""
 
-    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> MotionEstimate:
         """The truth now."""
         truth = self._truth()
-        return Estimate(truth.velocity, truth.height)
+        return MotionEstimate(truth.velocity, truth.height)
 
 
 def make_estimator(kind: Velocity, spec: Spec, truth: Callable[[], GroundTruth] | None) -> StateEstimator:

@@ -19,7 +19,7 @@ from leash_robot.policies.rl.algorithm import Actor, ExplorationPolicy, GreedyAc
 from leash_robot.policies.rl.config import TrainingConfig
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes, with_current_keys
 from leash_robot.policies.rl.sac.factory import SacFactory
-from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore
+from leash_robot.policies.rl.task import Env, EpisodeScore, ExpertDemonstrator
 from leash_robot.robot.config.settings import read_yaml
 from leash_robot.robot.errors import PolicyError, UsageError
 
@@ -77,7 +77,7 @@ class GymTask:
         """The actor."""
         return actor
 
-    def demonstrate(self, env: Env) -> Demonstrator:
+    def demonstrate(self, env: Env) -> ExpertDemonstrator:
         """Raises PolicyError: no expert is known."""
         raise PolicyError(f"no expert is known for {self.env_id}; leave demonstrations.steps at 0")
 

@@ -17,7 +17,7 @@ from leash_robot.policies.rl.algorithm import Actor, ExplorationPolicy
 from leash_robot.policies.rl.config import Demonstrations
 from leash_robot.policies.rl.evaluation import Evaluation
 from leash_robot.policies.rl.sac.factory import SacFactory
-from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore
+from leash_robot.policies.rl.task import Env, EpisodeScore, ExpertDemonstrator
 from leash_robot.policies.scripted.gait import Trot
 from leash_robot.policies.symmetry import Mirror
 from leash_robot.robot.encoding.feature_encoding import FeatureEncoder
@@ -76,7 +76,7 @@ class WalkTask:
             return actor
         return Reflected(actor, config.reflected, config.features, self.spec, action_filter_of(config, self.spec).scale)
 
-    def demonstrate(self, env: Env) -> Demonstrator:
+    def demonstrate(self, env: Env) -> ExpertDemonstrator:
         """The trot, or the policy in a file. Raises PolicyError when it does not fit the robot."""
         if not isinstance(env, PupperEnv):
             raise PolicyError(f"an expert that walks cannot drive {env}")

@@ -21,7 +21,7 @@ from leash_robot.policies.rl.drivers.learner_process import ActorMessage, Learne
 from leash_robot.policies.rl.drivers.monitor import TrainingMonitor, progress_text
 from leash_robot.policies.rl.evaluation import Snapshot, SnapshotSelector
 from leash_robot.policies.rl.progress import LEARNING, PHASES, Pace, SharedProgress
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.task import EpisodeScore, TrainingTask
 from leash_robot.policies.rl.trainer import Imitation, RunIdentity, TrainingProgress, save_training
 from leash_robot.policies.rl.weight_channel import WeightChannel
@@ -73,7 +73,7 @@ class AsynchronousTraining:
         demos = self._config.demonstrations.steps // count
         self.replays = [self._replay(capacity=self._config.capacity // count) for _ in range(count)]
         columns = demonstration_columns(factory)
-        shown = [Replay(capacity=3 * demos + 5000, columns=columns) for _ in range(count if demos else 0)]
+        shown = [ReplayBuffer(capacity=3 * demos + 5000, columns=columns) for _ in range(count if demos else 0)]
         self.demonstrations = [self._stack.enter_context(replay) for replay in shown]
         pace = self.pace
         progress = SharedProgress(collectors=count, steps=pace.steps, updates=pace.updates)
@@ -90,8 +90,8 @@ class AsynchronousTraining:
             self._pipes.append(pipe)
             self._processes.append(process)
 
-    def _replay(self, capacity: int) -> Replay:
-        return self._stack.enter_context(Replay(capacity=capacity, columns=self.task.factory.columns))
+    def _replay(self, capacity: int) -> ReplayBuffer:
+        return self._stack.enter_context(ReplayBuffer(capacity=capacity, columns=self.task.factory.columns))
 
     def _learner_job(self) -> LearnerJob:
         demos = self._config.demonstrations

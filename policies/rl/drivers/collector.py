@@ -12,8 +12,8 @@ import numpy as np
 
 from leash_robot.policies.rl.algorithm import ExplorationPolicy, Float32
 from leash_robot.policies.rl.progress import Counts, Pace, SharedProgress
-from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Place, Replay
-from leash_robot.policies.rl.task import Demonstrator, Env, EpisodeScore, TrainingTask, curriculum_of
+from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, ReplayBuffer, ReplaySlot
+from leash_robot.policies.rl.task import Env, EpisodeScore, ExpertDemonstrator, TrainingTask, curriculum_of
 from leash_robot.policies.rl.weight_channel import Address, WeightChannel
 from leash_robot.robot.errors import LeashError, PolicyError
 
@@ -26,7 +26,7 @@ class StepRecorder:
     def __init__(
         self,
         env: Env,
-        replay: Replay,
+        replay: ReplayBuffer,
         actor: ExplorationPolicy,
         rng: np.random.Generator,
         more: Callable[[], Mapping[str, Float32]] = dict,
@@ -85,10 +85,10 @@ class CollectorJob:
     """Which collector it is, from 0."""
     collectors: int
     """How many there are."""
-    replay: Place
+    replay: ReplaySlot
     actor: Address
     """Where the newest actor is."""
-    demonstrated: Place | None
+    demonstrated: ReplaySlot | None
     """Where demonstrations go."""
     average: Address
     """Where a snapshot lies when it is to be evaluated."""
@@ -135,7 +135,7 @@ class Collector:
         task = job.task
         self._job, self._pipe = job, pipe
         self._rng = np.random.default_rng([task.config.seed, job.number, job.pace.steps])
-        self._env, self._replay = task.make_env(), Replay(job.replay)
+        self._env, self._replay = task.make_env(), ReplayBuffer(job.replay)
         self._actor = task.factory.actor()
         self._newest, self._average = WeightChannel(job.actor), WeightChannel(job.average)
         self._progress = SharedProgress(job.progress)
@@ -153,7 +153,7 @@ class Collector:
         job, demos = self._job, self._job.task.config.demonstrations
         note_progress(self._env, self._progress.steps)
         expert = job.task.demonstrate(self._env)
-        with Replay(job.demonstrated) as replay:
+        with ReplayBuffer(job.demonstrated) as replay:
             recorder = demonstration_recorder(self._env, replay, expert, self._rng)
 
             def over() -> bool:
@@ -218,6 +218,8 @@ class Collector:
             self._pipe.send(CollectorMessage(self._job.number, scores=(self._evaluated, scores)))
 
 
-def demonstration_recorder(env: Env, replay: Replay, expert: Demonstrator, rng: np.random.Generator) -> StepRecorder:
+def demonstration_recorder(
+    env: Env, replay: ReplayBuffer, expert: ExpertDemonstrator, rng: np.random.Generator
+) -> StepRecorder:
     """Records what the expert does, and what it would have done."""
     return StepRecorder(env, replay, expert, rng, lambda: {"wanted": expert.wanted})

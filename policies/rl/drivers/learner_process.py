@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from leash_robot.policies.rl.algorithm import AlgorithmFactory, AlgorithmState, Weights, flattened
 from leash_robot.policies.rl.checkpoint import Checkpoint
 from leash_robot.policies.rl.progress import COMPILING, DEMONSTRATING, IMITATING, LEARNING, Counts, Pace, SharedProgress
-from leash_robot.policies.rl.replay_buffer import Place, Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer, ReplaySlot
 from leash_robot.policies.rl.trainer import Imitation, RunIdentity, Trainer, TrainingProgress, save_training
 from leash_robot.policies.rl.weight_channel import Address, WeightChannel
 from leash_robot.robot.errors import LeashError
@@ -62,8 +62,8 @@ class LearnerJob:
 
     factory: AlgorithmFactory
     run: RunIdentity
-    online: tuple[Place, ...]
-    demonstrated: tuple[Place, ...]
+    online: tuple[ReplaySlot, ...]
+    demonstrated: tuple[ReplaySlot, ...]
     actor: Address
     """Where the newest actor goes."""
     average: Address
@@ -111,8 +111,8 @@ class LearnerWorker:
 
     def __init__(self, job: LearnerJob) -> None:
         self.job = job
-        self._online = [Replay(place) for place in job.online]
-        self._demonstrated = [Replay(place) for place in job.demonstrated]
+        self._online = [ReplayBuffer(place) for place in job.online]
+        self._demonstrated = [ReplayBuffer(place) for place in job.demonstrated]
         self._actor, self._average = WeightChannel(job.actor), WeightChannel(job.average)
         self._progress = SharedProgress(job.progress) if job.progress else None
         pace, buffers = job.pace, (self._online, self._demonstrated)

@@ -14,7 +14,7 @@ from leash_robot.robot.clock import missed_slots
 from leash_robot.robot.encoding.action_filter import ActionFilter
 from leash_robot.robot.encoding.feature_encoding import COMMAND, FeatureConfig, FeatureEncoder
 from leash_robot.robot.errors import PolicyError
-from leash_robot.robot.locomotion.odometry import Estimate, fallen
+from leash_robot.robot.locomotion.odometry import MotionEstimate, fallen
 from leash_robot.robot.locomotion.velocity_reward import HEIGHT
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Action, Array, Observation, Policy, Tick
@@ -30,7 +30,7 @@ class StateEstimator(Protocol):
         """The robot was moved, or time was left out."""
         ...
 
-    def step(self, obs: Observation, target: Array | None = None) -> Estimate:
+    def step(self, obs: Observation, target: Array | None = None) -> MotionEstimate:
         """The estimate at this observation; `target` (n,) [rad] is what the joints follow since the last one."""
         ...
 
@@ -39,7 +39,7 @@ class RewardFunction(Protocol):
     """The terms of a tick's reward, by name."""
 
     def __call__(
-        self, obs: Observation, estimate: Estimate, command: Array, actions: tuple[Array, Array], *, fell: bool
+        self, obs: Observation, estimate: MotionEstimate, command: Array, actions: tuple[Array, Array], *, fell: bool
     ) -> dict[str, float]:
         """`actions` (n,) are the one that led here and the one before it."""
         ...
@@ -217,7 +217,7 @@ class LearningActor:
         return relabelled(transition, (command * COMMAND).astype(np.float32), self._command_columns)
 
 
-def privileged_of(estimate: Estimate) -> Float32:
+def privileged_of(estimate: MotionEstimate) -> Float32:
     """(PRIVILEGED,) each about one."""
     x, y, _ = estimate.velocity.tolist()
     return np.array([2.0 * x, 2.0 * y, 10.0 * (estimate.height - HEIGHT)], np.float32)

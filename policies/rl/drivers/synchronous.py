@@ -20,7 +20,7 @@ from leash_robot.policies.rl.drivers.collector import StepRecorder, demonstratio
 from leash_robot.policies.rl.drivers.monitor import TrainingMonitor, progress_text
 from leash_robot.policies.rl.evaluation import Snapshot, SnapshotSelector
 from leash_robot.policies.rl.progress import Pace
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.task import TrainingTask, curriculum_of
 from leash_robot.policies.rl.trainer import Imitation, RunIdentity, Trainer, TrainingProgress, save_training
 
@@ -35,8 +35,8 @@ class SynchronousTraining:
         self.task, self._config = task, config
         self.env = task.make_env()
         demos = config.demonstrations
-        self.replay = Replay(capacity=config.capacity, columns=factory.columns)
-        self.demonstrations = Replay(capacity=demos.steps * 2 + 1000, columns=demonstration_columns(factory))
+        self.replay = ReplayBuffer(capacity=config.capacity, columns=factory.columns)
+        self.demonstrations = ReplayBuffer(capacity=demos.steps * 2 + 1000, columns=demonstration_columns(factory))
         self._buffers = [self.replay], [self.demonstrations] if demos.steps else []
         self.rewards: deque[float] = deque(maxlen=20)
         self.steps, self.episodes = 0, 0

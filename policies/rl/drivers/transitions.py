@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay
+from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, ReplayBuffer
 from leash_robot.policies.rl.sac.numpy_actor import Float32
 from leash_robot.robot.encoding.action_filter import expressible
 
@@ -33,7 +33,7 @@ class Transition:
 class TransitionRecorder:
     """Writes trajectories into the online replay, and what was demonstrated into a second one."""
 
-    def __init__(self, online: Replay, shown: Replay) -> None:
+    def __init__(self, online: ReplayBuffer, shown: ReplayBuffer) -> None:
         self._online, self._shown = online, shown
         self._last: Transition | None = None
         self.steps = self.demonstrated = 0
@@ -84,7 +84,7 @@ class TransitionRecorder:
                 replay.columns["end"][at] = TRUNCATED
 
     @staticmethod
-    def _add(replay: Replay, transition: Transition, reward: float, end: int, **more: Float32) -> None:
+    def _add(replay: ReplayBuffer, transition: Transition, reward: float, end: int, **more: Float32) -> None:
         replay.add(
             obs=transition.features,
             privileged=transition.privileged,
@@ -96,7 +96,7 @@ class TransitionRecorder:
         )
 
     @staticmethod
-    def _final(replay: Replay, transition: Transition) -> None:
+    def _final(replay: ReplayBuffer, transition: Transition) -> None:
         replay.add(
             obs=transition.features, privileged=transition.privileged, reward=0.0, end=FINAL, burst=transition.burst
         )

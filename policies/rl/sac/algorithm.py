@@ -8,7 +8,7 @@ import numpy as np
 from leash_robot.policies.rl.algorithm import AlgorithmState
 from leash_robot.policies.rl.checkpoint import Arrays, Checkpoint, generator_state, resume_generator
 from leash_robot.policies.rl.demonstrations import RecordedActions
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.sac.batches import Batches
 from leash_robot.policies.rl.sac.factory import SacFactory
 from leash_robot.policies.rl.sac.numpy_actor import Float32
@@ -27,8 +27,8 @@ class Sac:
     def __init__(
         self,
         factory: SacFactory,
-        online: Sequence[Replay],
-        demonstrated: Sequence[Replay],
+        online: Sequence[ReplayBuffer],
+        demonstrated: Sequence[ReplayBuffer],
         resume: Checkpoint | None = None,
     ) -> None:
         self._factory, self._demonstrated = factory, demonstrated
@@ -42,7 +42,7 @@ class Sac:
         if resume is not None:
             self._resume(resume)
 
-    def _batches(self, online: Sequence[Replay], demonstrated: Sequence[Replay] = ()) -> Batches:
+    def _batches(self, online: Sequence[ReplayBuffer], demonstrated: Sequence[ReplayBuffer] = ()) -> Batches:
         made = self._factory
         return Batches(
             online, self.config, made.mirrors, made.scale, seed=made.seed, demonstrated=demonstrated, share=made.share

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leash_robot.policies.rl.replay_buffer import Draw, Replay
+from leash_robot.policies.rl.replay_buffer import Draw, ReplayBuffer
 from leash_robot.policies.rl.sac.config import SacConfig, Share
 from leash_robot.policies.rl.sac.sac import Batch
 from leash_robot.policies.symmetry import Mirror
@@ -20,13 +20,13 @@ class Batches:
 
     def __init__(
         self,
-        online: Sequence[Replay],
+        online: Sequence[ReplayBuffer],
         config: SacConfig,
         mirrors: Mapping[str, Mirror],
         scale: Float32 | None = None,
         *,
         seed: int = 0,
-        demonstrated: Sequence[Replay] = (),
+        demonstrated: Sequence[ReplayBuffer] = (),
         share: Share | None = None,
     ) -> None:
         self._online, self._demonstrated = online, demonstrated
@@ -71,7 +71,7 @@ class Batches:
             joined *= self._scale
         return torch.from_numpy(joined)
 
-    def _spread(self, replays: Sequence[Replay], count: int) -> list[Draw]:
+    def _spread(self, replays: Sequence[ReplayBuffer], count: int) -> list[Draw]:
         """So many samples, each replay as often as it has steps."""
         if not count:
             return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from leash_robot.policies.rl.algorithm import Algorithm
 from leash_robot.policies.rl.checkpoint import Checkpoint
-from leash_robot.policies.rl.replay_buffer import Layout, Replay, layout
+from leash_robot.policies.rl.replay_buffer import Layout, ReplayBuffer, layout
 from leash_robot.policies.rl.sac.config import SacConfig, Share, Sizes
 from leash_robot.policies.rl.sac.numpy_actor import Float32, NumpyActor
 from leash_robot.policies.symmetry import Mirror
@@ -46,7 +46,7 @@ class SacFactory:
         return NumpyActor(self.scale, self.config.actor_hidden, self.sizes.actions)
 
     def algorithm(
-        self, online: Sequence[Replay], demonstrated: Sequence[Replay], resume: Checkpoint | None = None
+        self, online: Sequence[ReplayBuffer], demonstrated: Sequence[ReplayBuffer], resume: Checkpoint | None = None
     ) -> Algorithm:
         """A learner on these buffers. Note: imported here, so that only the learner's process holds torch."""
         module = importlib.import_module("leash_robot.policies.rl.sac.algorithm")

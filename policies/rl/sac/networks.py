@@ -51,7 +51,7 @@ def gaussian(actor: Params, obs: Tensor, dtype: torch.dtype = torch.float32) -> 
     return mean, low + 0.5 * (high - low) * (torch.tanh(raw) + 1.0)
 
 
-class Sample(NamedTuple):
+class ActionSample(NamedTuple):
     """Actions of a tanh-squashed Gaussian."""
 
     action: Tensor
@@ -62,11 +62,11 @@ class Sample(NamedTuple):
     """(B, n) before tanh"""
 
 
-def sample(actor: Params, obs: Tensor, noise: Tensor, dtype: torch.dtype = torch.float32) -> Sample:
+def sample(actor: Params, obs: Tensor, noise: Tensor, dtype: torch.dtype = torch.float32) -> ActionSample:
     """Reparameterized actions for features (B, d) with standard normal noise (B, n) (SAC, appendix C)."""
     mean, log_std = gaussian(actor, obs, dtype)
     before = mean + log_std.exp() * noise
     # Note: log(1 - tanh(u)^2), written so that it is exact for large u.
     log_slope = 2.0 * (math.log(2.0) - before - functional.softplus(-2.0 * before))
     log_prob = -0.5 * noise * noise - log_std - 0.5 * math.log(2 * math.pi) - log_slope
-    return Sample(torch.tanh(before), log_prob.sum(-1), mean)
+    return ActionSample(torch.tanh(before), log_prob.sum(-1), mean)

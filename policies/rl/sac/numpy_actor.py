@@ -14,7 +14,7 @@ from leash_robot.policies.rl.sac.config import LOG_STD
 Float32 = NDArray[np.float32]
 
 
-class Actor(Protocol):
+class ActorNetwork(Protocol):
     """Chooses actions in training."""
 
     def sample(self, obs: Float32, rng: np.random.Generator) -> Float32:

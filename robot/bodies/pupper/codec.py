@@ -13,8 +13,8 @@ from msgspec import Meta
 from leash_robot.robot.bodies.pupper.protocol import IDLE, JOINTS, TelemetryParser, encode_gains, encode_target
 from leash_robot.robot.bodies.pupper.telemetry_filter import Plausibility
 from leash_robot.robot.errors import SpecError
-from leash_robot.robot.safety.messages import Config, Telemetry
-from leash_robot.robot.safety.state import Fault, Write
+from leash_robot.robot.safety.messages import GateConfig, Telemetry
+from leash_robot.robot.safety.state import GateFault, Write
 
 NAME = "leash_robot.robot.bodies.pupper.codec:PupperCodec"
 """How a gate's config names this codec."""
@@ -44,7 +44,7 @@ class PupperCodec:
 
     due = math.inf
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: GateConfig) -> None:
         if len(config.names) != JOINTS:
             raise SpecError(f"Pupper has {JOINTS} joints, not {len(config.names)}")
         try:
@@ -68,17 +68,17 @@ class PupperCodec:
         """Nothing: no frame waits."""
         return ()
 
-    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | Fault]:
+    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | GateFault]:
         """The plausible states in what arrived at `now` [s], and the faults that implausible ones and texts mean."""
         for frame in self._parser.feed(data, now):
             if self._plausibility.accept(frame):
                 yield frame
             elif self._plausibility.fault:
-                yield Fault(self._plausibility.fault, homed=not self._plausibility.rebooted)
+                yield GateFault(self._plausibility.fault, homed=not self._plausibility.rebooted)
         for text in self._parser.take_lines():
             self.line = text
             if any(alarm in text for alarm in ALARMS):
-                yield Fault(f"the firmware says {text!r}", alarm=True)
+                yield GateFault(f"the firmware says {text!r}", alarm=True)
 
     def encode(self, write: Write) -> Sequence[bytes]:
         """The frames of one decision."""

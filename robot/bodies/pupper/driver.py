@@ -9,7 +9,7 @@ from leash_robot.robot.bodies.pupper.gate import pupper_gate
 from leash_robot.robot.bodies.pupper.imu import gravity_and_gyro
 from leash_robot.robot.bodies.senses import Senses
 from leash_robot.robot.errors import RearmRefused, RobotError
-from leash_robot.robot.safety.messages import Config, Telemetry
+from leash_robot.robot.safety.messages import GateConfig, Telemetry
 from leash_robot.robot.types import unknown
 
 LEVEL, TOPPLED = math.radians(15), math.radians(60)
@@ -25,7 +25,7 @@ class Pupper(GatedRobot):
 
     moves = ("folded its legs", "stood up", "lay down")
 
-    def gate_config(self) -> Config:
+    def gate_config(self) -> GateConfig:
         """What the gate must know, in the firmware's own angles."""
         return pupper_gate(self._spec, self._port, self._calibration)
 

@@ -5,7 +5,7 @@ import msgspec
 from leash_robot.robot.bodies.pupper.codec import BOOT, NAME, PupperSettings
 from leash_robot.robot.calibration import Calibration
 from leash_robot.robot.safety.config import REST_SLACK, gate_config
-from leash_robot.robot.safety.messages import Config
+from leash_robot.robot.safety.messages import GateConfig
 from leash_robot.robot.spec import Spec
 from leash_robot.robot.types import Array
 
@@ -13,7 +13,7 @@ KNEE_REST = (-2.95, -2.6)
 """Where knees end that have homed [rad]."""
 
 
-def pupper_gate(spec: Spec, port: str, calibration: Calibration) -> Config:
+def pupper_gate(spec: Spec, port: str, calibration: Calibration) -> GateConfig:
     """What the gate must know, in the firmware's own angles."""
     gains = spec.gains
     settings = PupperSettings(gains.kp, gains.kd, gains.max_current)

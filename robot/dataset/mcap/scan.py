@@ -20,7 +20,7 @@ from leash_robot.robot.dataset.mcap.records import (
     blocks,
     take_metadata,
 )
-from leash_robot.robot.dataset.metadata import END, START, End, Start, unpack_facts
+from leash_robot.robot.dataset.metadata import END, START, End, EpisodeStart, unpack_facts
 from leash_robot.robot.errors import EpisodeError
 
 TICKS, JOINTS, TARGETS, FIRST_CAMERA = 1, 2, 3, 4
@@ -33,7 +33,7 @@ _CHANNEL = struct.Struct("<H")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FileFault:
     """Something wrong, and at which byte."""
 
     byte: int
@@ -44,7 +44,7 @@ class Fault:
 class Scan:
     """What is whole in a file."""
 
-    start: Start
+    start: EpisodeStart
     ticks: list[Block] = field(default_factory=list)
     """Chunks of ticks with a matching checksum."""
     views: list[Block] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Scan:
     """Where the data ends, if the file says so."""
     commit: int = 0
     """The end of the last group of chunks that was written whole."""
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FileFault] = field(default_factory=list)
     digest: str = ""
     """Size and checksum of the file: of a finished one as it says itself, of another one as counted."""
 
@@ -76,7 +76,7 @@ def scan(data: Data) -> Scan:
     return found
 
 
-def read_start(data: Data) -> Start:
+def read_start(data: Data) -> EpisodeStart:
     """Only what an episode says at its beginning. Raises EpisodeError when it is no episode at all."""
     return _start(data, _records(data))
 
@@ -122,11 +122,11 @@ def _records(data: Data) -> Iterator[Block]:
     return blocks(data, len(MAGIC))
 
 
-def _start(data: Data, records: Iterator[Block]) -> Start:
+def _start(data: Data, records: Iterator[Block]) -> EpisodeStart:
     for block in records:
         if block.op == Op.METADATA:
             name, facts = take_metadata(data, block)
-            start = unpack_facts(facts, Start) if name == START else None
+            start = unpack_facts(facts, EpisodeStart) if name == START else None
             if start is None:
                 break
             return start
@@ -150,17 +150,17 @@ def _take_chunk(data: Data, block: Block, found: Scan) -> None:
     """Note: which chunks are skipped unread is decided by a byte not yet checked; the tick count tells if it lied."""
     first = block.body + CHUNK_HEAD.size + HEAD.size
     if first + MESSAGE_HEAD.size > block.stop:
-        found.faults.append(Fault(block.start, "a chunk without messages"))
+        found.faults.append(FileFault(block.start, "a chunk without messages"))
     elif MESSAGE_HEAD.unpack_from(data, first)[0] != TICKS:
         found.views.append(block)
     elif body_is_whole(data, block):
         found.ticks.append(block)
     else:
-        found.faults.append(Fault(block.start, MISMATCH))
+        found.faults.append(FileFault(block.start, MISMATCH))
 
 
 def _check_ending(data: Data, found: Scan, position: int) -> None:
     if found.data_end is None and position != len(data):
-        found.faults.append(Fault(position, "a record that is cut short"))
+        found.faults.append(FileFault(position, "a record that is cut short"))
     if found.data_end is not None and data[-len(MAGIC) :] != MAGIC:
-        found.faults.append(Fault(len(data), "an ending that is cut short"))
+        found.faults.append(FileFault(len(data), "an ending that is cut short"))

@@ -25,7 +25,7 @@ from leash_robot.robot.dataset.mcap.rows import read_rows
 from leash_robot.robot.dataset.mcap.scan import FIRST_CAMERA, JOINTS, TARGETS, TICKS, map_file, scan
 from leash_robot.robot.dataset.mcap.summary import Ledger
 from leash_robot.robot.dataset.mcap.tick_schema import MESSAGE, Layout
-from leash_robot.robot.dataset.metadata import END, START, End, Start, pack_facts, wall
+from leash_robot.robot.dataset.metadata import END, START, End, EpisodeStart, pack_facts, wall
 from leash_robot.robot.errors import EpisodeError
 
 PARTIAL = ".partial"
@@ -38,7 +38,7 @@ class EpisodeWriter:
     `finish` may still be tried once there is room.
     """
 
-    def __init__(self, path: Path, start: Start) -> None:
+    def __init__(self, path: Path, start: EpisodeStart) -> None:
         """Create the file. Raises OSError, also when it exists."""
         self._begin(path, start)
         self._file = AppendFile(partial(path), fresh=True)
@@ -67,7 +67,7 @@ class EpisodeWriter:
         writer._file.cut(found.commit)
         return writer
 
-    def _begin(self, path: Path, start: Start) -> None:
+    def _begin(self, path: Path, start: EpisodeStart) -> None:
         self.path, self.start = path, start
         self.layout = Layout.of(start.spec, start.cameras)
         self.ticks = 0
@@ -167,7 +167,7 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + PARTIAL)
 
 
-def preamble(start: Start) -> bytes:
+def preamble(start: EpisodeStart) -> bytes:
     """Everything before the first tick; says nothing that is not in `start`."""
     layout = Layout.of(start.spec, start.cameras)
     cameras = enumerate(start.cameras, FIRST_CAMERA)

@@ -19,13 +19,13 @@ from leash_robot.launch.commands.calibrate.latency import twin_optics
 from leash_robot.launch.composition.plan import load_plan
 from leash_robot.launch.composition.policy_trips import policy_trips
 from leash_robot.robot.bodies.pupper.driver import Pupper
-from leash_robot.robot.calibration import Calibration, CameraCalibration, Estimate
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate, CameraCalibration
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.errors import CalibrationError, UsageError
 from leash_robot.robot.spec import Spec, load_spec
 from leash_robot.sim.rendering.board_scene import standing_board
 from leash_robot.sim.rendering.twin_camera import Renderer
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import START, TICK, LockstepGate
 
@@ -70,13 +70,13 @@ def renderer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Renderer]:
 
 
 def test_swaying_before_a_board_times_the_camera_and_tells_both_ways_apart(renderer: Renderer) -> None:
-    twin = Twin(Dynamics(action_latency_ms=11.0, telemetry_latency_ms=1e3 * BACK), seed=4)
+    twin = Twin(TwinDynamics(action_latency_ms=11.0, telemetry_latency_ms=1e3 * BACK), seed=4)
     session = CalibrationSession(SPEC, BARE, opener(twin, LateEye(twin, renderer)))
     lens, mount = known_optics(BARE, "head", twin_optics())
     timing = time_camera(record_sway(session, "head"), session, Finder(Board()), lens, mount)
     assert timing.latency == pytest.approx(CAMERA - BACK, abs=0.003)
     assert timing.readout == pytest.approx(0.0, abs=0.004)
-    both = ways(Estimate(35.0, 0.5), 1e3 * CAMERA, 1e3 * timing.latency, 1e3 * timing.latency_doubt)
+    both = ways(CalibrationEstimate(35.0, 0.5), 1e3 * CAMERA, 1e3 * timing.latency, 1e3 * timing.latency_doubt)
     assert both.back.value == pytest.approx(1e3 * BACK, abs=3.0)
     assert both.there.value + both.back.value == pytest.approx(35.0)
 
@@ -104,7 +104,7 @@ def test_what_was_found_of_a_camera_goes_into_the_file() -> None:
 
     known = CameraCalibration(640, 480, 500.0, 500.0, 320.0, 240.0, rotation=((1, 0, 0), (0, 1, 0), (0, 0, 1)))
     given = replace(BARE, cameras={"head": known})
-    both = ways(Estimate(40.0, 0.5), 30.0, 12.0, 0.4)
+    both = ways(CalibrationEstimate(40.0, 0.5), 30.0, 12.0, 0.4)
     found = with_timing(given, "head", Found(), both, 30.0)  # type: ignore[arg-type]
     assert (found.cameras["head"].latency_ms, found.cameras["head"].rolling_ms) == (30.0, 28.1)
     assert found.latency["telemetry_delay_ms"].value == 18.0

@@ -10,13 +10,13 @@ from leash_robot.calibration.motors.fit import fit_motors
 from leash_robot.calibration.motors.leg_model import inertia_and_load
 from leash_robot.robot.bodies.pupper.kinematics import SIDE
 from leash_robot.robot.errors import CalibrationError
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.model import ROTOR_INERTIA, build
 from support.motor_runs import SPEC, TRUE, run
 
 
 def test_inertia_and_load_are_those_of_an_independent_model() -> None:
-    model = build(Dynamics())
+    model = build(TwinDynamics())
     data, rng = mujoco.MjData(model), np.random.default_rng(0)
     data.qpos[2] = 1.0
     for _ in range(5):

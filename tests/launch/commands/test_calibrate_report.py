@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from leash_robot.launch.commands.calibrate.report import main
 from leash_robot.policies.scripted.gait import Trot
-from leash_robot.robot.calibration import Calibration, Estimate, dump_calibration
+from leash_robot.robot.calibration import Calibration, CalibrationEstimate, dump_calibration
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
 from leash_robot.robot.dataset.metadata import End
 from leash_robot.robot.errors import CalibrationError
@@ -15,19 +15,19 @@ from leash_robot.robot.locomotion.velocity_command import ConstantCommand
 from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.sim.evaluation.replay import TickLog
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import lockstep
 from support.recording.recordings import fill, start
 
 SPEC = load_spec()
-MACHINE = Dynamics(kp=1.25, kd=0.75, rotor_inertia=0.75, action_latency_ms=25.0, telemetry_latency_ms=15.0)
+MACHINE = TwinDynamics(kp=1.25, kd=0.75, rotor_inertia=0.75, action_latency_ms=25.0, telemetry_latency_ms=15.0)
 FOUND = {"kp": 1.25, "kd": 0.75, "motor_strength": 0.98, "joint_friction": 0.02, "rotor_inertia": 0.75}
 DESK = replace(
     Calibration.identity(SPEC),
     machine="desk",
-    motors={name: Estimate(value, 0.01) for name, value in FOUND.items()},
-    latency={"round_trip_ms": Estimate(40.0, 0.5), "state_age_ms": Estimate(5.0, 1.0)},
+    motors={name: CalibrationEstimate(value, 0.01) for name, value in FOUND.items()},
+    latency={"round_trip_ms": CalibrationEstimate(40.0, 0.5), "state_age_ms": CalibrationEstimate(5.0, 1.0)},
 )
 
 

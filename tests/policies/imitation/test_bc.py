@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leash_robot.policies.cloned_policy import Clone, load, network_of, untrained
+from leash_robot.policies.cloned_policy import ClonedPolicy, load, network_of, untrained
 from leash_robot.policies.imitation.bc import BcConfig, Progress, Trained, keep_best, train
 from leash_robot.policies.imitation.dart import DisturbedPolicy
 from leash_robot.policies.imitation.samples import SampleConfig, samples_of, split
@@ -185,7 +185,7 @@ def test_the_learning_rate_rises_then_falls(part: float) -> None:
 
 def test_the_clone_wants_what_was_demonstrated(trained: Trained, episodes: list[Episode]) -> None:
     assert trained.figures["held_out_rmse_rad"] < 0.05
-    clone = Clone(trained.manifest, network_of(trained.manifest, trained.weights))
+    clone = ClonedPolicy(trained.manifest, network_of(trained.manifest, trained.weights))
     errors = []
     for tick in demonstration(seed=9):
         action = clone.act(replace(tick.obs, command=tick.wanted.command))
@@ -194,7 +194,7 @@ def test_the_clone_wants_what_was_demonstrated(trained: Trained, episodes: list[
 
 
 def test_risk_is_low_at_home_and_high_elsewhere(trained: Trained) -> None:
-    clone = Clone(trained.manifest, network_of(trained.manifest, trained.weights))
+    clone = ClonedPolicy(trained.manifest, network_of(trained.manifest, trained.weights))
     home = [clone.act(replace(tick.obs, command=tick.wanted.command)).risk for tick in demonstration(seed=9)]
     clone.reset()
     rng = np.random.default_rng(0)
@@ -209,7 +209,7 @@ def test_risk_is_low_at_home_and_high_elsewhere(trained: Trained) -> None:
 def test_a_policy_file_runs_as_the_network_that_was_trained(trained: Trained, tmp_path: Path) -> None:
     save_policy(tmp_path / "walk.safetensors", trained.manifest, trained.weights)
     manifest, make = load(tmp_path / "walk.safetensors")
-    here, there = make(), Clone(trained.manifest, network_of(trained.manifest, trained.weights))
+    here, there = make(), ClonedPolicy(trained.manifest, network_of(trained.manifest, trained.weights))
     for tick in demonstration(count=20):
         obs = replace(tick.obs, command=tick.wanted.command)
         np.testing.assert_array_equal(here.act(obs).joint_pos, there.act(obs).joint_pos)
@@ -228,7 +228,7 @@ def test_robots_that_share_a_network_do_not_share_a_past(trained: Trained, tmp_p
 
 
 def test_a_plan_begins_with_the_action_and_stays_within_the_limits(trained: Trained) -> None:
-    clone = Clone(trained.manifest, network_of(trained.manifest, trained.weights))
+    clone = ClonedPolicy(trained.manifest, network_of(trained.manifest, trained.weights))
     action, chunk = clone.plan(demonstration(count=1)[0].obs)
     assert chunk.shape == (SMALL.network.horizon, N)
     np.testing.assert_array_equal(action.joint_pos, chunk[0])
@@ -239,7 +239,7 @@ def test_the_filter_of_the_manifest_slows_the_targets(trained: Trained) -> None:
     network = network_of(trained.manifest, trained.weights)
     slow = msgspec.structs.replace(trained.manifest, filter_hz=1.0)
     obs = replace(demonstration(count=1)[0].obs, command=np.array([0.3, 0.0, 0.5]))
-    free, filtered = Clone(trained.manifest, network).plan(obs)[1], Clone(slow, network).plan(obs)[1]
+    free, filtered = ClonedPolicy(trained.manifest, network).plan(obs)[1], ClonedPolicy(slow, network).plan(obs)[1]
     keep = math.exp(-2 * math.pi / BLIND.rate)
     first = BLIND.stand + (1 - keep) * (free[0] - BLIND.stand)
     np.testing.assert_allclose(filtered[0], first, atol=1e-12)
@@ -249,8 +249,8 @@ def test_the_filter_of_the_manifest_slows_the_targets(trained: Trained) -> None:
 def test_the_slew_of_the_manifest_lets_the_command_grow(trained: Trained) -> None:
     """As if whoever commands were that patient, also back to zero; a reset forgets how far it was."""
     network = network_of(trained.manifest, trained.weights)
-    patient = Clone(msgspec.structs.replace(trained.manifest, slew=(0.6, 0.3, 2.0)), network)
-    plain, step = Clone(trained.manifest, network), np.array([0.6, 0.3, 2.0]) / BLIND.rate
+    patient = ClonedPolicy(msgspec.structs.replace(trained.manifest, slew=(0.6, 0.3, 2.0)), network)
+    plain, step = ClonedPolicy(trained.manifest, network), np.array([0.6, 0.3, 2.0]) / BLIND.rate
     wanted = [np.array([0.1, -0.3, 0.5])] * 8 + [np.full(3, np.nan)] * 6
     for _ in range(2):
         patient.reset()
@@ -266,7 +266,7 @@ def test_the_slew_of_the_manifest_lets_the_command_grow(trained: Trained) -> Non
 
 def test_a_manifest_without_a_network_makes_no_clone(trained: Trained) -> None:
     for make in (
-        lambda: Clone(describe("trot", BLIND), network_of(trained.manifest, trained.weights)),
+        lambda: ClonedPolicy(describe("trot", BLIND), network_of(trained.manifest, trained.weights)),
         lambda: network_of(describe("trot", BLIND), trained.weights),
         lambda: untrained(describe("trot", BLIND)),
     ):
@@ -341,7 +341,7 @@ def test_a_clone_walks_in_the_simulator_as_its_demonstrator_did(tmp_path: Path) 
         walks = [recorded(tmp_path, ticks, index) for index, ticks in enumerate(noisy)]
         trained = train(walks, BLIND, replace(SMALL, steps=500))
         shown = drive(Walker(BLIND, ahead[:1]), 100)[1]
-        clone = Clone(trained.manifest, network_of(trained.manifest, trained.weights))
+        clone = ClonedPolicy(trained.manifest, network_of(trained.manifest, trained.weights))
         walked = drive(ConstantCommand(clone, (0.25, 0.0, 0.0)), 100)[1]
     assert shown > 0.5
     assert walked == pytest.approx(shown, rel=0.2)

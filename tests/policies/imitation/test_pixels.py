@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leash_robot.policies.hierarchical import Steered
-from leash_robot.policies.image_observation import Past, PixelsConfig, picture, state
+from leash_robot.policies.image_observation import ImageHistory, PixelsConfig, picture, state
 from leash_robot.policies.image_policy import Pixels, centred, config_of, network_of
 from leash_robot.policies.imitation.checkpoint import Control, load_interrupted, save_interrupted
 from leash_robot.policies.imitation.holdout import threshold
@@ -156,7 +156,7 @@ def test_a_policy_remembers_as_in_its_training(episodes: list[Episode]) -> None:
     """What is remembered while driving is what was remembered of the same commands in the recording."""
     config, episode = msgspec.structs.replace(SMALL, commands=2, averages=(0.2, 1.0)), episodes[0]
     views = views_of([episode], config, [np.ones(len(episode))])
-    past = Past(config, episode.spec.period)
+    past = ImageHistory(config, episode.spec.period)
     for row, command in zip(views.states, episode.wanted.command, strict=True):
         assert row[6:] == pytest.approx((past.rows / config.scale).ravel(), abs=1e-6)
         past.add(command)
@@ -164,7 +164,7 @@ def test_a_policy_remembers_as_in_its_training(episodes: list[Episode]) -> None:
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=50))
 def test_a_running_mean_weighs_commands_by_their_age(turns: list[float]) -> None:
-    past = Past(PixelsConfig(commands=0, averages=(0.7,)), period=0.05)
+    past = ImageHistory(PixelsConfig(commands=0, averages=(0.7,)), period=0.05)
     for turn in turns:
         past.add(np.array([0.0, 0.0, turn]))
     age = 0.05 * np.arange(len(turns))[::-1]

@@ -9,14 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leash_robot.policies.rl.replay_buffer import FINAL, GUARD, RUNNING, TERMINATED, TRUNCATED, Place, Replay, layout
+from leash_robot.policies.rl.replay_buffer import (
+    FINAL,
+    GUARD,
+    RUNNING,
+    TERMINATED,
+    TRUNCATED,
+    ReplayBuffer,
+    ReplaySlot,
+    layout,
+)
 from leash_robot.robot.errors import PolicyError
 
 GAMMA = 0.9
 COLUMNS = layout(1, 1, 1)
 
 
-def fill(replay: Replay, episodes: list[tuple[int, int]], bursts: dict[int, int] | None = None) -> None:
+def fill(replay: ReplayBuffer, episodes: list[tuple[int, int]], bursts: dict[int, int] | None = None) -> None:
     """Episodes of (length, end); every row's observation is its number, its reward 1 + its number."""
     row = 0
     for length, end in episodes:
@@ -29,7 +38,7 @@ def fill(replay: Replay, episodes: list[tuple[int, int]], bursts: dict[int, int]
         row += 1
 
 
-def spans(replay: Replay, steps: int = 3) -> dict[int, tuple[int, float, float]]:
+def spans(replay: ReplayBuffer, steps: int = 3) -> dict[int, tuple[int, float, float]]:
     """For each first row that was drawn: the row after, the reward, the discount."""
     drawn = replay.sample(2000, steps, GAMMA, np.random.default_rng(0))
     first, after = drawn.now["obs"][:, 0].astype(int), drawn.after["obs"][:, 0].astype(int)
@@ -40,7 +49,7 @@ def spans(replay: Replay, steps: int = 3) -> dict[int, tuple[int, float, float]]
 
 
 def test_a_sample_amid_an_episode_spans_its_steps() -> None:
-    with Replay(capacity=200, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=200, columns=COLUMNS) as replay:
         fill(replay, [(10, TRUNCATED), (5, TRUNCATED)])
         after, reward, discount = spans(replay)[2]
     assert after == 5
@@ -49,7 +58,7 @@ def test_a_sample_amid_an_episode_spans_its_steps() -> None:
 
 
 def test_a_failure_ends_the_sample_and_bootstraps_nothing() -> None:
-    with Replay(capacity=200, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=200, columns=COLUMNS) as replay:
         fill(replay, [(10, TERMINATED), (5, TRUNCATED)])
         _, reward, discount = spans(replay)[8]
     assert reward == pytest.approx(9 + GAMMA * 10)
@@ -57,7 +66,7 @@ def test_a_failure_ends_the_sample_and_bootstraps_nothing() -> None:
 
 
 def test_a_time_limit_ends_the_sample_and_bootstraps_from_the_final_observation() -> None:
-    with Replay(capacity=200, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=200, columns=COLUMNS) as replay:
         fill(replay, [(10, TRUNCATED), (5, TRUNCATED)])
         after, reward, discount = spans(replay)[9]
     assert after == 10, "the row that holds the final observation"
@@ -66,7 +75,7 @@ def test_a_time_limit_ends_the_sample_and_bootstraps_from_the_final_observation(
 
 
 def test_a_sample_stops_where_a_burst_of_intervention_begins_and_where_it_ends() -> None:
-    with Replay(capacity=200, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=200, columns=COLUMNS) as replay:
         fill(replay, [(10, TRUNCATED), (5, TRUNCATED)], bursts={4: 1, 5: 1, 6: 1, 7: 1})
         made = spans(replay)
     assert made[3][0] == 4
@@ -87,7 +96,7 @@ def test_no_sample_crosses_an_end(episodes: list[tuple[int, int]], steps: int) -
     for length, end in episodes:
         ends |= dict.fromkeys(range(row, row + length), (row + length, end))
         row += length + 1
-    with Replay(capacity=400, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=400, columns=COLUMNS) as replay:
         fill(replay, episodes)
         if replay.ready(steps) < 1:
             return
@@ -102,7 +111,7 @@ def test_no_sample_crosses_an_end(episodes: list[tuple[int, int]], steps: int) -
 
 
 def test_a_full_ring_forgets_the_oldest_and_still_gives_whole_samples() -> None:
-    with Replay(capacity=150, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=150, columns=COLUMNS) as replay:
         fill(replay, [(9, TRUNCATED)] * 60)
         made = spans(replay)
     oldest = 600 - 150 + GUARD
@@ -112,12 +121,12 @@ def test_a_full_ring_forgets_the_oldest_and_still_gives_whole_samples() -> None:
 
 def test_a_replay_too_small_is_refused() -> None:
     with pytest.raises(PolicyError, match=f"more than {GUARD}"):
-        Replay(capacity=GUARD, columns=COLUMNS)
+        ReplayBuffer(capacity=GUARD, columns=COLUMNS)
 
 
 def test_images_stay_bytes() -> None:
     picture = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    with Replay(capacity=100, columns=layout(1, 1, 1, {"head": (4, 6, 3)})) as replay:
+    with ReplayBuffer(capacity=100, columns=layout(1, 1, 1, {"head": (4, 6, 3)})) as replay:
         for _ in range(20):
             replay.add(obs=0, privileged=0, action=0, reward=0, end=RUNNING, burst=0, head=picture)
         drawn = replay.sample(3, 1, GAMMA, np.random.default_rng(0))
@@ -125,8 +134,8 @@ def test_images_stay_bytes() -> None:
     np.testing.assert_array_equal(drawn.after["head"][2], picture)
 
 
-def _write(place: Place) -> None:
-    replay = Replay(place)
+def _write(place: ReplaySlot) -> None:
+    replay = ReplayBuffer(place)
     fill(replay, [(10, TERMINATED)] * 10)
     replay.close()
 
@@ -135,12 +144,12 @@ def test_memory_that_is_not_there_is_named_before_anybody_writes_to_it(monkeypat
     room = shutil.disk_usage("/dev/shm")._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
     with pytest.raises(PolicyError, match="/dev/shm has 0 MB left, and remembering needs .* --shm-size"):
-        Replay(capacity=100_000, columns=COLUMNS)
+        ReplayBuffer(capacity=100_000, columns=COLUMNS)
 
 
 def test_rows_that_are_written_over_while_they_are_copied_are_not_kept() -> None:
     """The collector goes on while a checkpoint copies column after column."""
-    with Replay(capacity=200, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=200, columns=COLUMNS) as replay:
         fill(replay, [(400, TERMINATED)])
         before = replay.held()
 
@@ -158,7 +167,7 @@ def test_rows_that_are_written_over_while_they_are_copied_are_not_kept() -> None
 
 
 def test_another_process_writes_what_this_one_samples() -> None:
-    with Replay(capacity=500, columns=COLUMNS) as replay:
+    with ReplayBuffer(capacity=500, columns=COLUMNS) as replay:
         process = multiprocessing.get_context("spawn").Process(target=_write, args=(replay.place,))
         process.start()
         process.join()
@@ -168,7 +177,7 @@ def test_another_process_writes_what_this_one_samples() -> None:
 
 
 def test_what_is_kept_of_an_interrupted_episode_ends_as_by_a_time_limit() -> None:
-    with Replay(capacity=500, columns=COLUMNS) as replay, Replay(capacity=500, columns=COLUMNS) as again:
+    with ReplayBuffer(capacity=500, columns=COLUMNS) as replay, ReplayBuffer(capacity=500, columns=COLUMNS) as again:
         fill(replay, [(10, TERMINATED)])
         for row in range(11, 15):
             replay.add(obs=row, privileged=row, action=row, reward=1.0 + row, end=RUNNING, burst=0)

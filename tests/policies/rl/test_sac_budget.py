@@ -23,7 +23,7 @@ from leash_robot.policies.rl.drivers.learner_process import ActorMessage
 from leash_robot.policies.rl.drivers.synchronous import SynchronousTraining
 from leash_robot.policies.rl.evaluation import Evaluation, Snapshot, SnapshotSelector
 from leash_robot.policies.rl.progress import LEARNING, Pace, SharedProgress
-from leash_robot.policies.rl.replay_buffer import Replay
+from leash_robot.policies.rl.replay_buffer import ReplayBuffer
 from leash_robot.policies.rl.sac.config import SacConfig, Sizes
 from leash_robot.policies.rl.sac.sac import Learner
 from leash_robot.policies.rl.task import EpisodeScore
@@ -220,7 +220,7 @@ def test_more_collectors_go_on_where_the_training_was(tmp_path: Path) -> None:
     mine, theirs = multiprocessing.Pipe()
     with (
         SharedProgress(collectors=2, steps=399) as progress,
-        Replay(capacity=500, columns=task.factory.columns) as replay,
+        ReplayBuffer(capacity=500, columns=task.factory.columns) as replay,
         WeightChannel(size=task.factory.actor().size) as newest,
         WeightChannel(size=task.factory.actor().size) as average,
     ):

@@ -10,7 +10,7 @@ from leash_robot.policies.rl.algorithm import Actor, AlgorithmState, Float32
 from leash_robot.policies.rl.checkpoint import Checkpoint
 from leash_robot.policies.rl.demonstrations import RecordedActions
 from leash_robot.policies.rl.progress import Pace
-from leash_robot.policies.rl.replay_buffer import Layout, Replay, layout
+from leash_robot.policies.rl.replay_buffer import Layout, ReplayBuffer, layout
 from leash_robot.policies.rl.trainer import PUBLISH, Imitation, Trainer
 from leash_robot.policies.rl.weight_channel import WeightChannel
 
@@ -26,7 +26,7 @@ class Counting:
     def __init__(self) -> None:
         self.updates = 0
         self.imitated: list[int] = []
-        self._online: Sequence[Replay] = ()
+        self._online: Sequence[ReplayBuffer] = ()
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -39,7 +39,7 @@ class Counting:
         raise NotImplementedError
 
     def algorithm(
-        self, online: Sequence[Replay], demonstrated: Sequence[Replay], resume: Checkpoint | None = None
+        self, online: Sequence[ReplayBuffer], demonstrated: Sequence[ReplayBuffer], resume: Checkpoint | None = None
     ) -> "Counting":
         self._online = online
         return self
@@ -64,12 +64,15 @@ class Counting:
 
 
 @pytest.fixture
-def buffers() -> Iterator[tuple[Replay, Replay]]:
-    with Replay(capacity=500, columns=COLUMNS) as online, Replay(capacity=500, columns=COLUMNS) as demonstrated:
+def buffers() -> Iterator[tuple[ReplayBuffer, ReplayBuffer]]:
+    with (
+        ReplayBuffer(capacity=500, columns=COLUMNS) as online,
+        ReplayBuffer(capacity=500, columns=COLUMNS) as demonstrated,
+    ):
         yield online, demonstrated
 
 
-def filled(replay: Replay, steps: int) -> None:
+def filled(replay: ReplayBuffer, steps: int) -> None:
     for _ in range(steps):
         replay.add(obs=np.zeros(2), privileged=np.zeros(0), action=np.zeros(1), reward=0.0, end=0, burst=0)
 
@@ -78,7 +81,7 @@ def worked(trainer: Trainer) -> int:
     return sum(1 for _ in iter(trainer.step, False))
 
 
-def test_updates_follow_the_steps_once_there_is_enough(buffers: tuple[Replay, Replay]) -> None:
+def test_updates_follow_the_steps_once_there_is_enough(buffers: tuple[ReplayBuffer, ReplayBuffer]) -> None:
     online, algorithm = buffers[0], Counting()
     trainer = Trainer(algorithm, ([online], []), Pace(0.5, 20), lambda: online.written)
     filled(online, 20)
@@ -91,7 +94,7 @@ def test_updates_follow_the_steps_once_there_is_enough(buffers: tuple[Replay, Re
     assert worked(trainer) == 2
 
 
-def test_imitation_comes_first_in_its_rounds_and_is_published(buffers: tuple[Replay, Replay]) -> None:
+def test_imitation_comes_first_in_its_rounds_and_is_published(buffers: tuple[ReplayBuffer, ReplayBuffer]) -> None:
     (online, demonstrated), algorithm = buffers, Counting()
     imitation = Imitation(steps=30, rounds=3, demonstrations=60)
     trainer = Trainer(algorithm, ([online], [demonstrated]), Pace(1.0, 0), lambda: online.written, imitation=imitation)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from leash_robot.policies.rl.drivers.transitions import Transition, TransitionRecorder
-from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, Replay, layout
+from leash_robot.policies.rl.replay_buffer import FINAL, RUNNING, TERMINATED, TRUNCATED, ReplayBuffer, layout
 
 
 @pytest.fixture
 def memory() -> Iterator[TransitionRecorder]:
     rows = layout(1, 1, 1)
     meant = (*rows, ("wanted", (1,), "f4"))
-    with Replay(capacity=100, columns=rows) as online, Replay(capacity=100, columns=meant) as shown:
+    with ReplayBuffer(capacity=100, columns=rows) as online, ReplayBuffer(capacity=100, columns=meant) as shown:
         yield TransitionRecorder(online, shown)
 
 
@@ -22,7 +22,7 @@ def at(number: int, burst: int = 0, *, shown: bool | None = None) -> Transition:
     return Transition(value, value, value, burst, burst > 0 if shown is None else shown)
 
 
-def told(replay: Replay) -> list[tuple[int, int, int]]:
+def told(replay: ReplayBuffer) -> list[tuple[int, int, int]]:
     count = replay.written
     columns = replay.columns
     return [(int(columns["obs"][n, 0]), int(columns["end"][n]), int(columns["burst"][n])) for n in range(count)]

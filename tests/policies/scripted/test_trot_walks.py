@@ -15,7 +15,7 @@ from leash_robot.robot.types import Action, Array, Observation, unknown
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.robot import SimPupper
 from leash_robot.sim.randomization.dynamics import Dynamics
-from leash_robot.sim.twin.dynamics import Dynamics as TwinDynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 
 SPEC = load_spec()

@@ -24,10 +24,10 @@ from leash_robot.policies.networks.shapes import shapes
 from leash_robot.policies.policy_file import save_policy
 from leash_robot.policies.serving import server as policy_server
 from leash_robot.policies.serving.client import RemotePolicy
-from leash_robot.policies.serving.connection import Line
+from leash_robot.policies.serving.connection import ServerConnection
 from leash_robot.policies.serving.endpoint import check_endpoint, tune
 from leash_robot.policies.serving.keys import ClientKeys, ServerKeys, client_keys, new_keys, server_keys
-from leash_robot.policies.serving.server import Server, serve
+from leash_robot.policies.serving.server import PolicyServer, serve
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.encoding.feature_encoding import FeatureConfig
 from leash_robot.robot.errors import PolicyError, ServerError
@@ -53,7 +53,7 @@ LOCAL = "tcp://127.0.0.1:*"
 class Caller:
     """One raw connection to a server that is turned by hand, so that nothing depends on time."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PolicyServer) -> None:
         self._server = server
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -84,13 +84,13 @@ class Caller:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(offer(), f"ipc://{tmp_path}/s", places=2) as running:
+def server(tmp_path: Path) -> Iterator[PolicyServer]:
+    with PolicyServer(offer(), f"ipc://{tmp_path}/s", places=2) as running:
         yield running
 
 
 @pytest.fixture
-def caller(server: Server) -> Iterator[Caller]:
+def caller(server: PolicyServer) -> Iterator[Caller]:
     with Caller(server) as connected:
         yield connected
 
@@ -100,7 +100,7 @@ def target(answer: Answer) -> float:
     return round(answer.chunk[0][0] * 100)
 
 
-def test_each_robot_has_a_policy_and_a_past_of_its_own(server: Server) -> None:
+def test_each_robot_has_a_policy_and_a_past_of_its_own(server: PolicyServer) -> None:
     with Caller(server) as one, Caller(server) as two:
         assert isinstance(one.ask(encode(Hello(1))), Welcome)
         assert isinstance(two.ask(encode(Hello(1))), Welcome)
@@ -118,7 +118,7 @@ def test_a_reply_echoes_what_it_answers_and_carries_the_plan(caller: Caller) -> 
 
 
 def test_a_policy_that_plans_nothing_sends_one_target(tmp_path: Path) -> None:
-    with Server(offered("stand", "pupper_v2"), f"ipc://{tmp_path}/s") as server, Caller(server) as caller:
+    with PolicyServer(offered("stand", "pupper_v2"), f"ipc://{tmp_path}/s") as server, Caller(server) as caller:
         caller.ask(encode(Hello(1)))
         reply = caller.ask(*act_frames(1, 1, seen()))
         assert isinstance(reply, Reply)
@@ -143,7 +143,7 @@ def test_replayed_and_reordered_questions_are_refused(caller: Caller) -> None:
     assert target(caller.ask(*act_frames(1, 6, seen()))) == 2
 
 
-def test_of_a_backlog_only_the_newest_question_is_answered(server: Server, caller: Caller) -> None:
+def test_of_a_backlog_only_the_newest_question_is_answered(server: PolicyServer, caller: Caller) -> None:
     caller.ask(encode(Hello(1)))
     for seq in range(1, 6):
         caller.send(*act_frames(1, seq, seen()))
@@ -162,7 +162,7 @@ def test_another_version_is_told_what_to_do(caller: Caller) -> None:
 
 
 def test_the_wrong_number_of_joints_and_a_missing_camera_are_refused(tmp_path: Path) -> None:
-    with Server(offer(cameras=("head",)), f"ipc://{tmp_path}/s") as server, Caller(server) as caller:
+    with PolicyServer(offer(cameras=("head",)), f"ipc://{tmp_path}/s") as server, Caller(server) as caller:
         caller.ask(encode(Hello(1)))
         image = {"head": Image.blank(1.0, 16, 16)}
         row = np.zeros(N - 1)
@@ -190,7 +190,7 @@ class Broken:
 
 def test_a_policy_that_fails_is_a_refusal_and_a_note(tmp_path: Path) -> None:
     notes: list[str] = []
-    with Server(offer(Broken), f"ipc://{tmp_path}/s", note=notes.append) as server, Caller(server) as caller:
+    with PolicyServer(offer(Broken), f"ipc://{tmp_path}/s", note=notes.append) as server, Caller(server) as caller:
         caller.ask(encode(Hello(1)))
         for seq, (time, told) in enumerate(((1.0, "not finite"), (3.0, "not measured: gravity")), 1):
             answer = caller.ask(*act_frames(1, seq, seen(time)))
@@ -198,7 +198,7 @@ def test_a_policy_that_fails_is_a_refusal_and_a_note(tmp_path: Path) -> None:
             assert told in notes[-1]
 
 
-def test_places_are_limited_and_go_to_those_who_use_them(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_are_limited_and_go_to_those_who_use_them(server: PolicyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with Caller(server) as one, Caller(server) as two, Caller(server) as three:
         one.ask(encode(Hello(1)))
         two.ask(encode(Hello(2)))
@@ -216,7 +216,7 @@ requests = st.sampled_from([[encode(Hello(9))], act_frames(9, 1, seen()), [encod
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(messages=st.lists(frames | requests, min_size=1, max_size=5), data=st.data())
-def test_no_message_stops_the_server(messages: list[list[bytes]], data: st.DataObject, server: Server) -> None:
+def test_no_message_stops_the_server(messages: list[list[bytes]], data: st.DataObject, server: PolicyServer) -> None:
     with Caller(server) as stranger:
         for message in messages:
             bent = [bytearray(frame) for frame in message]
@@ -227,14 +227,14 @@ def test_no_message_stops_the_server(messages: list[list[bytes]], data: st.DataO
             assert isinstance(robot.ask(encode(Hello(1))), Welcome | Refusal)
 
 
-def test_a_message_over_the_cap_costs_the_sender_its_connection_and_nobody_else(server: Server) -> None:
+def test_a_message_over_the_cap_costs_the_sender_its_connection_and_nobody_else(server: PolicyServer) -> None:
     with Caller(server) as robot, Caller(server) as flood:
         robot.ask(encode(Hello(1)))
         flood.send(encode(Hello(2)), bytes(5 * 2**20))
         assert [target(robot.ask(*act_frames(1, seq, seen()))) for seq in (1, 2)] == [1, 2]
 
 
-def test_a_robot_that_never_reads_does_not_hold_up_another(server: Server) -> None:
+def test_a_robot_that_never_reads_does_not_hold_up_another(server: PolicyServer) -> None:
     with Caller(server) as deaf, Caller(server) as robot:
         deaf.ask(encode(Hello(1)))
         robot.ask(encode(Hello(1)))
@@ -280,7 +280,7 @@ def test_a_second_server_does_not_take_the_address_of_the_first(tmp_path: Path) 
 
 def test_a_tcp_port_in_use_is_one_line() -> None:
     with served(offer(), LOCAL) as endpoint:
-        second = Server(offer(), endpoint)
+        second = PolicyServer(offer(), endpoint)
         with pytest.raises(ServerError, match="choose another --endpoint"):
             second.__enter__()
 
@@ -288,7 +288,7 @@ def test_a_tcp_port_in_use_is_one_line() -> None:
 def test_the_socket_file_is_for_its_owner_only(tmp_path: Path) -> None:
     before = os.umask(0o022)
     os.umask(before)
-    with Server(offer(), f"ipc://{tmp_path}/s"):
+    with PolicyServer(offer(), f"ipc://{tmp_path}/s"):
         assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
     after = os.umask(before)
     assert after == before
@@ -306,9 +306,9 @@ def test_serving_ends_when_it_is_told(tmp_path: Path) -> None:
 )
 def test_beyond_loopback_nothing_is_served_without_keys(endpoint: str) -> None:
     with pytest.raises(ServerError, match="make keys with `leash keys new`"):
-        Server(offer(), endpoint)
+        PolicyServer(offer(), endpoint)
     with pytest.raises(ServerError, match="make keys with `leash keys new`"):
-        Line(endpoint)
+        ServerConnection(endpoint)
     check_endpoint(endpoint, keys=True)
 
 
@@ -347,13 +347,13 @@ def test_who_is_not_on_the_list_gets_no_word_in(
     who: str, keys: tuple[ServerKeys, ClientKeys], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[list[bytes]] = []
-    take = Server._take
+    take = PolicyServer._take
 
-    def listen(self: Server, identity: bytes, frames: list[bytes], questions: dict[bytes, Question]) -> None:
+    def listen(self: PolicyServer, identity: bytes, frames: list[bytes], questions: dict[bytes, Question]) -> None:
         heard.append(frames)
         take(self, identity, frames, questions)
 
-    monkeypatch.setattr(Server, "_take", listen)
+    monkeypatch.setattr(PolicyServer, "_take", listen)
     theirs = {
         "without keys": None,
         "with keys of their own": stranger(tmp_path / "other", keys[0].public),

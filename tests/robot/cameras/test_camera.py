@@ -26,11 +26,11 @@ from leash_robot.robot.cameras.camera import open_camera, read_burned
 from leash_robot.robot.cameras.image import Image, Pixels
 from leash_robot.robot.cameras.jpeg import jpeg_size
 from leash_robot.robot.cameras.mjpeg import HEADERS, LARGEST, Mjpeg, capture_time
-from leash_robot.robot.cameras.shared_frame import HEAD, SLOTS, Condition, FrameMemory, State, Stored
+from leash_robot.robot.cameras.shared_frame import HEAD, SLOTS, Condition, FrameMemory, SharedFrameState, Stored
 from leash_robot.robot.cameras.sources import (
     MJPG,
+    CameraDevice,
     Capture,
-    Device,
     Film,
     check_source,
     configure,
@@ -224,21 +224,21 @@ def test_a_damaged_frame_or_condition_is_never_returned(damage: list[tuple[int, 
         written = [Stored(count, float(count), os.urandom(500)) for count in range(1, 4)]
         for stored in written:
             memory.write(stored.time, stored.jpeg)
-        memory.describe(Condition(State.FROZEN, "as it was", 7))
+        memory.describe(Condition(SharedFrameState.FROZEN, "as it was", 7))
         for at, change in damage:
             before = os.pread(fd, 1, at)
             os.pwrite(fd, bytes([before[0] ^ change]), at)
         assert memory.read() in [None, *written]
         assert memory.newer(written[0]) in written
-        assert memory.condition in [Condition(), Condition(State.FROZEN, "as it was", 7)]
+        assert memory.condition in [Condition(), Condition(SharedFrameState.FROZEN, "as it was", 7)]
 
 
 def test_the_condition_is_told_and_long_messages_are_cut() -> None:
     with memory_of(100) as (memory, _):
-        assert memory.condition == Condition(State.OPENING, "", 0)
-        memory.describe(Condition(State.LOST, "the camera wént away", 3))
-        assert memory.condition == Condition(State.LOST, "the camera wént away", 3)
-        memory.describe(Condition(State.LOST, "é" * 5000))
+        assert memory.condition == Condition(SharedFrameState.OPENING, "", 0)
+        memory.describe(Condition(SharedFrameState.LOST, "the camera wént away", 3))
+        assert memory.condition == Condition(SharedFrameState.LOST, "the camera wént away", 3)
+        memory.describe(Condition(SharedFrameState.LOST, "é" * 5000))
         assert len(memory.condition.message) <= 501
 
 
@@ -370,7 +370,7 @@ def test_a_device_hands_out_pixels_or_jpeg_with_its_own_capture_time() -> None:
     jpeg = picture().jpeg
     taken = time.monotonic() - 0.5
     capture = FakeCapture([bgr, np.frombuffer(jpeg, np.uint8)[None, :]], 1e3 * taken)
-    device = Device(capture, "/dev/video0")
+    device = CameraDevice(capture, "/dev/video0")
     first, second = device.read(), device.read()
     assert first.rgb[0, 0].tolist() == [10, 10, 200]
     assert second.jpeg == jpeg
@@ -383,7 +383,7 @@ def test_a_device_hands_out_pixels_or_jpeg_with_its_own_capture_time() -> None:
 
 def test_a_device_without_a_clock_is_stamped_on_arrival() -> None:
     before = time.monotonic()
-    image = Device(FakeCapture([picture().rgb]), "camera").read()
+    image = CameraDevice(FakeCapture([picture().rgb]), "camera").read()
     assert before <= image.time <= time.monotonic()
 
 
@@ -496,18 +496,18 @@ def served(images: Sequence[Image | None], *, stamped: bool = False) -> tuple[in
 
 
 def test_frames_are_served_and_nothing_is_no_frame() -> None:
-    assert served([picture(), None, picture(shade=5)]) == (2, Condition(State.LIVE))
+    assert served([picture(), None, picture(shade=5)]) == (2, Condition(SharedFrameState.LIVE))
 
 
 def test_a_camera_that_repeats_itself_is_frozen_until_it_moves() -> None:
     same = Image(1.0, jpeg=picture().jpeg)
-    assert served([same] * (FROZEN_FRAMES - 1))[1].state is State.LIVE
-    assert served([same] * FROZEN_FRAMES)[1].state is State.FROZEN
-    assert served([*[same] * FROZEN_FRAMES, picture(shade=5)])[1].state is State.LIVE
+    assert served([same] * (FROZEN_FRAMES - 1))[1].state is SharedFrameState.LIVE
+    assert served([same] * FROZEN_FRAMES)[1].state is SharedFrameState.FROZEN
+    assert served([*[same] * FROZEN_FRAMES, picture(shade=5)])[1].state is SharedFrameState.LIVE
 
 
 def test_a_still_scene_of_a_camera_that_stamps_its_frames_is_not_frozen() -> None:
-    assert served([picture()] * 9, stamped=True)[1].state is State.LIVE
+    assert served([picture()] * 9, stamped=True)[1].state is SharedFrameState.LIVE
 
 
 def test_damaged_and_oversized_frames_are_dropped_and_counted() -> None:
@@ -541,9 +541,9 @@ def test_a_camera_that_cannot_be_opened_is_tried_again(monkeypatch: pytest.Monke
             return Reel([picture()], stop)
 
         serve(opener, SPEC, memory, stop)
-        assert memory.condition == Condition(State.LIVE)
+        assert memory.condition == Condition(SharedFrameState.LIVE)
     assert [condition.message for condition in seen] == ["", "no camera, try 1", "no camera, try 2", "no camera, try 3"]
-    assert {condition.state for condition in seen[1:]} == {State.LOST}
+    assert {condition.state for condition in seen[1:]} == {SharedFrameState.LOST}
 
 
 def test_the_process_serves_until_its_input_ends() -> None:
@@ -558,7 +558,7 @@ def test_the_process_serves_until_its_input_ends() -> None:
             os.close(write)
             thread.join(timeout=10)
         assert not thread.is_alive()
-        assert memory.condition.state is State.LIVE
+        assert memory.condition.state is SharedFrameState.LIVE
 
 
 def test_the_process_ends_at_once_when_its_input_has_ended() -> None:

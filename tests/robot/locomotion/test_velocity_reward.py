@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leash_robot.robot.locomotion import velocity_reward as reward
-from leash_robot.robot.locomotion.odometry import Estimate
+from leash_robot.robot.locomotion.odometry import MotionEstimate
 from leash_robot.robot.locomotion.velocity_reward import HEIGHT, MeasuredWeights, measured_terms
 from leash_robot.robot.types import Observation
 
@@ -51,16 +51,18 @@ def test_a_robot_that_stands_high_and_follows_earns_the_tracking_terms_alone() -
     still, level = np.zeros(12), np.array([0.0, 0.0, -1.0])
     obs = Observation(0.0, 0.0, still, still, still, level, np.array([0.0, 0.0, 0.2]), np.zeros(3))
     command = np.array([0.3, 0.0, 0.2])
-    terms = measured_terms(obs, Estimate(command, HEIGHT), command, (still, still), MeasuredWeights(), fell=False)
+    terms = measured_terms(obs, MotionEstimate(command, HEIGHT), command, (still, still), MeasuredWeights(), fell=False)
     assert terms == {"velocity": 1.0, "yaw": 0.3, "lean": 0, "wobble": 0, "change": 0, "low": 0, "fall": 0}
-    low = measured_terms(obs, Estimate(command, HEIGHT - 0.1), command, (still, still), MeasuredWeights(), fell=True)
+    low = measured_terms(
+        obs, MotionEstimate(command, HEIGHT - 0.1), command, (still, still), MeasuredWeights(), fell=True
+    )
     assert low["low"] == pytest.approx(-2.0) and low["fall"] == -5.0
 
 
 def test_standing_still_earns_nothing_under_a_commanded_velocity_and_its_yaw_rate_under_none() -> None:
     still, level = np.zeros(12), np.array([0.0, 0.0, -1.0])
     obs = Observation(0.0, 0.0, still, still, still, level, np.zeros(3), np.zeros(3))
-    stands = Estimate(np.zeros(3), HEIGHT)
+    stands = MotionEstimate(np.zeros(3), HEIGHT)
     for command, yaw in (((0.4, 0.0, 0.0), 0.0), ((0.0, 0.0, 0.0), 0.3), ((0.4, 0.0, 1.5), -0.0)):
         terms = measured_terms(obs, stands, np.array(command), (still, still), MeasuredWeights(), fell=False)
         assert terms["yaw"] == pytest.approx(yaw)

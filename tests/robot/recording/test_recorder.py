@@ -21,7 +21,7 @@ from leash_robot.robot.fake import FakeRobot
 from leash_robot.robot.loop import run
 from leash_robot.robot.recording import recorder as recorder_module
 from leash_robot.robot.recording import supervisor as recorder_link
-from leash_robot.robot.recording.messages import Failed
+from leash_robot.robot.recording.messages import EpisodeFailed
 from leash_robot.robot.recording.recorder import Recorder
 from leash_robot.robot.types import Action, Observation, Tick
 from support.paths import TESTS
@@ -327,7 +327,7 @@ def test_a_recorder_that_dies_after_the_disk_was_full_makes_no_success_of_the_re
         one.begin()
         feed(one, ticks(5))
         assert one.wait()
-        one._hear(Failed(0, "cannot write"))
+        one._hear(EpisodeFailed(0, "cannot write"))
         kill(one)
         one.end("success")
         assert one.wait()

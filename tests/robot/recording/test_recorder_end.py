@@ -24,7 +24,7 @@ from leash_robot.robot.host.child import socket_folder
 from leash_robot.robot.recording import recorder as recorder_module
 from leash_robot.robot.recording import supervisor as recorder_link
 from leash_robot.robot.recording import worker as recorder_process
-from leash_robot.robot.recording.messages import Note, Quit, Setup, decode_reply, encode
+from leash_robot.robot.recording.messages import NoteMessage, Quit, RecorderSetup, decode_reply, encode
 from leash_robot.robot.recording.recorder import Recorder
 from support.paths import TESTS
 from support.recording.episodes import same_ticks
@@ -279,7 +279,7 @@ def test_a_recorder_waits_for_a_session_that_is_not_there_yet_before_it_speaks(t
     fill(writer, ticks(4))
     writer.flush()
     writer.close()
-    setup = msgspec.json.encode(Setup(str(tmp_path), SPEC, "", {}, 0, tidy=True)).decode()
+    setup = msgspec.json.encode(RecorderSetup(str(tmp_path), SPEC, "", {}, 0, tidy=True)).decode()
     with socket_folder("leash-test-") as folder, ThreadPoolExecutor(1) as threads, zmq.Context() as context:
         serving = threads.submit(recorder_process.main, f"{folder}/1", os.getppid(), setup)
         until((tmp_path / "episode_000000.mcap").exists)
@@ -287,6 +287,6 @@ def test_a_recorder_waits_for_a_session_that_is_not_there_yet_before_it_speaks(t
         with context.socket(zmq.DEALER) as socket:
             socket.connect(f"ipc://{folder}/1")
             assert socket.poll(20_000)
-            assert isinstance(decode_reply(socket.recv()), Note)
+            assert isinstance(decode_reply(socket.recv()), NoteMessage)
             socket.send(encode(Quit()))
             serving.result(20)

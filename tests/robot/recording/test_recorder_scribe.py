@@ -15,7 +15,16 @@ from leash_robot.robot.dataset.repair import leftovers
 from leash_robot.robot.dataset.verify import verify
 from leash_robot.robot.recording import episode_writer as recorder_scribe
 from leash_robot.robot.recording.episode_writer import Scribe
-from leash_robot.robot.recording.messages import Begin, Done, Failed, Finish, Note, Reply, Safe, Setup
+from leash_robot.robot.recording.messages import (
+    Begin,
+    EpisodeDone,
+    EpisodeFailed,
+    Finish,
+    NoteMessage,
+    RecorderSetup,
+    Reply,
+    Safe,
+)
 from support.recording.episodes import same_ticks
 from support.recording.recordings import fill, flip, new_frames, record, small_spec, start, ticks
 
@@ -28,7 +37,7 @@ class Rig:
 
     def __init__(self, folder: Path, *, tidy: bool = True) -> None:
         self.replies: list[Reply] = []
-        self.scribe = Scribe(Setup(str(folder), SPEC, "", {}, 0, tidy), self.replies.append)
+        self.scribe = Scribe(RecorderSetup(str(folder), SPEC, "", {}, 0, tidy), self.replies.append)
         self.item = 0
 
     def feed(self, count: int, first: int = 0) -> None:
@@ -81,14 +90,14 @@ def test_a_disk_that_is_full_from_the_start_is_told_and_nothing_is_taken(
     rig.feed(5)
     rig.scribe.due(1e9)
     rig.scribe.finish(Finish(5, "success", "success", 5))
-    assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
-    assert rig.heard(Done) == [Done(0, 0, "unlabelled", "fault", 5, "disk full")]
+    assert rig.heard(EpisodeFailed) == [EpisodeFailed(0, message(tmp_path))]
+    assert rig.heard(EpisodeDone) == [EpisodeDone(0, 0, "unlabelled", "fault", 5, "disk full")]
     assert rig.heard(Safe)[-1] == Safe(5)
     monkeypatch.undo()
     rig.scribe.begin(Begin(1, {}))
     rig.feed(3)
     rig.scribe.finish(Finish(6, "success", "success", 3))
-    assert rig.heard(Done)[-1] == Done(1, 3, "success", "success", file="episode_000001.mcap")
+    assert rig.heard(EpisodeDone)[-1] == EpisodeDone(1, 3, "success", "success", file="episode_000001.mcap")
 
 
 @pytest.mark.parametrize(("asked", "outcome"), [("success", "unlabelled"), ("discarded", "discarded")])
@@ -99,7 +108,7 @@ def test_an_episode_that_a_failing_disk_cut_short_is_whole_counts_what_it_lacks_
     rig.feed(5)
     broken("fdatasync", monkeypatch)
     rig.scribe.due(1e9)
-    assert rig.heard(Failed) == [Failed(0, message(tmp_path))]
+    assert rig.heard(EpisodeFailed) == [EpisodeFailed(0, message(tmp_path))]
     rig.feed(9, first=5)
     rig.scribe.due(2e9)
     rig.scribe.finish(Finish(20, asked, "success", 120))
@@ -107,7 +116,7 @@ def test_an_episode_that_a_failing_disk_cut_short_is_whole_counts_what_it_lacks_
     assert verify(path) == []
     same_ticks(read_episode(path), ticks(5))
     assert read_episode(path).end == End(outcome, "fault", 5, 115, "disk full")
-    assert rig.heard(Done) == [Done(0, 5, outcome, "fault", 115, "disk full", "episode_000000.mcap")]
+    assert rig.heard(EpisodeDone) == [EpisodeDone(0, 5, outcome, "fault", 115, "disk full", "episode_000000.mcap")]
 
 
 def test_a_disk_that_breaks_is_not_called_full(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,11 +141,11 @@ def test_an_episode_that_cannot_even_be_finished_is_left_for_the_next_session(
     broken("pwrite", monkeypatch)
     rig.scribe.finish(Finish(9, "success", "success", 9))
     monkeypatch.undo()
-    assert rig.heard(Done) == [Done(0, 5, "unlabelled", "fault", 4, "disk full", "episode_000000.mcap")]
+    assert rig.heard(EpisodeDone) == [EpisodeDone(0, 5, "unlabelled", "fault", 4, "disk full", "episode_000000.mcap")]
     path = tmp_path / "episode_000000.mcap"
     assert leftovers(tmp_path) == [path]
     after = Rig(tmp_path)
-    assert after.replies == [Note(f"{path.name} was interrupted by a crash; its 5 ticks are kept")]
+    assert after.replies == [NoteMessage(f"{path.name} was interrupted by a crash; its 5 ticks are kept")]
     same_ticks(read_episode(path), ticks(5))
     assert read_episode(path).outcome == "unlabelled"
 
@@ -147,8 +156,8 @@ def test_trouble_that_costs_no_tick_is_told_too(rig: Rig, tmp_path: Path, monkey
     rig.scribe.begin(Begin(0, {}))
     rig.scribe.finish(Finish(9, "success", "success", 5))
     assert rig.replies == [
-        Note(message(tmp_path)),
-        Done(0, 5, "success", "stopped", file="episode_000000.mcap"),
+        NoteMessage(message(tmp_path)),
+        EpisodeDone(0, 5, "success", "stopped", file="episode_000000.mcap"),
         Safe(9),
     ]
 
@@ -161,7 +170,7 @@ def test_an_episode_completed_just_before_a_crash_is_not_written_again(rig: Rig,
     rig.scribe.due(1e9)
     rig.scribe.finish(Finish(5, "success", "success", 5))
     assert path.read_bytes() == before
-    assert rig.heard(Done) == [Done(0, 5, "success", "stopped", file="episode_000000.mcap")]
+    assert rig.heard(EpisodeDone) == [EpisodeDone(0, 5, "success", "stopped", file="episode_000000.mcap")]
 
 
 def test_ticks_that_are_handed_over_again_after_a_crash_are_not_doubled(rig: Rig, tmp_path: Path) -> None:
@@ -184,7 +193,7 @@ def test_a_file_without_a_readable_beginning_is_set_aside_and_the_episode_writte
     rig.feed(5)
     rig.scribe.finish(Finish(5, "success", "success", 5))
     same_ticks(read_episode(path), ticks(5))
-    (note,) = rig.heard(Note)
+    (note,) = rig.heard(NoteMessage)
     assert "episode_000000.damaged is set aside: an MCAP file, but it does not begin" in str(note)
 
 
@@ -229,7 +238,7 @@ def test_a_disk_that_fails_at_the_very_end_leaves_one_ending_and_no_success(
     assert verify(path) == []
     assert path.read_bytes().count(b"leash.end") == 2, "once in the data, once in the index"
     assert read_episode(path).end == End("unlabelled", "fault", 5, detail="disk failed: Input/output error")
-    assert rig.heard(Failed) == [Failed(0, f"cannot write to {tmp_path}: Input/output error")]
+    assert rig.heard(EpisodeFailed) == [EpisodeFailed(0, f"cannot write to {tmp_path}: Input/output error")]
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.ENOTSUP])
@@ -248,7 +257,7 @@ def test_a_file_system_that_syncs_no_folder_completes_episodes_all_the_same(
     rig.feed(5)
     rig.scribe.finish(Finish(5, "success", "success", 5))
     assert read_episode(tmp_path / "episode_000000.mcap").outcome == "success"
-    assert not rig.heard(Failed)
+    assert not rig.heard(EpisodeFailed)
 
 
 def test_a_backlog_is_flushed_in_groups_of_a_megabyte(

@@ -31,8 +31,8 @@ from leash_robot.robot.safety.core import (
     waiting,
 )
 from leash_robot.robot.safety.core import STILL as STILL_SECONDS
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Stop, StopKind, Telemetry, check
-from leash_robot.robot.safety.state import Event, Fault, Leave, State, Write
+from leash_robot.robot.safety.messages import Ack, Arm, Command, GateConfig, Stop, StopKind, Telemetry, check
+from leash_robot.robot.safety.state import Event, GateFault, GateState, Leave, Write
 from leash_robot.robot.spec import load_spec
 
 SPEC = load_spec()
@@ -48,8 +48,8 @@ OLD = 60_000.0
 class Bench:
     """A gate core with a clock, and everything that it wrote and answered."""
 
-    config: Config = CONFIG
-    state: State = field(default_factory=State)
+    config: GateConfig = CONFIG
+    state: GateState = field(default_factory=GateState)
     now: float = 100.0
     writes: list[Write] = field(default_factory=list)
     acks: list[Ack] = field(default_factory=list)
@@ -193,7 +193,7 @@ def test_a_joint_far_outside_its_range_is_not_armed() -> None:
 
 def test_a_firmware_in_its_error_mode_is_named_and_told_to_idle_then_armed() -> None:
     bench = ready()
-    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    bench.do(GateFault("the firmware says 'ERROR'", alarm=True))
     bench.writes.clear()
     assert bench.arm().startswith("the firmware says 'ERROR'; it is told to idle")
     assert bench.writes == [CLEAR]
@@ -204,10 +204,10 @@ def test_a_firmware_in_its_error_mode_is_named_and_told_to_idle_then_armed() -> 
 def test_an_alarm_is_not_answered_while_homing_may_go_on_or_without_consent() -> None:
     bench = Bench()
     bench.live(0.5)
-    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    bench.do(GateFault("the firmware says 'ERROR'", alarm=True))
     assert "homing is not over" in bench.arm()
     bench = driving()
-    bench.do(Fault("the firmware says 'ERROR'", alarm=True))
+    bench.do(GateFault("the firmware says 'ERROR'", alarm=True))
     bench.live(0.6)
     bench.writes.clear()
     assert "latched" in bench.arm(person=False)
@@ -216,7 +216,7 @@ def test_an_alarm_is_not_answered_while_homing_may_go_on_or_without_consent() ->
 
 def test_telemetry_that_failed_without_an_alarm_is_named_and_nothing_is_written() -> None:
     bench = ready()
-    bench.do(Fault("joint 3 leapt"))
+    bench.do(GateFault("joint 3 leapt"))
     bench.writes.clear()
     assert bench.arm() == "telemetry has not been healthy for 1 s"
     assert bench.writes == []
@@ -458,7 +458,7 @@ def test_a_person_s_stop_during_homing_idles_the_robot_which_must_home_again() -
         bench.frame(REST, ts=4000.0 + 20 * tick)
     assert not bench.state.ready, "long after it would have booted"
     assert "power-cycled" in bench.arm()
-    bench.do(Fault("rebooted", homed=False))
+    bench.do(GateFault("rebooted", homed=False))
     for tick in range(100):
         bench.now += 0.02
         bench.frame(REST, ts=100.0 + 20 * tick)
@@ -489,7 +489,7 @@ def test_a_person_s_stop_before_any_telemetry_means_nothing_to_a_robot_that_home
 
 def test_a_person_s_stop_reaches_a_robot_that_rebooted_and_homes() -> None:
     bench = driving()
-    bench.do(Fault("rebooted", homed=False))
+    bench.do(GateFault("rebooted", homed=False))
     bench.now += 1
     bench.frame(STAND, ts=500.0)
     bench.writes.clear()
@@ -521,7 +521,7 @@ def test_a_planned_stop_is_not_latched() -> None:
 def test_a_stop_means_nothing_to_a_gate_that_was_never_armed() -> None:
     bench = ready()
     bench.do(Stop("because"))
-    bench.do(Fault("x"))
+    bench.do(GateFault("x"))
     assert (bench.state.latched, bench.state.cause, bench.state.ready) == (False, "", True)
 
 
@@ -529,13 +529,13 @@ def test_a_fault_latches_even_a_robot_that_was_only_resting() -> None:
     bench = armed()
     bench.live(HOLD_LIMIT + 1)
     assert not bench.state.latched
-    bench.do(Fault("smoke"))
+    bench.do(GateFault("smoke"))
     assert (bench.state.latched, bench.state.cause) == (True, "smoke")
 
 
 def test_a_reboot_means_homing_again_before_anything_is_written() -> None:
     bench = driving()
-    bench.do(Fault("rebooted", homed=False))
+    bench.do(GateFault("rebooted", homed=False))
     assert (bench.state.phase, bench.state.ready) == ("soft_stop", False)
     bench.now += 1
     bench.do()
@@ -552,7 +552,7 @@ def test_a_reboot_means_homing_again_before_anything_is_written() -> None:
 
 def test_a_robot_that_kept_its_power_is_damped_at_the_first_frame_after_the_port_returned() -> None:
     bench = driving()
-    bench.do(Fault("unplugged", homed=False))
+    bench.do(GateFault("unplugged", homed=False))
     bench.now += 3
     bench.do()
     assert bench.writes == []
@@ -563,7 +563,7 @@ def test_a_robot_that_kept_its_power_is_damped_at_the_first_frame_after_the_port
 
 def test_a_fault_of_the_firmware_alone_needs_no_homing() -> None:
     bench = driving()
-    bench.do(Fault("ERROR"))
+    bench.do(GateFault("ERROR"))
     assert bench.state.ready
     assert (bench.state.phase, bench.state.cause) == ("soft_stop", "ERROR")
 
@@ -610,7 +610,7 @@ def test_leaving_during_homing_writes_nothing() -> None:
 
 def test_leaving_without_a_port_waits_until_the_robot_can_be_reached() -> None:
     bench = driving()
-    bench.do(Fault("unplugged", homed=False))
+    bench.do(GateFault("unplugged", homed=False))
     for _ in range(100):
         bench.now += 0.1
         assert bench.do(Leave("bye")) == []
@@ -630,7 +630,7 @@ def test_off_is_taken_back_when_the_port_went_away_before_it_was_written() -> No
     bench.do(Leave("bye"))
     bench.live(0.36 + SINK)
     assert bench.state.ended
-    bench.do(Fault("unplugged", homed=False))
+    bench.do(GateFault("unplugged", homed=False))
     assert (bench.state.phase, bench.state.ended) == ("damped", False)
     bench.do(Leave("bye"))
     bench.frame()
@@ -641,7 +641,7 @@ def test_off_is_taken_back_when_the_port_went_away_before_it_was_written() -> No
 def test_off_stays_off() -> None:
     bench = ready()
     bench.do(Leave("bye"))
-    for event in (Leave("again"), Stop("STOP", "person"), Fault("ERROR")):
+    for event in (Leave("again"), Stop("STOP", "person"), GateFault("ERROR")):
         assert bench.do(event) == []
         assert bench.state.phase == "off"
 
@@ -661,21 +661,21 @@ def test_the_deadline_is_exactly_when_something_happens() -> None:
         bench.now = due
         bench.do()
         assert bench.state != before
-    assert deadline(State(), CONFIG) == math.inf
+    assert deadline(GateState(), CONFIG) == math.inf
 
 
 def test_the_figures_are_the_documented_ones() -> None:
     assert (CONFIG.hold_after, CONFIG.damp_after, CONFIG.ttl, CONFIG.stale) == (0.15, 0.5, 0.1, 0.1)
     assert (FLUSH, CONFIG.boot, STILL_SECONDS, HEALTHY, HOLD_LIMIT, SINK) == (30, 20_000, 1.0, 1.0, 5.0, 1.0)
     assert PERSON_HOLD == 0.1
-    assert State().seq == 0
+    assert GateState().seq == 0
 
 
 @pytest.mark.parametrize("change", [{"hold_after": 0.21}, {"damp_after": 1.1}, {"ttl": 0.11}, {"stale": 0.11}])
 def test_caps_hold_at_the_border_of_the_process(change: dict[str, float]) -> None:
     packet = msgspec.msgpack.encode(replace(CONFIG, **change))
     with pytest.raises(msgspec.ValidationError):
-        msgspec.msgpack.decode(packet, type=Config)
+        msgspec.msgpack.decode(packet, type=GateConfig)
 
 
 @pytest.mark.parametrize(
@@ -714,7 +714,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.consented = False
         self.may_move = True
 
-    def after(self, before: State, event: Event) -> None:
+    def after(self, before: GateState, event: Event) -> None:
         """Check what one event led to."""
         bench, state = self.bench, self.bench.state
         new, self.seen = bench.writes[self.seen :], len(bench.writes)
@@ -738,7 +738,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert event.person
         if before.phase == "off":
             assert new == []
-            assert state.phase == ("damped" if isinstance(event, Fault) and not event.homed else "off")
+            assert state.phase == ("damped" if isinstance(event, GateFault) and not event.homed else "off")
         if before.latched and not state.latched:
             assert isinstance(event, Arm)
             assert event.person
@@ -791,7 +791,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(homed=st.booleans())
     def fault(self, homed: bool) -> None:
-        self.do(Fault("fault", homed))
+        self.do(GateFault("fault", homed))
 
     @rule(kind=st.sampled_from(["soft", "person", "planned"]))
     def stop(self, kind: StopKind) -> None:

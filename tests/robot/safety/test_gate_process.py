@@ -23,7 +23,17 @@ from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.safety import core as gate_core
 from leash_robot.robot.safety import process as gate_module
 from leash_robot.robot.safety.client import COMMAND
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, FromGate, Report, Stop, ToGate, Unopened
+from leash_robot.robot.safety.messages import (
+    Ack,
+    Arm,
+    Command,
+    FromGate,
+    GateConfig,
+    GateReport,
+    Stop,
+    ToGate,
+    Unopened,
+)
 from leash_robot.robot.safety.process import Gate, open_line
 from leash_robot.robot.serial.line import SerialLine
 from leash_robot.robot.spec import load_spec
@@ -31,11 +41,11 @@ from support.firmware import REST, Firmware, wait_for
 
 SPEC = load_spec()
 STAND = tuple(SPEC.stand.tolist())
-DECODER = msgspec.msgpack.Decoder(Ack | Report | Unopened)
+DECODER = msgspec.msgpack.Decoder(Ack | GateReport | Unopened)
 DAMPED = {"kp": 0.0, "kd": SPEC.gains.kd, "max_current": SPEC.gains.max_current}
 
 
-def config(path: str | Path, **change: object) -> Config:
+def config(path: str | Path, **change: object) -> GateConfig:
     return replace(pupper_gate(SPEC, str(path), Calibration.identity(SPEC)), **change)
 
 
@@ -45,7 +55,7 @@ class Driver:
     def __init__(self, ours: socket.socket) -> None:
         self.socket = ours
         self.session = self.seq = 0
-        self.report = Report()
+        self.report = GateReport()
 
     def tell(self, message: ToGate) -> None:
         self.socket.send(msgspec.msgpack.encode(message))
@@ -57,18 +67,18 @@ class Driver:
         if not packet:
             return None
         message: FromGate = DECODER.decode(packet)
-        if isinstance(message, Report):
+        if isinstance(message, GateReport):
             self.report = message
         return message
 
-    def until(self, phase: str) -> Report:
+    def until(self, phase: str) -> GateReport:
         """The first report that says this phase."""
         return self.wait(lambda: self.report.phase == phase)
 
-    def ready(self) -> Report:
+    def ready(self) -> GateReport:
         return self.wait(lambda: self.report.ready)
 
-    def wait(self, what: object) -> Report:
+    def wait(self, what: object) -> GateReport:
         assert callable(what)
         until = time.monotonic() + 10
         while not what():

@@ -17,9 +17,9 @@ from leash_robot.robot.safety.client import ENDING, _ending
 from leash_robot.robot.safety.config import gate_config
 from leash_robot.robot.safety.core import DAMP_EVERY, RELEASE, deadline, step
 from leash_robot.robot.safety.engine import INHERITED
-from leash_robot.robot.safety.messages import Ack, Arm, Command, Config, Report, Telemetry, Unopened
+from leash_robot.robot.safety.messages import Ack, Arm, Command, GateConfig, GateReport, Telemetry, Unopened
 from leash_robot.robot.safety.process import Gate, open_line
-from leash_robot.robot.safety.state import Event, Leave, State, Write
+from leash_robot.robot.safety.state import Event, GateState, Leave, Write
 from leash_robot.robot.spec import load_spec
 from support.desk_arm.body import BODY, CODEC
 from support.desk_arm.codec import MOVE, TORQUE
@@ -39,8 +39,8 @@ CONFIG = replace(
 class Bench:
     """A gate core with a clock, and everything that it wrote."""
 
-    def __init__(self, state: State | None = None) -> None:
-        self.state, self.now = state or State(), 100.0
+    def __init__(self, state: GateState | None = None) -> None:
+        self.state, self.now = state or GateState(), 100.0
         self.writes: list[Write] = []
 
     def do(self, event: Event = None) -> Ack | None:
@@ -118,7 +118,7 @@ class Driver:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._decoder = msgspec.msgpack.Decoder(Ack | Report | Unopened)
+        self._decoder = msgspec.msgpack.Decoder(Ack | GateReport | Unopened)
 
     def ask(self, question: Arm | Command) -> Ack:
         self._line.send(msgspec.msgpack.encode(question))
@@ -136,7 +136,7 @@ class Driver:
 def running(firmware: DeskArmFirmware) -> Iterator[tuple[Driver, Gate]]:
     """A gate in a thread; at the end of the block its driver goes away."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    config: Config = replace(CONFIG, port=firmware.port)
+    config: GateConfig = replace(CONFIG, port=firmware.port)
     gate = Gate(config, open_line(firmware.port, 1_000_000), theirs)
     thread = threading.Thread(target=gate.run)
     with theirs:

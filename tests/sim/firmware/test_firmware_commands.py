@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leash_robot.robot.bodies.pupper.protocol import encode_command, encode_target
-from leash_robot.sim.firmware.arduino_json import DocumentError, Reader, Value, as_bool, as_float
+from leash_robot.sim.firmware.arduino_json import DocumentError, JsonReader, Value, as_bool, as_float
 from leash_robot.sim.firmware.commands import BAD_LENGTH, Receiver, Refused, interpret
 
 ANGLES = [0.1 * joint for joint in range(12)]
@@ -137,7 +137,7 @@ def test_two_arrays_of_twelve_do_not_fit_the_document() -> None:
 )
 def test_documents_that_cannot_be_read_name_the_librarys_reason(document: bytes, error: str) -> None:
     with pytest.raises(DocumentError, match=error):
-        Reader(document).read()
+        JsonReader(document).read()
 
 
 @given(
@@ -154,7 +154,7 @@ def test_documents_that_cannot_be_read_name_the_librarys_reason(document: bytes,
 def test_well_formed_documents_are_read_as_any_decoder_reads_them(value: object) -> None:
     packed = msgpack.packb(value)
     try:
-        read = Reader(packed).read()
+        read = JsonReader(packed).read()
     except DocumentError as error:
         assert str(error) in {"NoMemory", "TooDeep"}
         return
@@ -163,8 +163,8 @@ def test_well_formed_documents_are_read_as_any_decoder_reads_them(value: object)
 
 def test_long_strings_and_arrays_are_read_by_their_longer_tags() -> None:
     for value in ("a" * 40, "a" * 300, "a" * 70000, list(range(20)), {"a" * 40: 1}):
-        assert Reader(msgpack.packb(value)).read() == value
-    assert Reader(b"\xde\x00\x01\xa1a\x01").read() == {"a": 1}
+        assert JsonReader(msgpack.packb(value)).read() == value
+    assert JsonReader(b"\xde\x00\x01\xa1a\x01").read() == {"a": 1}
 
 
 def test_values_stand_for_numbers_and_truths_as_in_the_library() -> None:

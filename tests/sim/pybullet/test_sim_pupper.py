@@ -14,10 +14,10 @@ from leash_robot.robot.types import Action, Array, Observation
 from leash_robot.sim.actuator import Law
 from leash_robot.sim.pybullet.robot import SimPupper, steps_per_tick
 from leash_robot.sim.pybullet.world import World
-from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, Noise
+from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, SensorNoise
 
 SPEC = load_spec()
-QUIET = Dynamics(noise=Noise(0.0, 0.0, 0.0, 0.0))
+QUIET = Dynamics(noise=SensorNoise(0.0, 0.0, 0.0, 0.0))
 CROUCH = SPEC.stand + np.tile([0.0, 0.2, -0.3], 4)
 
 
@@ -144,7 +144,7 @@ def test_a_physics_rate_that_no_tick_is_a_multiple_of_is_refused() -> None:
 
 
 def test_noise_has_the_size_that_was_asked(robot: SimPupper) -> None:
-    noise = Noise(joint_pos=0.01, joint_vel=0.1, gravity=0.02, gyro=0.2)
+    noise = SensorNoise(joint_pos=0.01, joint_vel=0.1, gravity=0.02, gyro=0.2)
     with SimPupper(SPEC, with_(noise=noise)) as noisy:
         readings = [hold(noisy, SPEC.stand, 1) for _ in range(150)]
         clean = hold(robot, SPEC.stand, 150)

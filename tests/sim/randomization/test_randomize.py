@@ -20,7 +20,7 @@ from leash_robot.sim.evaluation.samples import CommandRanges, axes, draw_sample
 from leash_robot.sim.ground_truth import GroundTruth
 from leash_robot.sim.pybullet.client import pybullet
 from leash_robot.sim.pybullet.robot import SimPupper
-from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, Noise
+from leash_robot.sim.randomization.dynamics import NOMINAL, Dynamics, SensorNoise
 from leash_robot.sim.randomization.sampling import (
     AMOUNTS,
     FIXED,
@@ -33,7 +33,7 @@ from leash_robot.sim.randomization.sampling import (
 )
 from leash_robot.sim.randomization.twin_counterpart import SHARED, counterpart
 from leash_robot.sim.rendering.portrait import portrait, triangles
-from leash_robot.sim.twin.dynamics import Dynamics as TwinDynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.model import build
 
@@ -87,7 +87,10 @@ def test_presets_draw_within_their_ends(name: str, seed: int) -> None:
     drawn = draw(ranges, np.random.default_rng(seed))
     for field in RANGES:
         low, high = getattr(ranges, field)
-        value = {"noise": drawn.noise.gyro / Noise().gyro, "push_speed": draw_push(ranges, np.random.default_rng(seed))}
+        value = {
+            "noise": drawn.noise.gyro / SensorNoise().gyro,
+            "push_speed": draw_push(ranges, np.random.default_rng(seed)),
+        }
         assert low - 1e-9 <= value.get(field, getattr(drawn, field, low)) <= high + 1e-9
     assert np.abs(drawn.torque_offset).max() <= ranges.torque_offset
     assert drawn.torque_noise in (0.0, ranges.torque_noise)
@@ -124,10 +127,10 @@ def test_both_engines_become_the_same_machine() -> None:
 
 
 def test_a_biased_direction_of_gravity_is_an_imu_that_sits_askew() -> None:
-    machine = Dynamics(gravity_bias=(0.03, -0.02, 0.0), noise=Noise(0, 0, 0, 0))
+    machine = Dynamics(gravity_bias=(0.03, -0.02, 0.0), noise=SensorNoise(0, 0, 0, 0))
     twin = Twin(counterpart(machine))
     roll, pitch, _ = twin.firmware.attitude.roll_pitch_yaw
-    level = Twin(counterpart(Dynamics(noise=Noise(0, 0, 0, 0))))
+    level = Twin(counterpart(Dynamics(noise=SensorNoise(0, 0, 0, 0))))
     before_roll, before_pitch, _ = level.firmware.attitude.roll_pitch_yaw
     assert np.sin(pitch) - np.sin(before_pitch) == pytest.approx(0.03, abs=2e-3)
     assert -np.sin(roll) + np.sin(before_roll) == pytest.approx(-0.02, abs=2e-3)

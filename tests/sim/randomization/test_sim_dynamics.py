@@ -41,7 +41,7 @@ def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str, messag
 
 
 def test_a_grid_for_the_twin_is_read_by_this_simulator_too(tmp_path: Path) -> None:
-    shared = set(Dynamics.__struct_fields__) & set(twin_dynamics.Dynamics.__struct_fields__)
+    shared = set(Dynamics.__struct_fields__) & set(twin_dynamics.TwinDynamics.__struct_fields__)
     assert {"mass", "payload", "com_shift", "friction", "motor_strength", "kp", "kd", "joint_zero_deg"} <= shared
     file = tmp_path / "draw.yaml"
     file.write_text(

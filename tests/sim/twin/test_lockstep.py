@@ -10,7 +10,7 @@ from leash_robot.robot.loop import run
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action
 from leash_robot.sim.firmware.drive import Mode
-from leash_robot.sim.twin.dynamics import Dynamics
+from leash_robot.sim.twin.dynamics import TwinDynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.virtual_time import LockstepGate, lockstep
 from support.walks import Kept
@@ -18,7 +18,7 @@ from support.walks import Kept
 SPEC = load_spec()
 
 
-def walked(dynamics: Dynamics, ticks: int = 60) -> tuple[Twin, Kept]:
+def walked(dynamics: TwinDynamics, ticks: int = 60) -> tuple[Twin, Kept]:
     twin, kept = Twin(dynamics, seed=3), Kept()
     with lockstep(SPEC, twin, needs_imu=True) as robot:
         robot.reset()
@@ -27,7 +27,7 @@ def walked(dynamics: Dynamics, ticks: int = 60) -> tuple[Twin, Kept]:
 
 
 def test_a_run_depends_on_its_seed_alone() -> None:
-    (_, one), (_, other) = walked(Dynamics(), 20), walked(Dynamics(), 20)
+    (_, one), (_, other) = walked(TwinDynamics(), 20), walked(TwinDynamics(), 20)
     for a, b in zip(one.ticks, other.ticks, strict=True):
         assert np.array_equal(a.obs.joint_pos, b.obs.joint_pos)
         assert np.array_equal(a.sent.joint_pos, b.sent.joint_pos)
@@ -35,7 +35,7 @@ def test_a_run_depends_on_its_seed_alone() -> None:
 
 
 def test_ticks_are_never_late_and_telemetry_has_its_age() -> None:
-    _, kept = walked(Dynamics(telemetry_latency_ms=20), 20)
+    _, kept = walked(TwinDynamics(telemetry_latency_ms=20), 20)
     assert max(tick.obs.late for tick in kept.ticks) < 1e-3
     assert all(tick.sent.source == "policy" for tick in kept.ticks)
 
@@ -63,5 +63,5 @@ def test_a_soft_stop_can_be_asked_for() -> None:
 
 
 def test_leaving_makes_the_robot_safe() -> None:
-    twin, _ = walked(Dynamics(), 10)
+    twin, _ = walked(TwinDynamics(), 10)
     assert twin.firmware.drive.mode is Mode.IDLE

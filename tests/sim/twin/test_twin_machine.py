@@ -20,7 +20,7 @@ from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Array
 from leash_robot.sim.firmware.drive import Mode
 from leash_robot.sim.firmware.firmware import lying
-from leash_robot.sim.twin.dynamics import Dynamics, Imu, Line, load_dynamics
+from leash_robot.sim.twin.dynamics import Imu, SerialLineDynamics, TwinDynamics, load_dynamics
 from leash_robot.sim.twin.machine import Twin
 from leash_robot.sim.twin.model import LIMITS, build
 from leash_robot.sim.twin.motor import Motors
@@ -47,7 +47,7 @@ def ramp(twin: Twin, target: Array = STAND, seconds: float = 1.5) -> None:
         twin.advance(50)
 
 
-def standing(dynamics: Dynamics | None = None, seed: int = 0) -> Twin:
+def standing(dynamics: TwinDynamics | None = None, seed: int = 0) -> Twin:
     twin = Twin(dynamics, seed=seed)
     ramp(twin)
     twin.advance(500)
@@ -56,7 +56,7 @@ def standing(dynamics: Dynamics | None = None, seed: int = 0) -> Twin:
 
 
 def test_the_body_weighs_and_reaches_what_the_tables_say() -> None:
-    model = build(Dynamics())
+    model = build(TwinDynamics())
     assert model.body_mass.sum() == pytest.approx(2.135)
     assert SPEC.legs is not None
     data = Twin().body.data
@@ -109,7 +109,7 @@ def test_a_target_during_homing_leaves_a_wrong_zero() -> None:
 @pytest.mark.parametrize("boot", ["homed", "cold"])
 def test_joint_zero_errors_appear_in_the_reported_angles(boot: str) -> None:
     offsets = (2.0, -3.0, 1.0) * 4
-    dynamics = Dynamics(joint_zero_deg=offsets)
+    dynamics = TwinDynamics(joint_zero_deg=offsets)
     twin = Twin(dynamics, boot="cold" if boot == "cold" else "homed")
     twin.advance(10_000 if boot == "cold" else 100)
     error = np.degrees(twin.firmware.drive.pos - twin.body.data.qpos[7:])
@@ -146,7 +146,7 @@ def test_a_push_moves_it_and_hands_put_it_back() -> None:
 
 @pytest.mark.parametrize(("seed", "slope"), [(0, 0.0), (1, 5.0), (2, -5.0), (3, 0.0)])
 def test_set_on_its_feet_it_knows_at_once_which_way_is_down(seed: int, slope: float) -> None:
-    twin = Twin(Dynamics(slope_deg=slope, bumps=0.01 * (seed % 2)), seed=seed)
+    twin = Twin(TwinDynamics(slope_deg=slope, bumps=0.01 * (seed % 2)), seed=seed)
     twin.advance(200)
     twin.place()
     roll, pitch, _ = twin.firmware.attitude.roll_pitch_yaw
@@ -166,7 +166,7 @@ def test_placed_in_any_pose_nothing_of_it_is_in_the_floor() -> None:
 
 
 def test_the_imu_tells_roll_and_pitch_as_they_are() -> None:
-    twin = standing(Dynamics(imu=Imu(gyro_noise=0.0, accel_noise=0.0)))
+    twin = standing(TwinDynamics(imu=Imu(gyro_noise=0.0, accel_noise=0.0)))
     tilted = STAND.copy()
     tilted[[1, 4]] += 0.3
     tilted[[2, 5]] -= 0.5
@@ -182,7 +182,7 @@ def test_the_imu_tells_roll_and_pitch_as_they_are() -> None:
 
 
 def test_gyro_bias_and_mounting_appear_in_the_telemetry() -> None:
-    twin = Twin(Dynamics(imu=Imu(mount_deg=(0.0, 10.0, 0.0), gyro_bias=(0.1, -0.2, 0.3), gyro_noise=0.0)))
+    twin = Twin(TwinDynamics(imu=Imu(mount_deg=(0.0, 10.0, 0.0), gyro_bias=(0.1, -0.2, 0.3), gyro_noise=0.0)))
     twin.advance(100)
     imu = frames(twin)[-1].imu
     assert imu is not None
@@ -192,7 +192,7 @@ def test_gyro_bias_and_mounting_appear_in_the_telemetry() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not() -> None:
     def recorded(seed: int) -> bytes:
-        twin = Twin(Dynamics(line=Line(bit_errors_to_host=1e-3)), seed=seed)
+        twin = Twin(TwinDynamics(line=SerialLineDynamics(bit_errors_to_host=1e-3)), seed=seed)
         twin.advance(500)
         return twin.read()
 
@@ -200,8 +200,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not() -> None:
 
 
 def test_bit_errors_and_drops_damage_frames_both_ways() -> None:
-    line = Line(bit_errors_to_robot=0.01, bit_errors_to_host=1e-3, drops_to_host=1e-3)
-    twin = Twin(Dynamics(line=line))
+    line = SerialLineDynamics(bit_errors_to_robot=0.01, bit_errors_to_host=1e-3, drops_to_host=1e-3)
+    twin = Twin(TwinDynamics(line=line))
     twin.advance(2000)
     assert 0 < len(frames(twin)) < 200
     twin.write(encode_command({"kp": 20.0}) * 50)
@@ -220,7 +220,7 @@ def test_bytes_take_their_time_each_way(latency: float) -> None:
 
 
 def test_latency_delays_the_action_and_the_telemetry() -> None:
-    twin = Twin(Dynamics(action_latency_ms=30.0, telemetry_latency_ms=20.0))
+    twin = Twin(TwinDynamics(action_latency_ms=30.0, telemetry_latency_ms=20.0))
     twin.write(encode_command({"kp": 33.0}))
     twin.advance(29)
     assert twin.firmware.drive.kp == 8.0
@@ -240,16 +240,16 @@ def test_what_nobody_reads_is_lost_in_the_end() -> None:
 @pytest.mark.parametrize(
     "dynamics",
     [
-        Dynamics(mass=1.35, payload=0.25),
-        Dynamics(mass=0.7, com_shift=(0.015, 0.015, 0.0)),
-        Dynamics(friction=0.3, slope_deg=5.0),
-        Dynamics(bumps=0.01),
-        Dynamics(kp=0.7, kd=1.3, motor_strength=0.75, joint_friction=0.08),
-        Dynamics(rotor_inertia=3.0, current_loop_ms=0.0, action_latency_ms=60.0),
-        Dynamics(rotor_inertia=0.5, current_loop_ms=9.0),
+        TwinDynamics(mass=1.35, payload=0.25),
+        TwinDynamics(mass=0.7, com_shift=(0.015, 0.015, 0.0)),
+        TwinDynamics(friction=0.3, slope_deg=5.0),
+        TwinDynamics(bumps=0.01),
+        TwinDynamics(kp=0.7, kd=1.3, motor_strength=0.75, joint_friction=0.08),
+        TwinDynamics(rotor_inertia=3.0, current_loop_ms=0.0, action_latency_ms=60.0),
+        TwinDynamics(rotor_inertia=0.5, current_loop_ms=9.0),
     ],
 )
-def test_it_stands_on_every_floor_with_every_body(dynamics: Dynamics) -> None:
+def test_it_stands_on_every_floor_with_every_body(dynamics: TwinDynamics) -> None:
     twin = standing(dynamics)
     twin.advance(1000)
     assert not twin.truth().fallen
@@ -259,7 +259,7 @@ def test_it_stands_on_every_floor_with_every_body(dynamics: Dynamics) -> None:
 def test_becoming_another_machine_keeps_the_pose_and_the_clock() -> None:
     twin = standing()
     before = twin.truth()
-    twin.set_dynamics(Dynamics(mass=1.3, kp=0.8))
+    twin.set_dynamics(TwinDynamics(mass=1.3, kp=0.8))
     assert twin.truth().time == before.time
     np.testing.assert_array_equal(twin.truth().position, before.position)
     assert twin.body.model.body_mass.sum() == pytest.approx(2.135 * 1.3)
@@ -271,7 +271,7 @@ def test_becoming_another_machine_keeps_the_pose_and_the_clock() -> None:
 def test_friction_decides_whether_it_slides_down_a_slope() -> None:
     slides = []
     for friction in (0.1, 0.9):
-        twin = standing(Dynamics(friction=friction, slope_deg=15.0))
+        twin = standing(TwinDynamics(friction=friction, slope_deg=15.0))
         start = twin.truth().position[0]
         twin.advance(1000)
         slides.append(start - twin.truth().position[0])
@@ -279,14 +279,14 @@ def test_friction_decides_whether_it_slides_down_a_slope() -> None:
 
 
 def test_a_driving_motor_gives_less_than_one_that_holds_back() -> None:
-    motors = Motors(Dynamics(current_loop_ms=0.0))
+    motors = Motors(TwinDynamics(current_loop_ms=0.0))
     motors.step(np.full(12, 5.0), np.zeros(12))
     np.testing.assert_allclose(motors.torque - motors.friction, 0.179 * 5 - 0.0404, atol=1e-3)
     np.testing.assert_allclose(motors.torque + motors.friction, 0.308 * 5 + 0.0404, atol=1e-3)
 
 
 def test_speed_leaves_less_current_in_its_direction_only() -> None:
-    motors = Motors(Dynamics(current_loop_ms=0.0))
+    motors = Motors(TwinDynamics(current_loop_ms=0.0))
     motors.step(np.full(12, 10.0), np.full(12, 52.4))
     np.testing.assert_allclose(motors.torque, 0.0, atol=1e-9)
     motors.step(np.full(12, -10.0), np.full(12, 52.4))
@@ -294,7 +294,7 @@ def test_speed_leaves_less_current_in_its_direction_only() -> None:
 
 
 def test_a_current_loop_follows_with_its_time_constant() -> None:
-    motors = Motors(Dynamics(current_loop_ms=5.0))
+    motors = Motors(TwinDynamics(current_loop_ms=5.0))
     for _ in range(5):
         motors.step(np.ones(12), np.zeros(12))
     np.testing.assert_allclose(motors.torque, 0.2435 * (1 - math.exp(-1)), rtol=1e-6)
@@ -325,8 +325,8 @@ def test_joints_follow_a_sine_with_the_lag_of_the_real_robot() -> None:
 def test_dynamics_files_are_typed_and_unknown_keys_refused(tmp_path: Path) -> None:
     file = tmp_path / "dynamics.yaml"
     file.write_text("mass: 1.1\nimu: {gyro_noise: 0.1}\n")
-    assert load_dynamics(file) == Dynamics(mass=1.1, imu=Imu(gyro_noise=0.1))
-    assert load_dynamics(None) == Dynamics()
+    assert load_dynamics(file) == TwinDynamics(mass=1.1, imu=Imu(gyro_noise=0.1))
+    assert load_dynamics(None) == TwinDynamics()
     for wrong in ("weight: 2.0", "mass: 0", "mass: heavy", "joint_zero_deg: [1, 2]", "imu: {speed: 1}", "bumps: 3"):
         file.write_text(wrong)
         with pytest.raises(SpecError):
@@ -339,4 +339,4 @@ def test_the_example_files_can_be_read_and_stood_on(file: Path) -> None:
 
 
 def test_the_nominal_example_is_the_default() -> None:
-    assert load_dynamics(EXAMPLES[0].with_name("nominal.yaml")) == Dynamics()
+    assert load_dynamics(EXAMPLES[0].with_name("nominal.yaml")) == TwinDynamics()

@@ -27,10 +27,10 @@ from leash_robot.robot.bodies.pupper.protocol import (
 from leash_robot.robot.errors import LeashError, PortError, RobotError, SpecError
 from leash_robot.robot.safety.messages import Telemetry
 from leash_robot.robot.spec import load_spec
-from leash_robot.sim.twin.dynamics import Dynamics
-from leash_robot.sim.twin.messages import Start
+from leash_robot.sim.twin.dynamics import TwinDynamics
+from leash_robot.sim.twin.messages import StartRequest
 from leash_robot.sim.twin.port import Port
-from leash_robot.sim.twin.state import SharedState, State, rotation
+from leash_robot.sim.twin.state import SharedState, TwinState, rotation
 from leash_robot.sim.twin.twin import TwinConfig, TwinProcess
 
 PATIENCE = 20.0
@@ -79,7 +79,7 @@ def shared_twin() -> Iterator[TwinProcess]:
 
 @pytest.fixture
 def twin(shared_twin: TwinProcess) -> TwinProcess:
-    shared_twin.set_dynamics(Dynamics())
+    shared_twin.set_dynamics(TwinDynamics())
     shared_twin.place()
     return shared_twin
 
@@ -173,7 +173,7 @@ def test_truth_moves_with_real_time(twin: TwinProcess) -> None:
 
 
 def test_another_machine_takes_its_place(twin: TwinProcess) -> None:
-    twin.set_dynamics(Dynamics(slope_deg=30.0))
+    twin.set_dynamics(TwinDynamics(slope_deg=30.0))
     wait_for(lambda: abs(twin.truth().gravity[0]) > 0.4)
 
 
@@ -237,7 +237,7 @@ def test_bad_dynamics_are_refused_before_anything_runs(tmp_path: Path) -> None:
 
 def test_starting_it_twice_is_refused(twin: TwinProcess) -> None:
     with pytest.raises(RobotError, match="already"):
-        twin._body.ask(Start(Dynamics(), 0, "head", "cold", None))
+        twin._body.ask(StartRequest(TwinDynamics(), 0, "head", "cold", None))
 
 
 def test_a_twin_that_was_killed_is_noticed() -> None:
@@ -348,7 +348,7 @@ def test_shared_state_is_read_as_it_was_written_and_says_what_is_true() -> None:
     down = np.array([0.0, 0.0, -1.0])
     qpos = np.arange(19.0)
     qpos[3:7] = (np.cos(0.3), 0.0, np.sin(0.3), 0.0)
-    written = State(5.0, 4.0, 0.25, 7.0, qpos, np.arange(18.0), np.array([0.0, 1.0, 0.0, 2.0]), down)
+    written = TwinState(5.0, 4.0, 0.25, 7.0, qpos, np.arange(18.0), np.array([0.0, 1.0, 0.0, 2.0]), down)
     shared.write(written)
     read = shared.read()
     assert (read.captured, read.time, read.skipped, read.dropped) == (5.0, 4.0, 0.25, 7.0)

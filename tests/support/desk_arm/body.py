@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from leash_robot.robot.bodies.gated_robot import GatedRobot
 from leash_robot.robot.bodies.registry import Body, Defaults
 from leash_robot.robot.safety.config import gate_config
-from leash_robot.robot.safety.messages import Config
+from leash_robot.robot.safety.messages import GateConfig
 
 CODEC = "support.desk_arm.codec:DeskArmCodec"
 
@@ -15,7 +15,7 @@ CODEC = "support.desk_arm.codec:DeskArmCodec"
 class DeskArm(GatedRobot):
     """Fits `Robot`."""
 
-    def gate_config(self) -> Config:
+    def gate_config(self) -> GateConfig:
         """What the gate must know: an arm that falls without torque is led to its rest pose before it is let go."""
         config = gate_config(self._spec, self._port, self._calibration, CODEC)
         settings = {"torque": 100.0, "yielding": 40.0}

@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from leash_robot.robot.errors import SpecError
-from leash_robot.robot.safety.messages import Config, Telemetry
-from leash_robot.robot.safety.state import Fault, Write
+from leash_robot.robot.safety.messages import GateConfig, Telemetry
+from leash_robot.robot.safety.state import GateFault, Write
 
 START = 0xA5
 READ, MOVE, TORQUE, STATE = 0x01, 0x02, 0x03, 0x81
@@ -47,7 +47,7 @@ def milli(values: Sequence[float]) -> bytes:
 class DeskArmCodec:
     """Fits `Codec`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: GateConfig) -> None:
         if len(config.names) != JOINTS:
             raise SpecError(f"the arm has {JOINTS} joints, not {len(config.names)}")
         self._torque, self._yielding = (int(float(str(config.settings[name]))) for name in ("torque", "yielding"))
@@ -67,7 +67,7 @@ class DeskArmCodec:
         held, self._held = self._held, []
         return held
 
-    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | Fault]:
+    def feed(self, data: bytes, now: float) -> Iterator[Telemetry | GateFault]:
         """The states in what arrived."""
         self._buffer += data
         for op, payload in take_frames(self._buffer):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from leash_robot.robot.cameras.image import Image
 from leash_robot.robot.dataset.mcap.tick_schema import Layout
 from leash_robot.robot.dataset.mcap.writer import EpisodeWriter
-from leash_robot.robot.dataset.metadata import End, Outcome, Start
+from leash_robot.robot.dataset.metadata import End, EpisodeStart, Outcome
 from leash_robot.robot.spec import CameraSpec, Spec, load_spec
 from leash_robot.robot.types import SOURCES, Action, Observation, Tick, unknown
 
@@ -73,10 +73,10 @@ def tick(time: float, spec: Spec, random: np.random.Generator, images: dict[str,
     return Tick(obs, wanted, Action(values[5], wanted.command, source, risk=0.25))
 
 
-def start(spec: Spec | None = None, index: int = 0) -> Start:
+def start(spec: Spec | None = None, index: int = 0) -> EpisodeStart:
     """What an episode says at its beginning."""
     spec = spec or small_spec()
-    return Start(spec, spec.hash, "calibrated", index, "2026-01-01T00:00:00Z", OFFSET, "0.1.0", {"task": "walk"})
+    return EpisodeStart(spec, spec.hash, "calibrated", index, "2026-01-01T00:00:00Z", OFFSET, "0.1.0", {"task": "walk"})
 
 
 def new_frames(made: Sequence[Tick], index: int, spec: Spec) -> dict[int, bytes]:

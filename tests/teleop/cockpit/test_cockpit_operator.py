@@ -15,7 +15,7 @@ from leash_robot.teleop.cockpit.messages import (
     Audience,
     Hands,
     Held,
-    Past,
+    PlotHistory,
     Status,
     Upward,
     View,
@@ -241,11 +241,11 @@ def test_tilt_is_the_angle_from_upright_and_unknown_without_an_imu() -> None:
 
 
 def test_takeovers_are_listed_newest_first_and_the_running_one_grows() -> None:
-    past: tuple[Past, ...] = remembered((), Status(), 0.0)
+    past: tuple[PlotHistory, ...] = remembered((), Status(), 0.0)
     assert past == ()
     for number in range(1, LISTED + 3):
         past = remembered(past, Status(takeover=number, taken=True, reason="tilt"), 10.0 * number)
         past = remembered(past, Status(takeover=number, taken=True, reason="tilt"), 10.0 * number + 2)
         past = remembered(past, Status(takeover=number), 10.0 * number + 5)
     assert [each.number for each in past] == [7, 6, 5, 4, 3]
-    assert past[0] == Past(7, "tilt", 70.0, 2.0)
+    assert past[0] == PlotHistory(7, "tilt", 70.0, 2.0)

@@ -13,15 +13,25 @@ from hypothesis import strategies as st
 from leash_robot.teleop.cockpit.broker import ANYBODY, SILENT, Hub, Page
 from leash_robot.teleop.cockpit.disk import RESERVE, Disk
 from leash_robot.teleop.cockpit.lease import Lease
-from leash_robot.teleop.cockpit.messages import Asked, Audience, Body, Frame, Hands, Sample, Status, Upward, View
+from leash_robot.teleop.cockpit.messages import (
+    Asked,
+    Audience,
+    BodyInfo,
+    Hands,
+    PlotSample,
+    ShownFrame,
+    Status,
+    Upward,
+    View,
+)
 from leash_robot.teleop.cockpit.page import (
     QUIET,
     SPAN,
     Asking,
-    Device,
+    FrameSeen,
     Holding,
     PageClock,
-    Seen,
+    PageDevice,
     Wheel,
     decode_message,
     held,
@@ -29,15 +39,15 @@ from leash_robot.teleop.cockpit.page import (
 from leash_robot.teleop.cockpit.send_queue import AHEAD, SAMPLES, Outbox
 from leash_robot.teleop.operator import STALE, Event
 
-BODY = Body("robot", 20.0, ("knee",), ("head",))
+BODY = BodyInfo("robot", 20.0, ("knee",), ("head",))
 
 
-def sample(time: float = 0.0) -> Sample:
-    return Sample(time, 0.0, 0.0, "hold", (0.0,), (0.0,), (math.nan,) * 3, 0.0, math.nan, math.nan)
+def sample(time: float = 0.0) -> PlotSample:
+    return PlotSample(time, 0.0, 0.0, "hold", (0.0,), (0.0,), (math.nan,) * 3, 0.0, math.nan, math.nan)
 
 
-def frame(time: float = 0.0, camera: str = "head") -> Frame:
-    return Frame(camera, time, b"jpeg")
+def frame(time: float = 0.0, camera: str = "head") -> ShownFrame:
+    return ShownFrame(camera, time, b"jpeg")
 
 
 @pytest.mark.parametrize(
@@ -118,23 +128,23 @@ def test_a_gamepad_that_drives_without_the_slightest_change_is_lost() -> None:
     clock = PageClock()
     clock.heard(10.0, 10.0)
 
-    def life(device: Device) -> float:
+    def life(device: PageDevice) -> float:
         return held(device, 10_000.0, clock, 10.0).time
 
     long_ago = 10_000.0 - 1e3 * QUIET - 1
-    assert life(Device("gamepad", 1, long_ago, engaged=True)) == pytest.approx(long_ago / 1e3)
-    assert life(Device("gamepad", 1, long_ago, forward=0.5)) == pytest.approx(long_ago / 1e3)
-    assert life(Device("gamepad", 1, 10_000.0 - 900, engaged=True)) == 10.0
-    assert life(Device("gamepad", 1, long_ago)) == 10.0
-    assert life(Device("keyboard", 0, long_ago, engaged=True, forward=1.0)) == 10.0
+    assert life(PageDevice("gamepad", 1, long_ago, engaged=True)) == pytest.approx(long_ago / 1e3)
+    assert life(PageDevice("gamepad", 1, long_ago, forward=0.5)) == pytest.approx(long_ago / 1e3)
+    assert life(PageDevice("gamepad", 1, 10_000.0 - 900, engaged=True)) == 10.0
+    assert life(PageDevice("gamepad", 1, long_ago)) == 10.0
+    assert life(PageDevice("keyboard", 0, long_ago, engaged=True, forward=1.0)) == 10.0
 
 
 def test_sticks_have_a_dead_zone_and_keys_have_none() -> None:
     clock = PageClock()
     clock.heard(0.0, 0.0)
-    assert held(Device("gamepad", 1, 0.0, forward=0.1), 0.0, clock, 0.0).forward == 0.0
-    assert held(Device("touch", 0, 0.0, turn=-1.0), 0.0, clock, 0.0).turn == -1.0
-    assert held(Device("keyboard", 0, 0.0, left=0.1), 0.0, clock, 0.0).left == 0.1
+    assert held(PageDevice("gamepad", 1, 0.0, forward=0.1), 0.0, clock, 0.0).forward == 0.0
+    assert held(PageDevice("touch", 0, 0.0, turn=-1.0), 0.0, clock, 0.0).turn == -1.0
+    assert held(PageDevice("keyboard", 0, 0.0, left=0.1), 0.0, clock, 0.0).left == 0.1
 
 
 def test_the_lease_is_one_pages_until_it_is_given_or_stolen() -> None:
@@ -185,7 +195,7 @@ class House:
         self.told: list[Upward] = []
         self.hub = Hub(self.told.append, {"keys": {"estop": "space"}}, Disk(folder))
 
-    def says(self, page: Page, message: Asking | Holding | Wheel | Seen, now: float = 1.0) -> list[Upward]:
+    def says(self, page: Page, message: Asking | Holding | Wheel | FrameSeen, now: float = 1.0) -> list[Upward]:
         self.told.clear()
         self.hub.take(page, message, now)
         return list(self.told)
@@ -199,7 +209,7 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-HELD = Holding(1000.0, attentive=True, devices=[Device("keyboard", 0, 1000.0, engaged=True, forward=1.0)])
+HELD = Holding(1000.0, attentive=True, devices=[PageDevice("keyboard", 0, 1000.0, engaged=True, forward=1.0)])
 
 
 def test_the_first_page_drives_and_the_second_watches(house: House) -> None:
@@ -258,7 +268,7 @@ def test_silent_pages_are_found(house: House) -> None:
     page = house.hub.join(0.0)
     assert house.hub.beat(SILENT) == []
     assert house.hub.beat(SILENT + 0.1) == [page]
-    house.says(page, Seen([], 0.0, 0.0), now=SILENT)
+    house.says(page, FrameSeen([], 0.0, 0.0), now=SILENT)
     assert house.hub.beat(SILENT + 0.1) == []
 
 
@@ -297,7 +307,7 @@ def test_the_disk_lasts_as_long_as_the_frames_are_small(tmp_path: Path) -> None:
     disk = Disk(tmp_path / "not" / "there" / "yet")
     before = disk.minutes()
     for _ in range(500):
-        disk.saw(View(1, BODY, sample(), Status(), frames=(Frame("head", 0.0, bytes(50_000)),)))
+        disk.saw(View(1, BODY, sample(), Status(), frames=(ShownFrame("head", 0.0, bytes(50_000)),)))
     assert 0 < disk.minutes() < before / 20
     full = Disk(tmp_path, per_tick=1e30 * RESERVE)
     assert full.minutes() < 1e-9

@@ -29,7 +29,7 @@ from leash_robot.robot.fake import NoLog
 from leash_robot.robot.host.priority import first_in_line
 from leash_robot.robot.loop import run
 from leash_robot.robot.safety import client as gate_link
-from leash_robot.robot.safety.client import GateLink, Link, _why_unopened
+from leash_robot.robot.safety.client import GateClient, GateLink, _why_unopened
 from leash_robot.robot.safety.messages import Arm, Command, Telemetry, Unopened
 from leash_robot.robot.spec import load_spec
 from leash_robot.robot.types import Action, Array, Observation
@@ -331,7 +331,7 @@ def test_a_command_whose_answer_would_come_too_late_does_not_go_out(
 class Distracted:
     """A gate whose answers are never heard."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: GateClient) -> None:
         self._link = link
 
     def __getattr__(self, name: str) -> object:
@@ -346,7 +346,7 @@ def test_where_an_answer_is_missed_the_gates_report_says_what_went_out(firmware:
     with standing(firmware) as robot:
         robot.observe()
         aim = SPEC.stand + 0.1
-        robot._link = cast(Link, Distracted(robot._gate))
+        robot._link = cast(GateClient, Distracted(robot._gate))
         sent = robot.send(Action(aim))
         assert sent.source == "policy"
         np.testing.assert_allclose(sent.joint_pos, aim, atol=1e-9)
