@@ -93,7 +93,7 @@ def picture(config: PixelsConfig, image: Image) -> Pixels:
 
 
 def state(config: PixelsConfig, gravity: Array, gyro: Array, past: Array) -> Float32:
-    """(..., state_width) from gravity, gyro (..., 3) and what is remembered (..., remembered, 3); see `ImageHistory`."""
+    """(..., state_width) from gravity, gyro (..., 3) and what is remembered (..., remembered, 3) (`ImageHistory`)."""
     past = (past / config.scale).reshape(*past.shape[:-2], -1)
     parts = [gravity, gyro * GYRO, past] if config.body else [past]
     return np.concatenate(parts, axis=-1).astype(np.float32)

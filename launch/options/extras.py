@@ -17,6 +17,7 @@ NEEDED = {
     "dagger": ("pybullet", "torch", "matplotlib"),
     "train bc": ("torch",),
     "train sac": ("pybullet", "gymnasium", "torch"),
+    "train sac --robot": ("torch", "tensorboard"),
     "sim": ("pybullet", "matplotlib"),
     "calibrate": ("scipy",),
 }
@@ -24,8 +25,10 @@ NEEDED = {
 
 
 def told(command: str, args: Sequence[str]) -> str:
-    """A command as `NEEDED` has it: with its subcommand where that matters."""
+    """A command as `NEEDED` has it: with its subcommand, and with --robot, where that matters."""
     whole = " ".join([command, *args[:1]])
+    if any(word == "--robot" or word.startswith("--robot=") for word in args) and f"{whole} --robot" in NEEDED:
+        return f"{whole} --robot"
     return whole if whole in NEEDED else command
 
 

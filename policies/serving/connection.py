@@ -28,7 +28,7 @@ class ServerConnection:
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         tune(self._socket)
         self._socket.setsockopt(zmq.IMMEDIATE, 1)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 25)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)
         if keys is not None:
             self._socket.curve_publickey, self._socket.curve_secretkey = keys.public, keys.secret

@@ -57,7 +57,7 @@ NEEDING = {
     "bench ends": "sim,train",
     "bench ends --policy trot": "sim",
     "bench server": "train",
-    "bench sac": "sim,train,dev",
+    "bench sac": "train,dev",
     "bench cockpit": "sim,teleop,dev",
     "twin": "sim",
     "doctor --robot twin": "sim",
