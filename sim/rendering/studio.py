@@ -132,7 +132,7 @@ def checkered(count: int) -> Pixels:
 
 
 def quaternion(rotation: Array) -> list[float]:
-    """x, y, z, w of a rotation matrix (3, 3)."""
+    """x, y, z, w of a rotation matrix (3, 3); less than 1e-5 rad counts as no turn."""
     vector, _ = cv2.Rodrigues(rotation)
     angle = float(np.linalg.norm(vector))
     axis = vector.ravel() / angle if angle > 0 else np.zeros(3)
