@@ -1,6 +1,5 @@
 """Standing a robot up: a simulated one at once, a machine only as far as a person agrees."""
 
-import itertools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -76,7 +75,9 @@ def stand(opened: OpenedRobot, agree: Agree = nobody, report: Callable[[str], ob
     """Stand a robot up. A simulated one is set on its feet first, and tried again, and `report` receives why; a machine
     that the gate stopped, or stops, stays stopped until a person agrees to go on. Raises GateLatched and RearmRefused.
     """
-    for tried in itertools.count(1):
+    tried = 0
+    while True:
+        tried += 1
         if opened.simulator is not None:
             place(opened.simulator)
             opened.rearm()
